@@ -32,6 +32,7 @@ REMEDIES = {
 VERBS = (
     "train",
     "transfer",
+    "search",
     "find-lr",
     "sweep",
     "evaluate",

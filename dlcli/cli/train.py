@@ -115,11 +115,11 @@ def _overrides(options: dict[str, Any]) -> list[Any]:
     overrides = training_overrides(options)
     if options["epochs"] is not None:
         overrides.append(Override("train.epochs", options["epochs"], f"--epochs {options['epochs']}"))
-    data = _data_override(options)
+    data = data_override(options)
     return overrides if data is None else [*overrides, data]
 
 
-def _data_override(options: dict[str, Any]) -> Any:
+def data_override(options: dict[str, Any]) -> Any:
     """The override that --data asks for; None without it."""
     from dlcli.recipe.language.overrides import Override
 
@@ -241,7 +241,7 @@ def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:
     from dlcli.runtime.console import Console
     from dlcli.workflow import train as workflow
 
-    data = _data_override(options)
+    data = data_override(options)
     result = workflow.extend(run, int(total), device=device, console=Console(quiet=options["quiet"]), data=data)
     _show_run(result, options["as_json"])
 

@@ -201,6 +201,17 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         detect = (values.get("evaluate") or {}).get("detect") or {}
         detect.pop("candidates", None)
         detect.pop("max_boxes", None)
+    if values.get("search") is not None:  # it replaces the cells of a network, which is trained in one stage
+        search = values["search"]
+        values["model"] = model = {"kind": "cells", "genotype": "nasnet_a"}
+        train.pop("stages", None)
+        search["objective"] = ("val_accuracy", {"parameters": {"at_most": 1e6}}, "multiply_adds")
+        search["space"]["operations"] = ("sep3", "identity")
+        method = search.get("method", {})
+        if "sample" in method or "population" in method:
+            method["sample"], method["population"] = 2, 3
+        if method.get("kind") == "random":
+            search["baseline"] = None
     if train.get("class_weights") == "balanced" or values["task"] == "sequence_regression":
         data.pop("sampling", None)
     layout = data.get("layout", "image")

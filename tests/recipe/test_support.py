@@ -155,6 +155,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
+    expected |= {"search"} if recipe.task in ("classification", "image_regression", "multilabel") else set()
     expected |= {"explain"} if recipe.task in EXPLAINED else set()
     expected |= (
         {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection", "instance_segmentation") else set()

@@ -34,9 +34,9 @@ _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(
     [
         f"dlcli.cli.{verb}"
-        for verb in ("train", "transfer", "evaluate", "predict", "attack", "explain", "runs", "summary")
+        for verb in ("train", "transfer", "search", "evaluate", "predict", "attack", "explain", "runs", "summary")
     ]
-    + ["dlcli.workflow.pretrained_classifier", "dlcli.workflow.attack.attack"]
+    + ["dlcli.workflow.pretrained_classifier", "dlcli.workflow.attack.attack", "dlcli.workflow.search.search"]
     + [f"dlcli.workflow.{verb}" for verb in ("train", "evaluate", "predict", "explain", "runs", "summary")]
     + ["sklearn.datasets"]  # the bundled digits
 )
@@ -261,12 +261,13 @@ class KillAtCall:
     """Kills the process, as kill -9 does, at the k-th call of the given functions, counted from 1.
 
     ``functions`` are named as in ``os.fsync`` or ``dlcli.training.checkpoint.save``; the kill comes before or ``after``
-    the call.
+    the call. Instead, it may be another signal of this ``number``.
     """
 
     functions: tuple[str, ...]
     call: int
     after: bool = False
+    number: int = signal.SIGKILL
 
     def __call__(self) -> None:
         count = 0
@@ -277,10 +278,10 @@ class KillAtCall:
                 count += 1
                 own = count
                 if own == self.call and not self.after:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    os.kill(os.getpid(), self.number)
                 result = function(*args, **kwargs)
                 if own == self.call:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    os.kill(os.getpid(), self.number)
                 return result
 
             return wrapper
@@ -346,6 +347,7 @@ PLOTS = (
     "images.with_captions",
     "boxes.boxes",
     "boxes.localization_curves",
+    "cells.cells_plot",
     "numbers.predicted_against_true",
     "objects.counts_and_sizes",
     "objects.object_grid",
@@ -357,6 +359,8 @@ PLOTS = (
     "sequences.predicted_numbers",
     "sequences.series",
     "robustness.robustness_curves",
+    "search.front_plot",
+    "search.progress_plot",
 )
 _are_plots_drawn = True
 

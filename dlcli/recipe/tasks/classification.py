@@ -7,6 +7,7 @@ from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.image_data import ImageData, Npz
 from dlcli.recipe.sections.image_model import Backbone, Cells, Convnet, ImageClassifier, Lenet5, Saved, rules_of_input
 from dlcli.recipe.sections.own_sizes import INSTEAD, rules_of_own_sizes
+from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.train import Train, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
 
@@ -24,7 +25,7 @@ class Classification(TaskRecipe):
     samples = "images or arrays"
     verbs = frozenset(
         (
-            *("train", "evaluate", "predict", "attack", "explain", "summary"),
+            *("train", "search", "evaluate", "predict", "attack", "explain", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )
@@ -43,6 +44,8 @@ class Classification(TaskRecipe):
     """The network."""
     train: Train[Metric] = Train[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
+    search: Search | None = None
+    """A search of the network's cells, for `dlcli search`. Training ignores it."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         layout = self.data.layout if isinstance(self.data, Npz) else "image"
@@ -81,6 +84,7 @@ class Classification(TaskRecipe):
         if self.data.resize == "none" and self.train.adversarial is not None:
             yield "train.adversarial", f"needs images of one size; remove it, {INSTEAD}"
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
+        yield from rules_of_search(self.search, self.model, self.train)
 
     def _rules_of_auxiliary(self) -> Iterator[tuple[str, str]]:
         if not isinstance(self.model, Cells) or not self.model.auxiliary:

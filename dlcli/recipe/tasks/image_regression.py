@@ -6,6 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input, rules_without_auxiliary
 from dlcli.recipe.sections.own_sizes import rules_of_own_sizes
+from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.target_data import NumberData, rules_of_images
 from dlcli.recipe.sections.target_train import StagedTrain
 from dlcli.recipe.tasks.base import IMAGE_EXPLANATION_OPTIONS, TaskRecipe
@@ -20,7 +21,7 @@ class ImageRegression(TaskRecipe):
     samples = "images"
     verbs = frozenset(
         (
-            *("train", "evaluate", "predict", "explain", "summary"),
+            *("train", "search", "evaluate", "predict", "explain", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )
@@ -40,9 +41,12 @@ class ImageRegression(TaskRecipe):
     """The network."""
     train: StagedTrain[Metric] = StagedTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
+    search: Search | None = None
+    """A search of the network's cells, for `dlcli search`. Training ignores it."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_images(self.model, self.augment, batch_size=self.train.batch_size)
         yield from rules_of_own_sizes(self.data, self.model, self.augment)
         yield from rules_without_auxiliary(self.model)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
+        yield from rules_of_search(self.search, self.model, self.train)

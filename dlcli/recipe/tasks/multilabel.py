@@ -6,6 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input, rules_without_auxiliary
 from dlcli.recipe.sections.own_sizes import rules_of_own_sizes
+from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.target_data import LabelData, rules_of_images
 from dlcli.recipe.sections.target_train import LabelTrain
 from dlcli.recipe.tasks.base import TaskRecipe
@@ -20,7 +21,7 @@ class Multilabel(TaskRecipe):
     samples = "images"
     verbs = frozenset(
         (
-            *("train", "evaluate", "predict", "explain", "summary"),
+            *("train", "search", "evaluate", "predict", "explain", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )
@@ -39,9 +40,12 @@ class Multilabel(TaskRecipe):
     """The network."""
     train: LabelTrain[Metric] = LabelTrain[Metric]()
     """Length of training, loss, optimizer, schedule, and which model is kept."""
+    search: Search | None = None
+    """A search of the network's cells, for `dlcli search`. Training ignores it."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_images(self.model, self.augment, batch_size=self.train.batch_size)
         yield from rules_of_own_sizes(self.data, self.model, self.augment)
         yield from rules_without_auxiliary(self.model)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)
+        yield from rules_of_search(self.search, self.model, self.train)

@@ -11,6 +11,7 @@ from typing import Any
 
 from dlcli.errors import CheckFailed, InputError
 from dlcli.printing import escaped_line
+from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, Override, load_text
 from dlcli.recipe.yaml_writer import to_yaml
 from dlcli.runtime.startup import start_tensorflow
@@ -22,14 +23,18 @@ def do_task(task: Mapping[str, Any]) -> dict[str, Any]:
     """Do a task, and return its outcome: ``status``, ``error``, and what the task's kind adds."""
     start = time.monotonic()
     try:
-        outcome = {"status": "complete", "error": None, **_do(task)}
+        outcome: dict[str, Any] = {"status": "complete", "error": None, **_do(task)}
+    except RecipeError as error:  # its places are those of a text that nobody sees
+        diagnostics = [(diagnostic.key, diagnostic.message) for diagnostic in error.diagnostics]
+        text = "; ".join(f"{key}: {message}" for key, message in diagnostics)
+        outcome = {"status": "failed", "error": text, "is_input": True, "diagnostics": diagnostics}
     except InputError as error:
         outcome = {"status": "failed", "error": str(error), "is_input": True}
     except CheckFailed as error:
         outcome = {"status": "failed", "error": str(error)}
     except Exception as error:  # whatever a network makes TensorFlow do is recorded, not fatal
-        text = str(error).strip().splitlines() or [""]
-        outcome = {"status": "failed", "error": escaped_line(f"{type(error).__name__}: {text[0]}"[:MAX_ERROR])}
+        first = (str(error).strip().splitlines() or [""])[0]
+        outcome = {"status": "failed", "error": escaped_line(f"{type(error).__name__}: {first}"[:MAX_ERROR])}
     return {"metrics": {}, "cost": {}, **outcome, "seconds": round(time.monotonic() - start, 3)}
 
 
@@ -37,6 +42,7 @@ def _do(task: Mapping[str, Any]) -> dict[str, Any]:
     device = start_tensorflow(task["device"])
     from dlcli.workflow.trials import training
 
+    training.optimize_graphs(task.get("optimize_graphs", True))
     kind = task["kind"]
     if kind == "test":
         return training.test_run(Path(task["run"]))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.report.cost.layer_table import LayerTable
@@ -56,8 +57,8 @@ def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]
     """Read the data of a recipe and build its network, as training would.
 
     Returns:
-        The ``cost`` of the network, the number of samples of each of the ``splits``, the ``columns`` of metrics, the
-        ``best_metric``, and the ``warnings`` about the data.
+        The ``cost`` of the network, the number of samples of each of the ``splits``, the ``fingerprint`` of the data,
+        the ``columns`` of metrics, the ``best_metric``, and the ``warnings`` about the data.
 
     Raises:
         InputError: the data or the recipe cannot be used.
@@ -67,6 +68,7 @@ def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]
     return {
         "cost": costs(job.table()),
         "splits": {split: len(samples) for split, samples in job.dataset.splits.items()},
+        "fingerprint": job.dataset.fingerprint(),
         "columns": list(job.loop(RunDir(runs), _Rows()).columns),
         "best_metric": job.best_metric,
         "warnings": [*(warning.text for warning in job.dataset.warnings), *console.warnings],
@@ -183,6 +185,12 @@ def test_run(path: Path) -> dict[str, Any]:
     """Evaluate a run on the test split; returns its metrics."""
     result = evaluate(RunDir(path), EvaluationRequest(split="test"), console=_Collecting())
     return {"metrics": {key: value for key, value in result.items() if isinstance(value, float)}}
+
+
+def optimize_graphs(wanted: bool) -> None:
+    """Whether TensorFlow rewrites graphs before it runs them, which takes up to a third of the time of a training of
+    seconds. Results may differ in the last digits."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
 
 
 def costs(table: LayerTable) -> dict[str, int]:

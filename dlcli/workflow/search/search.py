@@ -1,0 +1,144 @@
+"""``dlcli search``: a search of the cells of a network, beside random search, with finalists trained at full size.
+
+The logs in the directory are the state: each phase continues from what its log holds, so that a search can be killed at
+any moment and resumed. This process imports no TensorFlow; its workers do.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import InputError
+from dlcli.recipe.language.errors import RecipeError
+from dlcli.recipe.load import LoadedRecipe, load_text
+from dlcli.recipe.sections.search import Search
+from dlcli.recipe.yaml_writer import resolved, to_yaml
+from dlcli.rundir.runs import now, run_name
+from dlcli.rundir.writing import replace_file, replace_json
+from dlcli.runtime.console import Console
+from dlcli.workflow.search.candidates import Candidates, written_values
+from dlcli.workflow.search.phases import Phases
+from dlcli.workflow.search.proposer import CellProposer
+from dlcli.workflow.trials.check import check_in_worker
+from dlcli.workflow.trials.directory import StudyDir, create_study
+from dlcli.workflow.trials.pool import Pool
+
+
+def search(
+    loaded: LoadedRecipe, *, name: str | None, runs: Path, device: str, command: Sequence[str], console: Console
+) -> dict[str, Any]:
+    """Search, train the finalists, and compare them with those of random search.
+
+    Args:
+        name: of the directory; None for that of the recipe.
+        command: the command line, for the record.
+
+    Returns:
+        The final content of search.json, and ``directory``.
+
+    Raises:
+        InputError: the recipe or its data cannot be used; nothing was created.
+        CheckFailed: no trial can be trained.
+        Interrupted: a signal was received; the search can be resumed.
+    """
+    section = section_of(loaded)
+    with Pool(section.workers) as pool:
+        facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
+
+        def write(study: StudyDir) -> None:
+            replace_file(study.recipe, loaded.text)
+            study.plots.mkdir()
+            replace_json(
+                study.info,
+                {
+                    "status": "running",
+                    "command": list(command),
+                    "started": now(),
+                    "seed": loaded.recipe.train.seed,
+                    "fingerprint": facts["fingerprint"],
+                    "samples": facts["splits"],
+                    "config": resolved(loaded.recipe),
+                    "written": written_values(loaded),
+                    "result": None,
+                },
+            )
+
+        study = create_study(runs, name or loaded.recipe.name or run_name(loaded.path), "search", write)
+        return Phases(study, loaded, section, pool, runs, device, console).finish()
+
+
+def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Console) -> dict[str, Any]:
+    """Resume a search that was interrupted, from its logs.
+
+    Returns:
+        As `search`.
+
+    Raises:
+        InputError: it is complete, in use or corrupt, or its data have changed.
+    """
+    study.lock()
+    info = study.read_info()
+    if info["status"] == "completed":
+        raise InputError(f"{study.path}: this search is complete. Its best recipe is {study.best}.")
+    if not isinstance(info.get("written"), dict):
+        raise InputError(f"{study.info}: is corrupt: 'written' is missing. Restore it from a copy.")
+    loaded = load_text(to_yaml(_with_tuples(info["written"])).encode(), study.recipe)
+    section = section_of(loaded)
+    study.remove_leftovers()
+    runs = study.path.parent
+    with Pool(section.workers) as pool:
+        facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
+        if facts["fingerprint"] != info.get("fingerprint"):
+            raise InputError(f"{study.path}: the data have changed since the search was started. Restore them.")
+        resumed = [*info.get("resumed", []), {"time": now(), "command": list(command)}]
+        study.update_info(status="running", resumed=resumed)
+        return Phases(study, loaded, section, pool, runs, device, console).finish()
+
+
+def section_of(loaded: LoadedRecipe) -> Search:
+    """The ``search`` section of a recipe.
+
+    Raises:
+        InputError: it has none.
+    """
+    section: Search | None = getattr(loaded.recipe, "search", None)
+    if section is None:
+        raise InputError(
+            f"{loaded.path}: a search section is missing, such as search: {{space: {{kind: cells, operations: "
+            "[identity, sep3, max3]}}. See docs/guide/search.md."
+        )
+    return section
+
+
+def _check(
+    loaded: LoadedRecipe, section: Search, pool: Pool, *, runs: Path, device: str, console: Console
+) -> dict[str, Any]:
+    """Have a worker read the data and build the recipe's own network at the size of a trial.
+
+    Raises:
+        InputError: the data, the recipe or its objective cannot be used.
+    """
+    candidates = Candidates(written_values(loaded), section, loaded.recipe.train.seed)
+    cells = CellProposer(section, 0).ask(0).choices["genotype"]
+    for key, values in (("trial", candidates.trial(cells, 0)), ("final", candidates.final(cells, 0))):
+        try:
+            load_text(to_yaml(values).encode(), loaded.path)
+        except RecipeError as error:  # a size that no network can have
+            rules = "; ".join(f"{diagnostic.key}: {diagnostic.message}" for diagnostic in error.diagnostics)
+            raise loaded.error(f"search.{key}", f"gives a recipe that is not valid: {rules}") from None
+    console.say("checking the data and starting the workers")
+    task = {"device": device, "recipe": candidates.trial(None, 0), "path": str(loaded.path), "runs": str(runs)}
+    outcome = check_in_worker(pool, task, loaded, console)
+    columns = [name for name in outcome["columns"] if name.startswith("val_")]
+    if not columns:
+        raise loaded.error("search", "needs a validation split; set data.validation above 0")
+    if section.metric not in columns:
+        raise loaded.error("search.objective.0", f"must be one of {', '.join(columns)}. Received {section.metric}.")
+    return outcome
+
+
+def _with_tuples(value: Any) -> Any:
+    """Values read from JSON with tuples for lists, as the readers of recipes have them."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
