@@ -24,10 +24,9 @@ def do_task(task: Mapping[str, Any]) -> dict[str, Any]:
     start = time.monotonic()
     try:
         outcome: dict[str, Any] = {"status": "complete", "error": None, **_do(task)}
-    except RecipeError as error:  # its places are those of a text that nobody sees
+    except RecipeError as error:  # by key, too: the places may be those of a text that nobody sees
         diagnostics = [(diagnostic.key, diagnostic.message) for diagnostic in error.diagnostics]
-        text = "; ".join(f"{key}: {message}" for key, message in diagnostics)
-        outcome = {"status": "failed", "error": text, "is_input": True, "diagnostics": diagnostics}
+        outcome = {"status": "failed", "error": str(error), "is_input": True, "diagnostics": diagnostics}
     except InputError as error:
         outcome = {"status": "failed", "error": str(error), "is_input": True}
     except CheckFailed as error:

@@ -33,11 +33,11 @@ def loaded(tmp_path: Path) -> Any:
 def test_a_candidate_differs_in_cells_size_and_seed(loaded: Any, tmp_path: Path) -> None:
     candidates = Candidates(written_values(loaded), loaded.recipe.search, 7)
     cells = CellProposer(loaded.recipe.search, 0).ask(0).choices["genotype"]
-    trial: Any = loaded_of(candidates.trial(cells, 3), Path("elsewhere/r.yaml")).recipe
+    trial: Any = loaded_of(candidates.trial(cells, 3), Path("elsewhere/r.yaml"), {}).recipe
     assert (trial.model.repeats, trial.model.filters, trial.model.stem_filters) == (1, 4, 12)  # 3 times the filters
     assert (trial.train.epochs, trial.train.seed, trial.search, trial.name) == (2, 10, None, None)
     assert trial.data.path == str(tmp_path / "photos")
-    final: Any = loaded_of(candidates.final(cells, 1), Path("elsewhere/r.yaml")).recipe
+    final: Any = loaded_of(candidates.final(cells, 1), Path("elsewhere/r.yaml"), {}).recipe
     assert (final.model.repeats, final.model.filters, final.model.stem_filters) == (6, 32, 96)
     assert (final.train.epochs, final.train.seed) == (30, 7 + 10**6 + 1)
     assert final.model.genotype == trial.model.genotype
