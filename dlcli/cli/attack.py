@@ -179,7 +179,7 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
         if len(kinds) > 1:
             raise click.UsageError("--name is for a single attack.")
         try:
-            check_name(options["name"])
+            check_name(options["name"], of="results folder's")
         except InputError as error:
             raise InputError(f"--name {options['name']}: {error}") from None
     norm = options["norm"] or ("l2" if kinds == ["deepfool"] else "linf")

@@ -203,7 +203,7 @@ def explain(
     numbers = _filters(filters)
     if name is not None:
         try:
-            check_name(name)
+            check_name(name, of="results folder's")
         except InputError as error:
             raise InputError(f"--name {name}: {error}") from None
     files = expanded(paths)

@@ -145,8 +145,6 @@ def predict(
     if "" in paths:
         raise click.UsageError("A PATH must not be empty. Use . for the current folder.")
     files = expanded(paths)
-    if output is not None:
-        check_output(output, (".csv", ".json", ".npz"), force=force)
     if safe_csv and (output is None or output.suffix.lower() != ".csv"):
         raise click.UsageError("--safe-csv is for --output FILE.csv.")
     run_dir = find_run(runs, run)
@@ -163,6 +161,9 @@ def predict(
         "--top": is_top_given,
     }
     recipe = check_run(run_dir, "predict", given)
+    if output is not None:
+        with_arrays = (".npz",) if "--output FILE.npz" in recipe.options else ()
+        check_output(output, (".csv", ".json", *with_arrays), force=force)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.predict import PredictionRequest

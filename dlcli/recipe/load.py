@@ -132,6 +132,8 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> LoadedRecipe:
         InputError: the file cannot be read.
         RecipeError: the recipe is invalid; it has all errors at once.
     """
+    if path.name == "config.yaml" and (path.parent / "run.json").exists() and not path.exists():
+        raise InputError(f"{path}: no such file. A run directory must contain it. Restore it from a copy.")
     return load_text(read_bytes(path), path, overrides)
 
 

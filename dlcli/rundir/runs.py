@@ -79,15 +79,18 @@ def _write_run(run: AnyRun, write: Callable[[AnyRun], None], path: Path) -> bool
     return True
 
 
-def check_name(name: str) -> None:
-    """Reject an invalid run name.
+def check_name(name: str, *, of: str = "run") -> None:
+    """Reject an invalid name of a run, or of a folder in one.
+
+    Args:
+        of: what the name is of, for the message.
 
     Raises:
-        InputError: the name has other characters than a run name may have, or is too long.
+        InputError: the name has other characters than a name may have, or is too long.
     """
     if not NAME.fullmatch(name):
         raise InputError(
-            f"a run name must be at most {MAX_NAME} letters, digits, '.', '_' and '-', and start with a letter or "
+            f"a {of} name must be at most {MAX_NAME} letters, digits, '.', '_' and '-', and start with a letter or "
             f"digit. Received '{name}'."
         )
 

@@ -53,6 +53,12 @@ def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> D
                 return draft_instances(boxes, source=layout.path)
             has_several = boxes.most > 1 if task is None else task == "detection"
             return draft_detection(boxes) if has_several else draft_localization(boxes)
+        if task == "instance_segmentation":
+            raise InputError(
+                f"{layout.path}: --task instance_segmentation is for images whose objects have masks: a folder of "
+                "images beside one of masks, a COCO .json, or YOLO polygons. Received none of these: add the masks, or "
+                "leave the option out."
+            )
         if task is not None:
             raise InputError(
                 f"{layout.path}: --task is for images with boxes: Pascal VOC, COCO, YOLO, or a .csv with the columns "

@@ -314,3 +314,11 @@ def test_rank_follows_the_layout(layout: str, rank: int) -> None:
     assert isinstance(data, Npz)
     assert data.layout == layout
     assert "model.rank: must be" in error_with(settings[0], f"model.rank={rank % 3 + 1}")
+
+
+def test_a_run_without_its_recipe_says_how_to_restore_it(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match=r"config.yaml: no such file\. A run directory must contain it\. Restore it"):
+        load(tmp_path / "config.yaml")
+    with pytest.raises(InputError, match=r"other.yaml: no such file$"):
+        load(tmp_path / "other.yaml")

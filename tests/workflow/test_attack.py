@@ -180,7 +180,7 @@ def test_a_model_file_needs_its_data_input_range_and_classes(folder: Path) -> No
         (("--fgsm", "--save-samples", "some"), "--save-samples: expected a number of samples or all. Received 'some'."),
         (("--fgsm", "--target", "eleven"), "--target eleven: not a class of the network"),
         (("--fgsm", "--classes", "a,b"), "--classes is for a MODEL.keras; a run records it."),
-        (("--fgsm", "--name", "../x"), "a run name must be"),
+        (("--fgsm", "--name", "../x"), "a results folder's name must be"),
         (("--fgsm", "--bim", "--name", "x"), "--name is for a single attack."),
         (("--fgsm", "--transfer-to", "nothing"), "nothing: no such run in runs."),
         (("--pgd", "--eps", "1e999", "--norm", "l2"), "--eps must be at most 1,000,000. Received inf."),

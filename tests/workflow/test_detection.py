@@ -168,7 +168,7 @@ def test_objects_of_images_are_in_their_own_pixels(folder: Path) -> None:
             with Image.open(folder / "crops" / f"{Path(row['file']).stem}-{number}.png") as crop:
                 assert abs(crop.width - (right - left)) <= 2
         with Image.open(folder / "drawn" / Path(row["file"]).name) as drawn:
-            assert drawn.size == (96, 64)
+            assert drawn.size == (384, 256)  # four times as large, so that labels do not cover it
     shown = run("predict", "scenes", "photos", "--score", "1", folder=folder).stdout.splitlines()
     assert "none" in shown[1]
     run("predict", "scenes", "photos", "--crops", "crops", folder=folder, status=2)

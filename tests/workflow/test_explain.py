@@ -136,7 +136,7 @@ def test_refused_input(folder: Path) -> None:
         (("photos", "--method", "gradcam", "--steps", "5"), "--steps is for --method integrated."),
         (("photos", "--steps", "0"), "--steps: expected auto or a whole number from 1 to 100,000. Received 0."),
         (("photos", "--split", "test"), "--split is for images of the run's own data."),
-        (("photos", "--name", "a/b"), "--name a/b: a run name must"),
+        (("photos", "--name", "a/b"), "--name a/b: a results folder's name must"),
         (("",), "A PATH must not be empty."),
     ]:
         done = run("explain", "digits", *arguments, folder=folder, status=2)

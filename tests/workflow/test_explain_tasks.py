@@ -52,5 +52,9 @@ def test_an_object_of_a_detector_is_explained_checked_and_reported(tmp_path: Pat
     assert "nothing to explain: fewer than 9000 objects are detected in any of the images." in done.stderr
     done = run("explain", "scenes", "--target", "left", folder=tmp_path, status=2)
     assert "--target: does not apply to explanations of runs/scenes: its task is detection." in done.stderr
+    done = run("predict", "scenes", ".", "--output", "x.txt", folder=tmp_path, status=2)
+    assert "x.txt: expected a file name ending in .csv or .json." in done.stderr
+    done = run("explain", "scenes", "--features", "3", folder=tmp_path, status=2)
+    assert "--features 3: names a stage or layer, and --filters the numbers of its filters" in done.stderr
     done = run("explain", "scenes", "--features", "stage3", "--filters", "0,5", folder=tmp_path)
     assert (tmp_path / "runs" / "scenes" / "explanations" / "features-stage3" / "stage3.png").exists()

@@ -101,7 +101,7 @@ def test_other_data_predictions_and_refusals(folder: Path) -> None:
             if number == 1:
                 np.testing.assert_array_equal(mask, ids == 1)
         with Image.open(folder / "drawn" / name) as drawn:
-            assert drawn.size == (96, 64)
+            assert drawn.size == (384, 256)  # four times as large, so that labels do not cover it
     run("attack", "--fgsm", "scenes", folder=folder, status=2)
     refused = run("evaluate", "scenes", "--data", "photos/images/0.png", folder=folder, status=2)
     assert "whose objects have masks" in refused.stderr

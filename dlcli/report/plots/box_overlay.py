@@ -1,8 +1,11 @@
-"""Full-size images with boxes, masks and their labels drawn on them, and the parts of images that boxes contain."""
+"""Images with boxes, masks and their labels drawn on them, and the parts of images that boxes contain.
+
+They keep their size, but for small ones, whose pixels are enlarged, because labels would cover them.
+"""
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dlcli.report.plots.figure import VERMILION, font_runs, shown
 from dlcli.report.plots.mask_overlay import tinted
+
+SMALL, LARGE = 200, 1200  # pixels of the shorter and the longer side
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,10 @@ def with_box(image: Image.Image, box: Sequence[float], label: str) -> bytes:
 def with_boxes(image: Image.Image, boxes: Sequence[LabeledBox]) -> bytes:
     """The image with boxes and masks, the first ones above the others, as the bytes of a PNG file."""
     drawn = image.convert("RGB")
+    factor = enlargement(drawn.size)
+    if factor > 1:
+        drawn = drawn.resize((drawn.width * factor, drawn.height * factor), Image.Resampling.NEAREST)
+        boxes = [_enlarged(box, factor) for box in boxes]
     for box in reversed(boxes):
         if box.mask is not None:
             pixels = tinted(np.asarray(drawn), box.mask > 0, box.color)
@@ -44,6 +53,17 @@ def with_boxes(image: Image.Image, boxes: Sequence[LabeledBox]) -> bytes:
     for box in reversed(boxes):
         _draw(drawn, box)
     return _png(drawn)
+
+
+def enlargement(size: tuple[int, int]) -> int:
+    """The whole number by which an image is enlarged to be drawn on: to a shorter side of at least 200 pixels, unless
+    the longer one would exceed 1200."""
+    return max(1, min(-(-SMALL // min(size)), LARGE // max(size)))
+
+
+def _enlarged(box: LabeledBox, factor: int) -> LabeledBox:
+    mask = None if box.mask is None else box.mask.repeat(factor, axis=0).repeat(factor, axis=1)
+    return replace(box, corners=[factor * value for value in box.corners], mask=mask)
 
 
 def crop(image: Image.Image, corners: Sequence[float]) -> bytes:

@@ -48,6 +48,7 @@ OF_LEVEL = re.compile(r"class_outputs(\d+)")  # the logits of one-stage detector
 OF_PROPOSALS = "class_logits"  # those of two-stage detectors, [b, n, classes + 1]
 TOPS = ("pyramid5_lateral", "maps_resized", "proposal1_conv")
 """The first layers after the backbone: of a pyramid, or of a two-stage detector without one."""
+FINE = 7  # positions along a side: as many as classifiers of 224x224 pixels have; fewer hardly show where an object is
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def open_detector(model: keras.Model) -> Detector:
 def explainable_objects(model: keras.Model, request: ExplanationRequest, classes: Sequence[str]) -> Explainable:
     """The class score of one object: the best one, or ``--object`` N, of any class or of the one that is asked for.
 
-    Grad-CAM weights the backbone's last maps.
+    Grad-CAM weights the backbone's last maps of at least 7x7 positions.
 
     Raises:
         InputError: there is no such class.
@@ -255,13 +256,14 @@ def _passed(call: Call) -> Callable[..., Any]:
 
 
 def _last_of_backbone(network: Network) -> str | None:
-    """The last call with maps of more than one position, of those that the detector's own layers take first."""
+    """The last call of the backbone with maps of at least 7x7 positions, or else of more than one."""
     calls = {call.name: call for call in network.calls}
     for top in TOPS:
         if top in calls:
             before = {call.name for call in needed(network.calls, [calls[top].inputs[0]])}
-            names = [call.name for call in calls_with_maps(network) if call.name in before]
-            return names[-1] if names else None
+            own = [call for call in calls_with_maps(network) if call.name in before]
+            fine = [call for call in own if min(call.outputs[0].shape[1:3]) >= FINE]
+            return (fine or own)[-1].name if own else None
     return None
 
 

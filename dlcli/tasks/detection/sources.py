@@ -211,7 +211,12 @@ def instance_section_for(path: Path, trained_on: InstanceData, images: dict[str,
     if has_files and path.is_dir():
         return trained_on.model_copy(update={**images, **_undivided(path), "limit": None})
     folder = " a folder of images and masks," if has_files else ""
-    raise InputError(f"{path}: expected a recipe,{folder} a YOLO folder or a COCO .json, whose objects have masks.")
+    advice = ""
+    if path.is_dir() and not has_files:
+        advice = " For images beside masks: dlcli recipe init FOLDER --task instance_segmentation writes a recipe."
+    raise InputError(
+        f"{path}: expected a recipe,{folder} a YOLO folder or a COCO .json, whose objects have masks.{advice}"
+    )
 
 
 def _undivided(path: Path) -> dict[str, Any]:

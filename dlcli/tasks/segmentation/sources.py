@@ -106,7 +106,8 @@ def section_for(path: Path, trained_on: MaskData, images: dict[str, Any]) -> Mas
     """
     if isinstance(trained_on, Scenes):
         raise InputError(
-            f"{path}: what the values in its masks mean is not known. Give a recipe whose data section says so."
+            f"{path}: what the values in its masks mean is not known. Give a recipe whose data section says so: "
+            "dlcli recipe init FOLDER writes one for a folder of images and masks."
         )
     changes: dict[str, Any] = {"path": str(path.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}
     if isinstance(trained_on, CocoMasks):

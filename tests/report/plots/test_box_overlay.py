@@ -9,14 +9,15 @@ from PIL import Image
 from pixels import BACKGROUND, STRANGE_NAMES, where  # type: ignore[import-not-found]
 
 from dlcli.report.plots import figure
-from dlcli.report.plots.box_overlay import LabeledBox, crop, with_box, with_boxes
+from dlcli.report.plots.box_overlay import LabeledBox, crop, enlargement, with_box, with_boxes
 from dlcli.report.plots.figure import BLUE, VERMILION
 
 
 def drawn(box: tuple[float, ...], *, size: tuple[int, int] = (300, 200), label: str = "cat 0.98") -> np.ndarray:
     image = Image.open(io.BytesIO(with_box(Image.new("RGB", size, BACKGROUND), box, label)))
     assert image.format == "PNG"
-    assert image.size == size
+    factor = enlargement(size)
+    assert image.size == (factor * size[0], factor * size[1])
     return np.asarray(image)
 
 
@@ -66,6 +67,22 @@ def test_any_label_in_an_image_of_any_size(size: tuple[int, int], name: str) -> 
         assert where(pixels, VERMILION) is not None or min(size) < 6  # the text may cover all of a tiny one
 
 
+def test_small_images_are_enlarged_so_that_labels_do_not_cover_them() -> None:
+    assert [enlargement(size) for size in ((300, 200), (64, 64), (28, 40), (3000, 40), (1, 1))] == [1, 4, 8, 1, 200]
+    pixels = drawn((8, 16, 56, 60), size=(64, 64))
+    red = where(pixels[64:], VERMILION)
+    assert red is not None
+    assert red.tolist() == [32, 0, 224, 176]
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:30, 12:40] = 1
+    plain, masked = (
+        np.asarray(Image.open(io.BytesIO(with_boxes(Image.new("RGB", (64, 64), BACKGROUND), [box]))))
+        for box in (LabeledBox((8, 16, 56, 60), "a"), LabeledBox((8, 16, 56, 60), "a", mask=mask))
+    )
+    rows, columns = np.nonzero((plain != masked).any(axis=-1))
+    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (80, 120, 48, 160)
+
+
 def test_a_label_is_drawn_with_the_fonts_of_the_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     symbols = font_manager.get_font(font_manager.findfont("STIXNonUnicode"))  # comes with Matplotlib
     letter = next(chr(code) for code in sorted(symbols.get_charmap()) if figure.without_glyph([chr(code)]))
@@ -100,7 +117,7 @@ def test_images_of_every_mode_are_drawn_in_color_and_stay_as_they_were(mode: str
     image = Image.new("RGB", (60, 50), "#808080").convert(mode)
     before = image.tobytes()
     pixels = np.asarray(Image.open(io.BytesIO(with_box(image, (10, 20, 50, 45), "x"))))
-    assert pixels.shape == (50, 60, 3)
+    assert pixels.shape == (200, 240, 3)  # four times as large
     assert where(pixels, VERMILION) is not None
     assert image.tobytes() == before
 

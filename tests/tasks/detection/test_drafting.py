@@ -130,6 +130,8 @@ def test_the_task_is_for_images_with_boxes() -> None:
         "photos: --task is for images with boxes: Pascal VOC, COCO, YOLO, or a .csv with the columns xmin, ymin, xmax, "
         "ymax. Received none of these: leave the option out."
     )
+    with pytest.raises(InputError, match="photos: --task instance_segmentation is for images whose objects"):
+        draft_recipe(Path("photos"), Path(), "instance_segmentation")
 
 
 def test_what_training_refuses_is_not_drafted() -> None:

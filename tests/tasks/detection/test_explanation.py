@@ -170,9 +170,8 @@ def test_a_proposal_stays_where_it_is_when_the_image_changes() -> None:
 @pytest.mark.parametrize("kind", ["fcos", "faster_rcnn"])
 def test_gradcam_weights_the_backbones_last_maps(kind: str) -> None:
     aspect, chosen = chosen_of(kind)
-    assert (
-        layer_of(aspect.network, None, last=aspect.layer) == aspect.layer == "stage5_activation1"
-    )  # stage5 has a single position
+    assert aspect.layer == "stage3_activation1"  # 8x12, before its pooling
+    assert layer_of(aspect.network, None, last=aspect.layer) == aspect.layer
     maps = gradcam(aspect.network, layer=aspect.layer)(PIXELS, chosen.targets).maps
     assert maps.shape == (3, *SHAPE[:2])
     assert gradient(aspect.network)(PIXELS, chosen.targets).maps.any()
