@@ -78,6 +78,8 @@ def test_it_beats_the_unigram_baseline(made: Path, name: str) -> None:
     folder = made / "runs" / name
     final = read_json(folder / "run.json")["final"]
     assert final["test_loss"] < final["test_unigram_loss"]
+    assert math.log(final["test_ngram_perplexity"]) == pytest.approx(final["test_ngram_loss"])
+    assert final["test_ngram_loss"] < final["test_unigram_loss"]
     assert final["test_bits"] == pytest.approx(final["test_loss"] / math.log(2))
     assert final["test_perplexity"] == pytest.approx(math.exp(final["test_loss"]))
     assert ("test_bits_per_character" in final) == (name == "words")

@@ -93,6 +93,7 @@ class LanguageModel(TaskRecipe):
     verbs = frozenset(("train", "evaluate", "generate", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
     headline = "perplexity"
+    baselines = ("ngram_perplexity",)
     instead = MappingProxyType({"predict": "Use dlcli generate."})
 
     task: Literal["language_model"]

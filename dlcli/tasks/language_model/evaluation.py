@@ -8,10 +8,12 @@ import tensorflow as tf
 from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.corpus import Passage
 from dlcli.data.text.vocabulary import END, FIRST, UNKNOWN
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
+from dlcli.evaluation.ngram_baseline import ngram_loss
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.language_model import LanguageModel, LongText
 from dlcli.rundir.directory import RunDir
@@ -27,6 +29,8 @@ from dlcli.tasks.task import EvaluationRequest
 
 SAMPLE_LENGTH = 500  # tokens of sample.txt for one long text
 LINES_PER_CLASS = 5  # lines of sample.txt for many texts
+ORDER = {"characters": 5, "words": 2}  # of the n-grams: those with the lowest loss on tinyshakespeare
+MAX_COUNTED = 2**22  # tokens that n-grams are counted in
 
 
 def evaluate(run: RunDir, recipe: LanguageModel, request: EvaluationRequest, console: Console) -> dict[str, Any]:
@@ -121,11 +125,11 @@ def evaluate_texts(
     if train is None and metrics["unknown"] >= REPORTED_UNKNOWN:
         console.warn(f"{metrics['unknown']:.1%} of the {recipe.text.unit} are unknown: all count as the same token")
     if train is not None:
-        train_targets = _inputs_and_targets(generator, train.splits["train"])[1].flat
-        num_tokens = FIRST + len(generator.tokens)
-        metrics["unigram_loss"] = language.unigram_loss(train_targets, targets.flat, num_tokens=num_tokens)
+        metrics |= _baselines(generator, train.splits["train"], inputs, targets)
         if metrics["loss"] >= metrics["unigram_loss"]:
             console.say("no better than predicting by token frequencies (unigram_loss)")
+        elif metrics["loss"] >= metrics.get("ngram_loss", np.inf):
+            console.say(f"no better than a {ORDER[recipe.text.unit]}-gram model (ngram_loss)")
     tables: dict[str, Rows] = {}
     if isinstance(samples, Sequences):
         assert samples.texts is not None
@@ -143,6 +147,30 @@ def evaluate_texts(
         ]
     write_evaluation(to, metrics, tables=tables, others={"sample.txt": sample_text(generator)})
     return metrics
+
+
+def _baselines(generator: Generator, train: Passage | Sequences, inputs: Ragged, targets: Ragged) -> dict[str, float]:
+    """The losses of a unigram model and of n-grams, and the perplexity of these if the split is not too long."""
+    train_inputs, train_targets = _inputs_and_targets(generator, train)
+    num_tokens, unit = FIRST + len(generator.tokens), generator.recipe.text.unit
+    found = {"unigram_loss": language.unigram_loss(train_targets.flat, targets.flat, num_tokens=num_tokens)}
+    if len(targets.flat) <= MAX_COUNTED:
+        counted = _sequences(train_inputs, train_targets)
+        if isinstance(train, Passage):
+            counted = [counted[0][-MAX_COUNTED:]]  # the end, which is closest to the other splits
+        else:
+            number = int(len(counted) * min(1.0, MAX_COUNTED / len(train_targets.flat)))
+            counted = [counted[i] for i in evenly_spaced(len(counted), max(1, number))]
+        predicted = _sequences(inputs, targets)
+        found["ngram_loss"] = ngram_loss(counted, predicted, num_tokens=num_tokens, order=ORDER[unit])
+        found["ngram_perplexity"] = float(np.exp(found["ngram_loss"]))
+    return found
+
+
+def _sequences(inputs: Ragged, targets: Ragged) -> list[np.ndarray]:
+    """The first token of each input, and the tokens that follow it."""
+    starts, parts = inputs.flat[inputs.starts], np.split(targets.flat, np.cumsum(targets.lengths)[:-1])
+    return [np.concatenate([[start], part]) for start, part in zip(starts, parts, strict=True)]
 
 
 def _inputs_and_targets(generator: Generator, samples: Passage | Sequences) -> tuple[Ragged, Ragged]:
