@@ -267,6 +267,7 @@ assert not any(module.split(".")[0] == "dlcli" for module in sys.modules)
 """
 
 
+@pytest.mark.slow  # the workflow tests of each task load model.keras so too
 def test_models_load_in_plain_keras_and_give_the_same_outputs(tmp_path: Path) -> None:
     x = values((28, 28))
     np.savez(tmp_path / "data.npz", x_train=x, y_train=LABELS, x_test=values((28, 28), 1)[:20], y_test=LABELS[:20])
