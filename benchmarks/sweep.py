@@ -27,6 +27,7 @@ from dlcli.workflow.trials.records import Record, TrialLog
 
 KEY = "train.optimizer.learning_rate"
 SEEDS = 3
+TOLERANCE = 1e-6  # metrics.csv, from which the rungs of ASHA are read, has nine digits
 RECIPE = f"""\
 task: classification
 data: {{kind: digits, validation: 0.2, test: 0.2}}
@@ -57,7 +58,7 @@ def epochs_to(records: Sequence[Record], loss: float) -> int | None:
     total = 0
     for record, epochs in zip(records, epochs_of(records), strict=True):
         total += epochs
-        if record.metrics.get("val_loss", math.inf) <= loss:
+        if record.metrics.get("val_loss", math.inf) <= loss * (1 + TOLERANCE):
             return total
     return None
 

@@ -137,9 +137,10 @@ def _finished(records: Sequence[Record], objective: str) -> list[tuple[dict[str,
 def _coordinate(key: str, axis: Interval | Options, values: Sequence[Any]) -> Coordinate:
     if isinstance(axis, Interval):
         return Coordinate(key, values, "log" if axis.scale == "log" else "linear")
-    shown = [_text(option) for option in axis.values]
-    return Coordinate(key, [_text(value) for value in values], "options", shown)
+    shown = [shown_value(option) for option in axis.values]
+    return Coordinate(key, [shown_value(value) for value in values], "options", shown)
 
 
-def _text(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value on one line: ``0.3``, ``null``, ``[16, 8]``."""
     return value if isinstance(value, str) else json_text(value, indent=None)

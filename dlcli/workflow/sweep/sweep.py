@@ -27,6 +27,7 @@ from dlcli.workflow.sweep.files import (
     epochs_of,
     importance_of,
     is_baseline,
+    shown_value,
     write_best,
     write_plots,
     write_table,
@@ -143,6 +144,7 @@ def sweep(
                 "config": resolved(loaded.recipe),
                 "objective": facts["objective"],
                 "samples": facts["splits"],
+                "fingerprint": facts["fingerprint"],
             }
             replace_json(folder.info, info)
 
@@ -178,6 +180,8 @@ def _resume(folder: StudyDir, *, device: str, command: Sequence[str], console: C
     runs = folder.path.parent
     with Pool(study.section.workers) as pool:
         facts = _check(study, pool, runs=runs, device=device, console=console)
+        if facts["fingerprint"] != info.get("fingerprint"):
+            raise InputError(f"{folder.path}: the data have changed since the sweep was started. Restore them.")
         folder.update_info(status="running", resumed=resumed)
         return _finish(folder, study, facts["objective"], pool, runs=runs, device=device, console=console)
 
@@ -305,7 +309,8 @@ class _Trials:
         total = self._study.num_trials
         started = sum(one.parent is None for one in self._records)
         of_total = f" ({started} of {total})" if total is not None else ""
-        shown = ", ".join(f"{key} {value}" for key, value in values_of(record.choices).items()) or "the recipe's values"
+        shown = ", ".join(f"{key} {shown_value(value)}" for key, value in values_of(record.choices).items())
+        shown = shown or "the recipe's values"
         if EPOCHS in record.choices:
             shown += f", to epoch {record.choices[EPOCHS]}"
         if record.status != "complete":

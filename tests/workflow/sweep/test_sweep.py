@@ -43,11 +43,17 @@ class Trainer:
     Args:
         fails: whether a trial with these changes fails.
         stop_after: trials after which Ctrl-C is pressed.
+        fingerprint: of the data.
     """
 
     def __init__(
-        self, *, fails: Callable[[Mapping[str, Any]], bool] = lambda changes: False, stop_after: int | None = None
+        self,
+        *,
+        fails: Callable[[Mapping[str, Any]], bool] = lambda changes: False,
+        stop_after: int | None = None,
+        fingerprint: str = "a",
     ) -> None:
+        self.fingerprint = fingerprint
         self._fails = fails
         self._left = stop_after
         self.tasks: list[Mapping[str, Any]] = []
@@ -56,6 +62,7 @@ class Trainer:
         if task["kind"] == "check":
             columns = [f"{split}_{name}" for split in ("train", "val") for name in ("loss", "accuracy")]
             found = {"columns": columns, "best_metric": "val_loss", "splits": {"train": 40, "validation": 10}}
+            found["fingerprint"] = self.fingerprint
             return {"status": "complete", "error": None, "warnings": [], **found}
         if self._left == 0:
             raise KeyboardInterrupt
@@ -168,6 +175,8 @@ def test_an_interrupted_sweep_says_how_to_resume_and_ends_the_same(method: str, 
     assert isinstance(done.exception, Interrupted)
     assert done.exception.signal_number == signal.SIGINT
     assert str(done.exception) == "stopped after 5 trials. Resume with: dlcli sweep --resume runs/recipe"
+    changed = sweep("--resume", "recipe", trainer=Trainer(fingerprint="b"))
+    assert "runs/recipe: the data have changed since the sweep was started." in str(changed.exception)
     resumed = result_of(sweep("--resume", "recipe", "--json"))
     for key in ("best", "baseline", "trials", "epochs"):
         assert resumed[key] == whole[key]
