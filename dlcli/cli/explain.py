@@ -171,6 +171,7 @@ def explain(
       dlcli explain runs/flowers --features all
       dlcli explain reviews --text "a dull and lifeless mess"
       dlcli explain reviews --check
+      dlcli explain translator --text "good morning"
       dlcli explain localize_shapes --target left --target right
       dlcli explain detect_scenes street.jpg --class person --object 2
       dlcli explain adding_lstm --gradient-norms --beside adding_simple --beside adding_gru

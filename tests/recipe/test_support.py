@@ -60,11 +60,6 @@ for of_task in REFUSED.keys() - {"segmentation", "instance_segmentation"}:
     REFUSED[of_task] |= {"--masks", "--pixel-size"}
 for of_task in REFUSED.keys() - {"detection", "instance_segmentation"}:
     REFUSED[of_task] |= {"--crops", "--plot", "--score"}
-EXPLAINED = (
-    *("classification", "multilabel", "localization", "segmentation", "detection", "instance_segmentation"),
-    *("image_regression", "text_classification"),
-    *("sequence_classification", "sequence_regression", "forecasting", "step_prediction"),
-)
 INSPECTED = {"data check", "data stats", "data split"}
 
 
@@ -150,13 +145,12 @@ def test_refusal_of_an_option(recipe: Recipe, option: str, message: str) -> None
 
 @pytest.mark.parametrize("recipe", TASKS, indirect=True)
 def test_verbs_of_each_task(recipe: Recipe) -> None:
-    expected = {"train", "evaluate", "summary"}
+    expected = {"train", "evaluate", "explain", "summary"}
     expected |= set() if recipe.task == "step_prediction" else INSPECTED
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
     expected |= {"search"} if recipe.task in ("classification", "image_regression", "multilabel") else set()
-    expected |= {"explain"} if recipe.task in EXPLAINED else set()
     expected |= (
         {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection", "instance_segmentation") else set()
     )
@@ -176,7 +170,6 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
             "segmentation, only classification. Adversarial examples of a class for each pixel are not available.",
         ),
         ("detection", "attack", "detection, only classification. Adversarial examples of detectors are not available."),
-        ("tagging", "explain", "tagging, whose samples are sentences."),
         (
             "instance_segmentation",
             "attack",

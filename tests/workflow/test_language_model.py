@@ -169,9 +169,25 @@ def test_evaluating_other_text(folder: Path) -> None:
     assert metrics["tokens"] == sum(len(row["text"]) + 1 for row in rows)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "target"), [("names", "label"), ("prose", "predicted"), ("words", "label")])
+def test_explanations_of_next_tokens_are_causal(folder: Path, name: str, target: str) -> None:
+    run("explain", name, "--limit", 2, "--class", target, folder=folder)
+    made = folder / "runs" / name / "explanations" / "integrated"
+    rows, tokens = read_csv(made / "explanations.csv"), read_csv(made / "tokens.csv")
+    assert all(float(row["completeness_error"]) <= 0.01 or row["note"] for row in rows)
+    position = {f"{row['file']}, output {row['position']}: {row['class']}": int(row["position"]) for row in rows}
+    later = [float(row["integrated"]) for row in tokens if int(row["position"]) > position[row["file"]]]
+    assert not any(later), "a later token cannot be a reason"
+    assert any(float(row["integrated"]) for row in tokens)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["explain", "names", "--text", "a"], "--text: the texts of runs/names have classes"),
+        (["explain", "prose", "x.txt"], "x.txt: a language model is explained by --text, or by texts of a split."),
+        (["explain", "words", "--class", "qqq"], "--class qqq: not a token of the vocabulary."),
         (["generate", "names"], "--class: the texts of runs/names have classes: choose one of North, South"),
         (["generate", "names", "--class", "Nort"], "Received 'Nort'."),
         (["generate", "prose", "--class", "North"], "have no classes. Omit --class."),

@@ -56,6 +56,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+QUIET = Console(quiet=True)
+
+
 def text_decoder_of(folder: Path, name: str) -> TextDecoder:
     run_dir = RunDir(folder / "runs" / name)
     return load_text_decoder(run_dir, load(run_dir.config).recipe, Console(quiet=True))  # type: ignore[arg-type]
@@ -135,6 +138,27 @@ def test_evaluating_other_pairs_with_a_beam(folder: Path) -> None:
     assert metrics["folder"].endswith("evaluation/new-all-beam4")
     assert metrics["split"] == "new-all"
     assert math.isfinite(metrics["loss"])
+
+
+@pytest.mark.slow
+def test_explanations_of_generated_tokens(folder: Path) -> None:
+    run("explain", "phrases", "--text", "big red!", "--text", "dog car", "--json", folder=folder)
+    made = folder / "runs" / "phrases" / "explanations" / "integrated"
+    decoder = text_decoder_of(folder, "phrases")
+    texts = [
+        decoder.text_of(h.ids) for h in decoder.decode(["big red!", "dog car"], beam=1, batch_size=2, console=QUIET)
+    ]
+    rows = read_csv(made / "explanations.csv")
+    assert [row["class"] for row in rows] == [*texts[0].split(), "[end]", *texts[1].split(), "[end]"]
+    assert all(float(row["completeness_error"]) <= 0.01 or row["note"] for row in rows)
+    assert sorted(path.name for path in made.iterdir()) == [
+        *("attention.png", "explanation.json", "explanations.csv", "maps.png", "tokens.csv")
+    ]
+    tokens = read_csv(made / "tokens.csv")
+    assert [row["token"] for row in tokens[:2]] == ["big", "red"]
+    assert sum(float(row["attention_weight"]) for row in tokens[:2]) == pytest.approx(1, rel=1e-3)
+    translated = {(row["file"].rpartition(": ")[2], row["token"]): float(row["integrated"]) for row in tokens}
+    assert translated["rouge", "red"] > translated["rouge", "big"]
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,28 @@ def test_long_sentences_are_truncated(folder: Path) -> None:
     assert len(result["predictions"][0]["tags"]) == 2
 
 
+@pytest.mark.slow
+def test_explanations_name_the_words_that_a_tag_is_due_to(folder: Path) -> None:
+    run("explain", "tagger", "--text", "cats see the hear", "--json", folder=folder)
+    made = folder / "runs" / "tagger" / "explanations" / "integrated"
+    rows = read_csv(made / "explanations.csv")
+    words = ["cats", "see", "the", "hear"]
+    model = keras.saving.load_model(folder / "runs" / "tagger" / "model.keras")
+    probabilities = np.asarray(model(tf.constant([words]), training=False))[0, :4]
+    classes = read_json(folder / "runs" / "tagger" / "labels.json")["classes"]
+    assert [row["class"] for row in rows] == [
+        f"{w}/{classes[i]}" for w, i in zip(words, probabilities.argmax(1), strict=True)
+    ]
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], probabilities.max(axis=1), rtol=1e-3)
+    assert all(float(row["completeness_error"]) <= 0.01 or row["note"] for row in rows)
+    tokens = read_csv(made / "tokens.csv")
+    assert [row["token"] for row in tokens] == words * 4
+    assert (made / "maps.png").exists()
+    run("explain", "tagger", "--limit", 1, "--class", "VERB", "--method", "leave-one-out", folder=folder)
+    made = folder / "runs" / "tagger" / "explanations" / "leave-one-out"
+    assert all(row["class"].endswith("/VERB") for row in read_csv(made / "explanations.csv"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

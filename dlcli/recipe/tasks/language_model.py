@@ -10,7 +10,7 @@ from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, 
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
 
 
 class LongText(Section):
@@ -90,8 +90,10 @@ class LanguageModel(TaskRecipe):
     """Prediction of the next token at every step."""
 
     samples = "texts"
-    verbs = frozenset(("train", "evaluate", "generate", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(("train", "evaluate", "generate", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--data", "--split"))
+    explanation_options = frozenset(("--class", "--steps", "--text"))
+    explanation_methods = STEP_METHODS
     headline = "perplexity"
     baselines = ("ngram_perplexity",)
     instead = MappingProxyType({"predict": "Use dlcli generate."})

@@ -11,7 +11,7 @@ from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.sections.sequence_model import NumLayers
 from dlcli.recipe.sections.text_data import TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
 
 
 class PairsTsv(TextSource):
@@ -125,8 +125,10 @@ class SequenceToSequence(TaskRecipe):
     """One target text for each source text."""
 
     samples = "texts"
-    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--beam", "--data", "--split", "--text"))
+    explanation_options = frozenset(("--steps", "--text"))
+    explanation_methods = STEP_METHODS
     named_by = "text"
     headline = "exact"
 

@@ -10,7 +10,7 @@ from dlcli.recipe.language.fields import Count, LocalPath, Section
 from dlcli.recipe.sections.sequence_model import StepModel, rules_of_steps
 from dlcli.recipe.sections.text_data import TextSource
 from dlcli.recipe.sections.train import ClassTrain
-from dlcli.recipe.tasks.base import TaskRecipe
+from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
 
 
 class TaggedFiles(TextSource):
@@ -64,8 +64,10 @@ class Tagging(TaskRecipe):
     """One label for each word."""
 
     samples = "sentences"
-    verbs = frozenset(("train", "evaluate", "predict", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
     options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
+    explanation_options = frozenset(("--class", "--steps", "--text"))
+    explanation_methods = STEP_METHODS
     prediction = "tags"
     headline = "accuracy"
     special_headline = "entity_f1"

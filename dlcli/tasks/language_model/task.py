@@ -12,11 +12,11 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
-from dlcli.tasks.language_model import evaluation, generation, inspection, job
+from dlcli.tasks.language_model import evaluation, explanation, generation, inspection, job
 from dlcli.tasks.language_model.sources import Texts, open_texts
 from dlcli.tasks.sequences import inspection as line_inspection
 from dlcli.tasks.sequences.encoders import slow_on_gpu
-from dlcli.tasks.task import EvaluationRequest, GenerationRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, GenerationRequest, Task
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class LanguageModelTask(Task):
 
     def generate(self, run: RunDir, request: GenerationRequest, console: Console) -> dict[str, Any]:
         return generation.generate(run, self.recipe, request, console)
+
+    def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        return explanation.explain(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)

@@ -1,5 +1,7 @@
 """Decodes the target texts of new source texts."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dlcli.recipe.tasks.sequence_to_sequence import PairsCsv, PairsTsv, SequenceToSequence
@@ -24,14 +26,8 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
     Raises:
         InputError: there is nothing to predict, or no model yet.
     """
-    paths, texts, beam, output = request.paths, request.texts, request.beam, request.output
-    names, sources = named_texts(
-        paths,
-        texts,
-        column=recipe.data.source if isinstance(recipe.data, PairsCsv) else "source",
-        encoding=recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8",
-        of_line=_before_tab if isinstance(recipe.data, PairsTsv) else None,
-    )
+    beam, output = request.beam, request.output
+    names, sources = named_sources(recipe, request.paths, request.texts)
     decoder = load_text_decoder(run, recipe, console)
     if longer := count_longer(sources, recipe.text):
         limit = f"text.max_length, {recipe.text.max_length} {recipe.text.unit}"
@@ -56,3 +52,20 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
         write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
         console.say(f"{count(predictions, 'row')} written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def named_sources(
+    recipe: SequenceToSequence, paths: Sequence[Path], texts: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The names and the source texts of files and of the command line.
+
+    Raises:
+        InputError: a file cannot be read, or there are no texts.
+    """
+    return named_texts(
+        paths,
+        texts,
+        column=recipe.data.source if isinstance(recipe.data, PairsCsv) else "source",
+        encoding=recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8",
+        of_line=_before_tab if isinstance(recipe.data, PairsTsv) else None,
+    )

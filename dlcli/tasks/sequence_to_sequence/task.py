@@ -12,11 +12,11 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
-from dlcli.tasks.sequence_to_sequence import evaluation, job, prediction
+from dlcli.tasks.sequence_to_sequence import evaluation, explanation, job, prediction
 from dlcli.tasks.sequence_to_sequence.sources import open_pairs
 from dlcli.tasks.sequences import inspection
 from dlcli.tasks.sequences.encoders import slow_on_gpu
-from dlcli.tasks.task import EvaluationRequest, PredictionRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class SequenceToSequenceTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
+
+    def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
+        return explanation.explain(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)

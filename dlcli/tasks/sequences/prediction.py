@@ -73,20 +73,7 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
 
 def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, console: Console) -> dict[str, Any]:
     paths, texts, output = request.paths, request.texts, request.output
-    names = [f"--text {position}" for position in range(1, len(texts) + 1)]
-    sentences = [tuple(text.split()) for text in texts]
-    tags = run.read_classes() if isinstance(recipe.data, Columns) else None
-    for path in paths:
-        if str(path) == "-":
-            lines = lines_of_stdin(recipe.data.encoding)
-            more_names, more = (
-                [f"-:{line}" for line in range(1, len(lines) + 1)],
-                [tuple(line.split()) for line in lines],
-            )
-        else:
-            more_names, more = read_words(path, encoding=recipe.data.encoding, tags=tags)
-        names += more_names
-        sentences += more
+    names, sentences = named_sentences(run, recipe, paths, texts)
     if not any(sentences):
         raise InputError("nothing to predict: the inputs contain no words.")
     loaded, classes = load_sequence_model(run, recipe, console), run.read_classes()
@@ -116,6 +103,31 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
         start += len(sentence)
         predictions.append({"file": name, "words": list(sentence), "tags": found})
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def named_sentences(
+    run: RunDir, recipe: Tagging, paths: Sequence[Path], texts: Sequence[str]
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """The names and the words of sentences: those on the command line, the lines of stdin, and those of files.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    names = [f"--text {position}" for position in range(1, len(texts) + 1)]
+    sentences = [tuple(text.split()) for text in texts]
+    tags = run.read_classes() if isinstance(recipe.data, Columns) else None
+    for path in paths:
+        if str(path) == "-":
+            lines = lines_of_stdin(recipe.data.encoding)
+            more_names, more = (
+                [f"-:{line}" for line in range(1, len(lines) + 1)],
+                [tuple(line.split()) for line in lines],
+            )
+        else:
+            more_names, more = read_words(path, encoding=recipe.data.encoding, tags=tags)
+        names += more_names
+        sentences += more
+    return names, sentences
 
 
 def lines_of_stdin(encoding: str) -> list[str]:

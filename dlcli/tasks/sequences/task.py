@@ -9,13 +9,22 @@ from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
-from dlcli.tasks.sequences import evaluation, inspection, job, labeled_series_explanation, prediction, text_explanation
+from dlcli.tasks.sequences import (
+    evaluation,
+    inspection,
+    job,
+    labeled_series_explanation,
+    prediction,
+    tag_explanation,
+    text_explanation,
+)
 from dlcli.tasks.sequences.encoders import slow_on_gpu
 from dlcli.tasks.sequences.sources import open_sequences
 from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
@@ -47,7 +56,8 @@ class SequenceTask(Task):
                 return text_explanation.explain(run, self.recipe, request, console)
             case SequenceClassification() | SequenceRegression():
                 return labeled_series_explanation.explain(run, self.recipe, request, console)
-        raise self._lacks("explain")
+            case Tagging():
+                return tag_explanation.explain(run, self.recipe, request, console)
 
     def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
         match self.recipe:

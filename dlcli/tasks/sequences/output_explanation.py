@@ -1,0 +1,171 @@
+"""Explains outputs of several tokens: for each output token, which input tokens speak for it or against it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.files import hash_content
+from dlcli.explanation.sequences.attribution import Method
+from dlcli.explanation.sequences.scores import Scores
+from dlcli.report.page.page import MarkedText
+from dlcli.report.plots.token_maps import token_maps
+from dlcli.rundir.tables import rows_text
+from dlcli.runtime.console import Console
+from dlcli.tasks.explanation import digest_of
+from dlcli.tasks.run_models import BestModel
+from dlcli.tasks.sequences.explanation import described, note_of, strongest
+from dlcli.tasks.task import Explained, ExplanationRequest
+
+AUTO = ("integrated",)
+MOST_PRINTED = 40  # outputs that are shown on the terminal
+ATTENTION = "attention weights, not reasons"
+
+
+@dataclass(frozen=True)
+class OutputTokens:
+    """A sample whose output tokens are explained.
+
+    Attributes:
+        name: of the sample.
+        inputs: its input tokens as text.
+        outputs: the output tokens that are explained, as text.
+        choices: the position and the number of each among the network's outputs, ``[outputs, 2]``.
+        points: embeddings of the input tokens ``[inputs, width]``.
+        starts: those of unknown tokens in their place.
+        prepare: called before the sample is explained, for networks that have another input.
+        attention: the attention weights ``[outputs, inputs]``, where the network has some.
+    """
+
+    name: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    choices: NDArray[np.int32]
+    points: NDArray[np.float32]
+    starts: NDArray[np.float32]
+    prepare: Callable[[], None] = lambda: None
+    attention: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The values of the input tokens for each output ``[outputs, inputs]`` by one method, and what is known of each."""
+
+    values: NDArray[np.float64]
+    facts: Sequence[Mapping[str, Any]]
+
+
+def explain_outputs(
+    best: BestModel,
+    scores: Scores,
+    samples: Sequence[OutputTokens],
+    methods: Mapping[str, Method],
+    request: ExplanationRequest,
+    *,
+    source: str,
+    separator: str,
+    console: Console,
+) -> Explained:
+    """What the input tokens of each sample say for each of its output tokens.
+
+    Args:
+        samples: at least one.
+        source: what the samples are called.
+        separator: between tokens: a space between words, nothing between characters.
+    """
+    rows: list[dict[str, Any]] = []
+    token_rows: list[dict[str, Any]] = []
+    texts: list[MarkedText] = []
+    maps, attention = [], []
+    first = next(iter(methods))
+    for done, sample in enumerate(samples, start=1):
+        sample.prepare()
+        found = {name: _explained(scores, method, sample) for name, method in methods.items()}
+        odds = scores.scores(_repeated(sample.points, len(sample.choices)), sample.choices).astype(np.float64)
+        for number in range(len(sample.outputs)):
+            of_output = [_row(sample, number, name, some, odds) for name, some in found.items()]
+            rows += of_output
+            token_rows += _token_rows(sample, number, found)
+            pairs = list(zip(sample.inputs, found[first].values[number].tolist(), strict=True))
+            note = f"{described(first, of_output[0], of_output[0]['note'])}: {strongest(pairs)}"
+            title = f"{sample.name}: {sample.outputs[number]} {of_output[0]['probability']:.2f}"
+            texts.append(MarkedText(title, pairs, separator, note))
+        maps.append((sample.name, sample.inputs, sample.outputs, found[first].values))
+        if sample.attention is not None:
+            attention.append((sample.name, sample.inputs, sample.outputs, sample.attention))
+        console.evaluating(done, len(samples))
+    heading = f"{first}: red speaks for an output token, blue against it (log-odds)"
+    files: dict[str, Any] = {
+        "tokens.csv": rows_text(token_rows),
+        "maps.png": token_maps(maps, heading=heading, is_signed=True),
+    }
+    if attention:
+        files["attention.png"] = token_maps(attention, heading=ATTENTION, is_signed=False)
+    return Explained(
+        name="-".join(methods),
+        rows=rows,
+        files=files,
+        facts={
+            "model": str(best.file),
+            "sha256": best.digest,
+            "source": source,
+            "samples": len(samples),
+            "digest": digest_of([hash_content(repr((s.inputs, s.outputs)).encode()) for s in samples]),
+            "settings": {
+                "methods": list(methods),
+                "class": request.target,
+                "baseline": "unknown token",
+                "steps": request.steps or "auto",
+                "unit": "words" if separator else "characters",
+            },
+        },
+        texts=texts[:MOST_PRINTED],
+    )
+
+
+def _explained(scores: Scores, method: Method, sample: OutputTokens) -> _Found:
+    """The values by one method."""
+    number = len(sample.choices)
+    found = method(scores, _repeated(sample.points, number), _repeated(sample.starts, number), sample.choices)
+    facts = [{name: column[i].item() for name, column in found.facts.items()} for i in range(number)]
+    return _Found(found.of_steps, facts)
+
+
+def _repeated(points: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    return np.repeat(points[None], number, axis=0)
+
+
+def _row(sample: OutputTokens, number: int, method: str, found: _Found, odds: NDArray[np.float64]) -> dict[str, Any]:
+    """A row of explanations.csv: one for each output token and method."""
+    values, facts = found.values[number], found.facts[number]
+    largest = int(np.abs(values).argmax())
+    return {
+        "file": sample.name,
+        "position": int(sample.choices[number, 0]) + 1,
+        "class": sample.outputs[number],
+        "probability": float(1 / (1 + np.exp(-odds[number]))),
+        "method": method,
+        "steps": facts.get("steps"),
+        "completeness_error": facts.get("completeness_error"),
+        "sum": float(values.sum()),
+        "largest": float(values[largest]),
+        "largest_token": sample.inputs[largest],
+        "note": note_of(values, facts),
+    }
+
+
+def _token_rows(sample: OutputTokens, number: int, found: Mapping[str, _Found]) -> list[dict[str, Any]]:
+    """The rows of tokens.csv: one for each output and input token."""
+    weights = None if sample.attention is None else sample.attention[number]
+    return [
+        {
+            "file": f"{sample.name}, output {int(sample.choices[number, 0]) + 1}: {sample.outputs[number]}",
+            "position": step + 1,
+            "token": token,
+            **{name: f"{some.values[number, step]:.6g}" for name, some in found.items()},
+            "attention_weight": None if weights is None else f"{weights[step]:.6g}",
+        }
+        for step, token in enumerate(sample.inputs)
+    ]

@@ -1,0 +1,74 @@
+"""Explains taggers: which words of a sentence the tag of each word is due to."""
+
+import numpy as np
+import tensorflow as tf
+
+from dlcli.data.splits import evenly_spaced
+from dlcli.data.text.vocabulary import UNKNOWN
+from dlcli.errors import InputError
+from dlcli.explanation.network import NotExplainable
+from dlcli.explanation.sequences.tokens import TokenNetwork, open_tokens
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.rundir.directory import RunDir
+from dlcli.runtime.console import Console
+from dlcli.tasks.explanation import class_index
+from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.sequences.evaluation import own_data
+from dlcli.tasks.sequences.explanation import methods_of
+from dlcli.tasks.sequences.output_explanation import AUTO, OutputTokens, explain_outputs
+from dlcli.tasks.sequences.prediction import named_sentences
+from dlcli.tasks.sequences.tokens import encodable
+from dlcli.tasks.split_choice import own_split
+from dlcli.tasks.task import Explained, ExplanationRequest
+
+NUM_OF_SPLIT = 4  # sentences of a split that are explained unless another number is given
+
+
+def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: Console) -> Explained:
+    """As :meth:`dlcli.tasks.task.Task.explain`: the predicted tag of each word, or a tag that is named."""
+    best, classes = load_sequence_model(run, recipe, console), run.read_classes()
+    if request.target == "label":
+        raise InputError("--class label: explain the predicted tags, or name one.")
+    tag = None if request.target == "predicted" else class_index(request.target, classes)
+    methods = methods_of(request, AUTO)
+    try:
+        network = open_tokens(best.model, by_step=True)
+    except NotExplainable as reason:
+        raise InputError(f"{best.file}: {reason}") from None
+    if request.paths or request.texts:
+        names, sentences = named_sentences(run, recipe, request.paths, request.texts)
+        source, limit = ", ".join([*map(str, request.paths), *(["--text"] if request.texts else [])]), len(names)
+    else:
+        dataset = own_data(run, recipe, is_needed=True, console=console)
+        assert dataset is not None
+        source, limit = own_split(run, dataset.splits, request.split), NUM_OF_SPLIT
+        samples = dataset.splits[source]
+        assert samples.words is not None
+        names, sentences = list(samples.names), list(samples.words)
+    usable = [number for number, words in enumerate(sentences) if words]
+    if not usable:
+        raise InputError("nothing to explain: the inputs contain no words.")
+    index = [usable[int(i)] for i in evenly_spaced(len(usable), request.limit or limit)]
+    console.say(f"run {run.path}: explaining {len(index):,} of {len(sentences):,} sentences by {', '.join(methods)}")
+    explained = [_sample(network, names[i], sentences[i][: recipe.text.max_length], classes, tag) for i in index]
+    return explain_outputs(
+        best, network.scores, explained, methods, request, source=source, separator=" ", console=console
+    )
+
+
+def _sample(
+    network: TokenNetwork, name: str, words: tuple[str, ...], classes: tuple[str, ...], tag: int | None
+) -> OutputTokens:
+    """A sentence with the tags that are explained."""
+    (ids,) = network.ids(tf.constant([[encodable(word) for word in words]]))
+    points = network.vectors(ids)
+    predicted = network.scores.values(points[None])[0].argmax(axis=1)
+    tags = predicted if tag is None else np.full(len(ids), tag)
+    return OutputTokens(
+        name=name,
+        inputs=words,
+        outputs=[f"{word}/{classes[number]}" for word, number in zip(words, tags, strict=True)],
+        choices=np.stack([np.arange(len(ids)), tags], axis=1).astype(np.int32),
+        points=points,
+        starts=network.vectors(np.full_like(ids, UNKNOWN)),
+    )
