@@ -56,7 +56,7 @@ def explain_gradient_norms(
             {"run": run.path.name, "step": -step, "trained": f"{trained:.6g}", "initial": f"{initial:.6g}"}
             for step, (trained, initial) in enumerate(zip(found.trained, found.initial, strict=True), start=1)
         ]
-    identity = {"networks": json.loads(json_text(networks))}
+    identity = {"sha256": first.read_info().get("model"), "networks": json.loads(json_text(networks))}
     folder = free_folder(first.explanations, name or NAME, has_same=lambda made: has_facts(made, identity))
     info = {"explained": now(), "command": command(), "versions": versions(), **identity}
     files: dict[str, str | bytes | Callable[[Path], None]] = {

@@ -46,7 +46,7 @@ def test_an_object_of_a_detector_is_explained_checked_and_reported(tmp_path: Pat
         assert arrays["gradcam"].shape == arrays["occlusion"].shape == (2, 32, 32)
     processes.run("report", "scenes", folder=tmp_path).expect(0)
     page = (tmp_path / "runs" / "scenes" / "report.html").read_text()
-    assert "explanations/gradcam-occlusion, of images from: test." in page
+    assert "explanations/gradcam-occlusion, of samples from: test." in page
     assert "the randomization check (weak: on 2 images; " in page
     done = run("explain", "scenes", "--object", 9000, "--limit", 1, folder=tmp_path, status=2)
     assert "nothing to explain: fewer than 9000 objects are detected in any of the images." in done.stderr

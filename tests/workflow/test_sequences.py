@@ -227,6 +227,10 @@ def test_gradient_norms_of_two_runs(folder: Path) -> None:
     assert result["networks"][0]["ratio_initial"] == pytest.approx(ratio, rel=1e-4)
     again = run("explain", "adding", "--gradient-norms", "--beside", "waves", folder=folder).stdout
     assert again.splitlines()[-1] == "files in runs/adding/explanations/gradient-norms"
+    run("report", "adding", folder=folder)
+    page = (folder / "runs" / "adding" / "report.html").read_text()
+    assert "Gradient norms by steps before the end" in page
+    assert "There are no maps of what the model sees." in page
 
 
 @pytest.mark.slow

@@ -45,6 +45,8 @@ def explain(run: RunDir, recipe: LanguageModel, request: ExplanationRequest, con
             raise InputError(f"--text: the texts of {run.path} have classes, which --text does not name. Use --split.")
         names = [f"--text {number}" for number in range(1, len(request.texts) + 1)]
         ids, source, num_texts = [generator.encode(text) for text in request.texts], "--text", len(request.texts)
+        if not generator.has_ends:  # of a long text the end, as of a split
+            ids = [some[-CONTEXT:] for some in ids]
     else:
         source, names, ids, num_texts = _of_split(run, recipe, request, generator)
     console.say(f"run {run.path}: explaining {len(names):,} of {num_texts:,} texts by {', '.join(methods)}")

@@ -21,6 +21,7 @@ MAX_PNG_BYTES = 2**26
 MAX_TEXT_BYTES = 2**26
 NOT_METRICS = ("samples", "trained_on")  # numbers in metrics.json that are shown elsewhere
 REMARK = re.compile(r"\S+ (?P<text>.*)")
+GRADIENT_NORMS = "networks"  # a key of explanation.json that says what is in it
 AN_EPOCH = re.compile(r"\S+ epoch \d+/\d+ ")
 
 
@@ -212,16 +213,19 @@ def explanations(facts: Facts, max_width: int) -> Section:
     """The newest maps of the current model, and what checks say about the methods."""
     if facts.task is None or "explain" not in facts.task.verbs:
         return Section("Explanations", ["dlcli explain does not support this task."])
-    found = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
+    every = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
+    found = [pair for pair in every if GRADIENT_NORMS not in pair[1]]
+    norms = _gradient_norms([name for name, content in every if GRADIENT_NORMS in content], facts, max_width)
     if not found:
         text = "There are no maps of what the model sees."
-        return Section("Explanations", missing=[(text, f"dlcli explain {_name(facts)}")])
+        return Section("Explanations", images=norms, missing=[(text, f"dlcli explain {_name(facts)}")])
     of_splits = [pair for pair in found if pair[1].get("source") in facts.info["data"]["samples"]]
     checked = [pair for pair in found if (facts.run.explanations / pair[0] / "check.json").exists()]
     name, content = next(iter(checked or of_splits or found))
-    lines = [f"explanations/{name}, of images from: {content.get('source', 'unknown')}."]
+    lines = [f"explanations/{name}, of samples from: {content.get('source', 'unknown')}."]
     folder = facts.run.explanations / name
     images = _image(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
+    images += _image(folder / "attention.png", "Attention weights, not reasons", max_width) + norms
     texts = marked_texts(folder, content)
     lines += ["Red tokens speak for the class, blue ones against it."] if texts else []
     if not checked:
@@ -235,10 +239,20 @@ def explanations(facts: Facts, max_width: int) -> Section:
         for method, text in rows
         if "fails" in text
     ]
-    caption = f"Checked on {content.get('samples', 'unknown')} images"
+    caption = f"Checked on {content.get('samples', 'unknown')} samples"
     tables = [Table(["method", "parameter randomization"], rows, caption)] if rows else []
     tables += turned_table(folder / "check.json")
     return Section("Explanations", lines, list(map(capitalized, warnings)), tables, images, texts=texts)
+
+
+def _gradient_norms(names: Sequence[str], facts: Facts, max_width: int) -> list[Image]:
+    """The newest plot of gradient norms, if there is one."""
+    alt = "Gradient norms by steps before the end, with trained and with initial weights"
+    return [
+        image
+        for name in names[:1]
+        for image in _image(facts.run.explanations / name / "gradient_norms.png", alt, max_width)
+    ]
 
 
 def _verdicts(path: Path) -> list[tuple[str, str]]:
