@@ -37,7 +37,7 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
 
     One that is no valid recipe, because the file was changed by hand, is returned as it is.
     """
-    values = respelled(_with_tuples(config))
+    values = respelled(with_tuples(config))
     task = values.get("task")
     if not isinstance(task, str) or task not in TASKS:
         return config
@@ -47,11 +47,11 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
         return config
 
 
-def _with_tuples(value: Any) -> Any:
+def with_tuples(value: Any) -> Any:
     """Values read from JSON with tuples for lists, as the schema has them."""
     if isinstance(value, dict):
-        return {key: _with_tuples(item) for key, item in value.items()}
-    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
+        return {key: with_tuples(item) for key, item in value.items()}
+    return tuple(with_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def to_yaml(values: dict[str, Any], *, on_one_line: bool = False) -> str:

@@ -138,6 +138,7 @@ SLOW = {
     "names_generated",
     "names_lstm",
     "parts_of_speech",
+    "search_digits",
     "segment_shapes",
     "shape_positions",
     "shapes_in_scenes",

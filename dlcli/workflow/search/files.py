@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlcli.recipe.sections.search import Search
-from dlcli.recipe.yaml_writer import to_yaml
+from dlcli.recipe.yaml_writer import to_yaml, with_tuples
 from dlcli.report.plots.cells import cells_plot
 from dlcli.report.plots.search import Tried, front_plot, progress_plot
 from dlcli.rundir.tables import rows_text
@@ -26,7 +26,10 @@ def write_best(study: StudyDir, values: Mapping[str, Any], origin: str) -> None:
         origin: what it is, for a comment: ``trial 12, val_accuracy 0.9722``.
     """
     command = f"# Command: dlcli train {study.best}"
-    replace_file(study.best, f"# Found by dlcli search in {study.path}: {origin}\n{command}\n\n{to_yaml(dict(values))}")
+    replace_file(
+        study.best,
+        f"# Found by dlcli search in {study.path}: {origin}\n{command}\n\n{to_yaml(with_tuples(dict(values)))}",
+    )
 
 
 def write_front(study: StudyDir, records: Sequence[Record], section: Search) -> None:

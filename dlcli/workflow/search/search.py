@@ -12,7 +12,7 @@ from dlcli.errors import InputError
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.sections.search import Search
-from dlcli.recipe.yaml_writer import resolved, to_yaml
+from dlcli.recipe.yaml_writer import resolved, to_yaml, with_tuples
 from dlcli.rundir.runs import now, run_name
 from dlcli.rundir.writing import replace_file, replace_json
 from dlcli.runtime.console import Console
@@ -82,7 +82,7 @@ def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Con
         raise InputError(f"{study.path}: this search is complete. Its best recipe is {study.best}.")
     if not isinstance(info.get("written"), dict):
         raise InputError(f"{study.info}: is corrupt: 'written' is missing. Restore it from a copy.")
-    loaded = load_text(to_yaml(_with_tuples(info["written"])).encode(), study.recipe)
+    loaded = load_text(to_yaml(with_tuples(info["written"])).encode(), study.recipe)
     section = section_of(loaded)
     study.remove_leftovers()
     runs = study.path.parent
@@ -135,10 +135,3 @@ def _check(
     if section.metric not in columns:
         raise loaded.error("search.objective.0", f"must be one of {', '.join(columns)}. Received {section.metric}.")
     return outcome
-
-
-def _with_tuples(value: Any) -> Any:
-    """Values read from JSON with tuples for lists, as the readers of recipes have them."""
-    if isinstance(value, dict):
-        return {key: _with_tuples(item) for key, item in value.items()}
-    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
