@@ -16,7 +16,7 @@ from dlcli.printing import escaped_line
 from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.sections.sweep import Sweep
-from dlcli.recipe.yaml_writer import resolved, to_yaml
+from dlcli.recipe.yaml_writer import resolved, to_yaml, with_tuples
 from dlcli.rundir.runs import now
 from dlcli.rundir.writing import replace_file, replace_json
 from dlcli.runtime.console import Console
@@ -34,8 +34,9 @@ from dlcli.workflow.sweep.files import (
 )
 from dlcli.workflow.sweep.proposer import EPOCHS, AshaProposer, SweepProposer, make_proposer, values_of
 from dlcli.workflow.sweep.space import objective_of, space_of
+from dlcli.workflow.trials.check import check_in_worker
 from dlcli.workflow.trials.directory import StudyDir, create_study
-from dlcli.workflow.trials.pool import Lost, Pool
+from dlcli.workflow.trials.pool import Pool
 from dlcli.workflow.trials.records import Record, TrialLog
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
 
@@ -174,7 +175,7 @@ def _resume(folder: StudyDir, *, device: str, command: Sequence[str], console: C
         raise InputError(f"{folder.path}: this sweep is complete. Its best recipe is {folder.best}.")
     if not isinstance(info.get("written"), dict) or not isinstance(info.get("path"), str):
         raise InputError(f"{folder.info}: is corrupt: 'written' or 'path' is missing. Restore it from a copy.")
-    study = Study(load_text(to_yaml(_with_tuples(info["written"])).encode(), Path(info["path"])))
+    study = Study(load_text(to_yaml(with_tuples(info["written"])).encode(), Path(info["path"])))
     folder.remove_leftovers()
     resumed = [*info.get("resumed", []), {"time": now(), "command": list(command)}]
     runs = folder.path.parent
@@ -186,13 +187,6 @@ def _resume(folder: StudyDir, *, device: str, command: Sequence[str], console: C
         return _finish(folder, study, facts["objective"], pool, runs=runs, device=device, console=console)
 
 
-def _with_tuples(value: Any) -> Any:
-    """Values read from JSON with tuples for lists, as the readers of recipes have them."""
-    if isinstance(value, dict):
-        return {key: _with_tuples(item) for key, item in value.items()}
-    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
-
-
 def _check(study: Study, pool: Pool, *, runs: Path, device: str, console: Console) -> dict[str, Any]:
     """Have a worker read the data and build the recipe's own network; returns what it found, with the ``objective``.
 
@@ -201,15 +195,8 @@ def _check(study: Study, pool: Pool, *, runs: Path, device: str, console: Consol
     """
     loaded = study.loaded
     console.say("checking the data and starting the workers")
-    task = {"kind": "check", "device": device, "recipe": study.written, "path": str(loaded.path)}
-    pool.submit("check", {**task, "runs": str(runs), "folder": str(runs)})
-    _, outcome = pool.wait()
-    if isinstance(outcome, Lost):
-        raise CheckFailed(f"{loaded.path}: {outcome.reason}")
-    if outcome["status"] == "failed":
-        raise (InputError if outcome.get("is_input") else CheckFailed)(outcome["error"])
-    for warning in outcome["warnings"]:
-        console.warn(warning)
+    task = {"device": device, "recipe": study.written, "path": str(loaded.path), "runs": str(runs)}
+    outcome = check_in_worker(pool, task, loaded, console)
     objective = study.named_objective or outcome["best_metric"]
     if objective not in outcome["columns"]:
         known = ", ".join(name for name in outcome["columns"] if name.startswith("val_")) or "none"
