@@ -121,6 +121,7 @@ SLOW = {
     "adding_lstm",
     "addition",
     "beijing_pm25",
+    "cells_digits",
     "cifar10_folder",
     "cifar10_resnet20",
     "cifar10_vgg",
