@@ -69,7 +69,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
     name = run.free_evaluation(name, source.data)
     console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
     to = Destination(run.evaluation(name), source, request)
-    trained_on = series if is_own else _own_series(run, recipe, console)
+    trained_on = series if is_own else own_series(run, recipe, needed_for="ridge regression", console=console)
     metrics = evaluate_windows(
         to,
         best.model,
@@ -83,13 +83,26 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
 
 
-def _own_series(run: RunDir, recipe: Forecasting, console: Console) -> Series | None:
-    """The run's own data, which only the baseline needs; None if they are not available."""
+def own_series(run: RunDir, recipe: Forecasting, *, needed_for: str | None = None, console: Console) -> Series | None:
+    """The run's own data.
+
+    Args:
+        needed_for: all that is lost without them, such as ``permutation importance``; None if they cannot be done
+            without.
+
+    Returns:
+        None if they are not available and can be done without.
+
+    Raises:
+        InputError: they cannot be used, nor done without.
+    """
     try:
         series = open_series(load(run.config), recipe)
         check_same_data(run, series)
     except InputError as error:
-        console.warn(f"the baseline is not available: {error}")
+        if needed_for is None:
+            raise
+        console.warn(f"{needed_for} is not available: {error}")
         return None
     return series
 

@@ -12,14 +12,11 @@ from dlcli.errors import InputError
 from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.explanation.sequences.permutation import Series
 from dlcli.explanation.sequences.series import SeriesNetwork, open_series_network
-from dlcli.recipe.load import load
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.forecasting.evaluation import load_forecaster
+from dlcli.tasks.forecasting.evaluation import load_forecaster, own_series
 from dlcli.tasks.forecasting.prediction import last_window
-from dlcli.tasks.forecasting.sources import open_series
 from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.series_explanation import (
@@ -42,7 +39,8 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     info = run.read_data_info("features", "scale")
     methods = methods_of(request, SERIES_AUTO)
     network = open_series_network(best.model, np.array(info["scale"]["mean"]), is_class=False)
-    table = _own_table(run, recipe, is_needed=not request.paths, console=console)
+    needed_for = "permutation importance" if request.paths else None
+    table = own_series(run, recipe, needed_for=needed_for, console=console)
     if request.paths:
         names, values, true = [], [], []
         for path in request.paths:
@@ -85,24 +83,11 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
 def norms(run: RunDir, recipe: Forecasting, request: ExplanationRequest, console: Console) -> GradientNorms:
     """As :meth:`dlcli.tasks.task.Task.gradient_norms`."""
     best = load_forecaster(run, recipe, console)
-    table = _own_table(run, recipe, is_needed=True, console=console)
+    table = own_series(run, recipe, console=console)
     assert table is not None
     origins = table.splits[own_split(run, table.splits, request.split)].origins
     origins = origins[evenly_spaced(len(origins), request.limit or NUM_SEQUENCES)]
     return norms_of_run(run, best, [window[None] for window in table.windows(origins)[0]], is_class=False)
-
-
-def _own_table(run: RunDir, recipe: Forecasting, *, is_needed: bool, console: Console) -> Table | None:
-    """The run's own data; None if only permutation importance could use them, and they are not available."""
-    try:
-        table = open_series(load(run.config), recipe)
-        check_same_data(run, table)
-    except InputError as error:
-        if is_needed:
-            raise
-        console.warn(f"permutation importance is not available: {error}")
-        return None
-    return table
 
 
 def _judged(run: RunDir, request: ExplanationRequest, table: Table, network: SeriesNetwork) -> Judged:

@@ -45,7 +45,8 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
     best = load_sequence_model(run, recipe, console)
     info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
     moved = None if data is None else own_data_at(run, data, _open, console)
-    dataset = moved or own_data(run, recipe, is_needed=data is None, console=console)
+    needed_for = None if data is None else "the baseline"
+    dataset = moved or own_data(run, recipe, needed_for=needed_for, console=console)
     if data is None or moved is not None:
         assert dataset is not None
         name = own_split(run, dataset.splits, split)
@@ -60,7 +61,7 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
     to = Destination(run.evaluation(name), source, request)
     if request.calibrate:
-        validation = dataset or own_data(run, recipe, is_needed=True, console=console)
+        validation = dataset or own_data(run, recipe, console=console)
         assert validation is not None
         _calibrate(run, recipe, best, validation.splits[own_split(run, validation.splits, "validation")], console)
     metrics = evaluate_split(
@@ -93,19 +94,17 @@ def _open(loaded: LoadedRecipe) -> SequenceDataset:
     return open_sequences(loaded, loaded.recipe.data)
 
 
-def own_data(run: RunDir, recipe: SequenceRecipe, *, is_needed: bool, console: Console) -> SequenceDataset | None:
-    """The run's own data; None if only a baseline needs them, and they are not available.
-
-    Raises:
-        InputError: they are needed, and cannot be used.
-    """
+def own_data(
+    run: RunDir, recipe: SequenceRecipe, *, needed_for: str | None = None, console: Console
+) -> SequenceDataset | None:
+    """The run's own data; arguments, result and errors are those of `dlcli.tasks.forecasting.evaluation.own_series`."""
     try:
         dataset = open_sequences(load(run.config), recipe.data)
         check_same_data(run, dataset)
     except InputError as error:
-        if is_needed:
+        if needed_for is None:
             raise
-        console.warn(f"the baseline is not available: {error}")
+        console.warn(f"{needed_for} is not available: {error}")
         return None
     return dataset
 

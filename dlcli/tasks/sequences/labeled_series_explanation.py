@@ -44,7 +44,8 @@ def explain(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, con
     if classes:
         check_target(request.target, classes, has_labels=not request.paths)
     methods = methods_of(request, SERIES_AUTO)
-    dataset = own_data(run, recipe, is_needed=not request.paths, console=console)
+    needed_for = "permutation importance" if request.paths else None
+    dataset = own_data(run, recipe, needed_for=needed_for, console=console)
     samples, source = _samples(run, recipe, request, dataset)
     index = evenly_spaced(len(samples), request.limit or (len(samples) if request.paths else NUM_OF_SPLIT))
     console.say(f"run {run.path}: explaining {len(index):,} of {len(samples):,} series by {', '.join(methods)}")
@@ -73,7 +74,7 @@ def explain(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, con
 def norms(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, console: Console) -> GradientNorms:
     """As :meth:`dlcli.tasks.task.Task.gradient_norms`."""
     best = load_sequence_model(run, recipe, console)
-    dataset = own_data(run, recipe, is_needed=True, console=console)
+    dataset = own_data(run, recipe, console=console)
     assert dataset is not None
     values = dataset.splits[own_split(run, dataset.splits, request.split)].values
     assert values is not None

@@ -39,7 +39,7 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
         names, sentences = named_sentences(run, recipe, request.paths, request.texts)
         source, limit = ", ".join([*map(str, request.paths), *(["--text"] if request.texts else [])]), len(names)
     else:
-        dataset = own_data(run, recipe, is_needed=True, console=console)
+        dataset = own_data(run, recipe, console=console)
         assert dataset is not None
         source, limit = own_split(run, dataset.splits, request.split), NUM_OF_SPLIT
         samples = dataset.splits[source]

@@ -57,7 +57,8 @@ def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest
         network = open_tokens(best.model, by_step=False)
     except NotExplainable as reason:
         raise InputError(f"{best.file}: {reason}") from None
-    dataset = own_data(run, recipe, is_needed=not is_given or request.check, console=console)
+    needed_for = "the comparison with the log-odds of words" if is_given and not request.check else None
+    dataset = own_data(run, recipe, needed_for=needed_for, console=console)
     samples, source = _samples(run, recipe, request, dataset)
     limit = request.limit or (len(samples) if is_given else NUM_OF_SPLIT)
     index = evenly_spaced(len(samples), limit)
@@ -126,7 +127,7 @@ def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest
 def norms(run: RunDir, recipe: TextClassification, request: ExplanationRequest, console: Console) -> GradientNorms:
     """As :meth:`dlcli.tasks.task.Task.gradient_norms`."""
     best = load_sequence_model(run, recipe, console)
-    dataset = own_data(run, recipe, is_needed=True, console=console)
+    dataset = own_data(run, recipe, console=console)
     assert dataset is not None
     texts = dataset.splits[own_split(run, dataset.splits, request.split)].texts
     assert texts is not None
