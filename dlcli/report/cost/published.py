@@ -49,6 +49,7 @@ RESNEXT_PAPER = "Xie et al. 2017"
 SENET_RELEASE = "released models, github.com/hujie-frank/SENet"
 DPN_PAPER = "Chen et al. 2017, table 2"
 AMOEBANET_PAPER = "Real et al. 2019, table 2"
+SLIM = "the released weights of tensorflow/models, research/slim"
 KERAS = "keras.io/api/applications"
 
 
@@ -137,10 +138,10 @@ NETWORKS = (
         stem_filters=96,
         skip_reduction_input=True,
     ),
-    _cells("nasnet_a", 4, 44, 224, 26.0, 8.4, "Zoph et al. 2018, table 3"),
+    _cells("nasnet_a", 4, 44, 224, 26.0, 8.4, SLIM),
     _cells("nasnet_a", 6, 32, 32),
     _cells("pnasnet_5", 4, 216, 331, 17.1, 3.8, AMOEBANET_PAPER, stem_filters=96),
-    _cells("pnasnet_5", 3, 54, 224, 25.8, 8.1, "Liu et al. 2018, table 4"),
+    _cells("pnasnet_5", 3, 54, 224, 25.8, 8.1, SLIM),
     _cells("pnasnet_5", 3, 48, 32),
     _cells("amoebanet_a", 6, 190, 331, 17.2, 3.9, AMOEBANET_PAPER),
     _cells("amoebanet_a", 6, 204, 331),
