@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import json_option
-from dlcli.cli.output import write_json, write_table
+from dlcli.cli.output import say, write_json, write_table
 from dlcli.errors import InputError
 
 
@@ -103,7 +103,7 @@ def _write_quoted(rows: list[dict[str, Any]]) -> None:
         right=range(2, len(header)),
     )
     for number, note in enumerate(notes, start=1):
-        click.echo(f"[{number}] {note}")
+        say(f"[{number}] {note}")
 
 
 def _amount(number: float | None, unit: str, scale: float) -> str:

@@ -135,7 +135,7 @@ def test_refused_input(folder: Path) -> None:
         (("photos", "--method", "gradcam", "--layer", "dense1"), "layer 'dense1' has no feature maps"),
         (("photos", "--method", "gradcam", "--steps", "5"), "--steps is for --method integrated."),
         (("photos", "--steps", "0"), "--steps: expected auto or a whole number from 1 to 100,000. Received 0."),
-        (("photos", "--split", "test"), "--split is for images of the run's own data."),
+        (("photos", "--split", "test"), "--split is for samples of the run's own data."),
         (("photos", "--name", "a/b"), "--name a/b: a results folder's name must"),
         (("",), "A PATH must not be empty."),
     ]:
@@ -143,10 +143,3 @@ def test_refused_input(folder: Path) -> None:
         assert expected in done.stderr, done
         assert done.stdout == ""
     assert not (folder / "runs" / "digits" / "explanations").exists()
-
-
-def test_other_tasks_are_refused(tmp_path: Path) -> None:
-    shutil.copytree(OLD / "addition", tmp_path / "runs" / "addition")
-    done = run("explain", "addition", "x.txt", folder=tmp_path, status=2)
-    expected = "runs/addition: dlcli explain does not support task: sequence_to_sequence, whose samples are texts."
-    assert expected in done.stderr

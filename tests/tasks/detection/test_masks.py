@@ -218,10 +218,11 @@ def test_predicted_masks_are_those_of_the_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(numbers, expected)
     assert predicted.draw is not None
     drawn = np.array(Image.open(io.BytesIO(predicted.draw(0, Image.new("RGB", (200, 100))))))
-    assert drawn[80, 150].sum() == 0  # in neither mask
-    assert (drawn[80, 50] != drawn[30, 150]).any()  # of a cat and of a dog
-    assert drawn[80, 50].any()
-    assert drawn[30, 150].any()
+    assert drawn.shape == (200, 400, 3)  # enlarged, so that labels do not cover it
+    assert drawn[160, 300].sum() == 0  # in neither mask
+    assert (drawn[160, 100] != drawn[60, 300]).any()  # of a cat and of a dog
+    assert drawn[160, 100].any()
+    assert drawn[60, 300].any()
     assert json.loads((tmp_path / "found.json").read_text())[1]["segmentation"] == second["segmentation"]
     table = replace(request, output=tmp_path / "found.csv", pixel_size=None)
     predict(model, samples, request=table, **keys)
