@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlcli.errors import InputError
+from dlcli.printing import escaped_line
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import entry_mode, read_json
 from dlcli.rundir.writing import sync_folder
@@ -91,7 +92,7 @@ def check_name(name: str, *, of: str = "run") -> None:
     if not NAME.fullmatch(name):
         raise InputError(
             f"a {of} name must be at most {MAX_NAME} letters, digits, '.', '_' and '-', and start with a letter or "
-            f"digit. Received '{name}'."
+            f"digit. Received '{escaped_line(name[: MAX_NAME + 1])}'."
         )
 
 

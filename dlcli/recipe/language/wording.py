@@ -25,7 +25,7 @@ def received(value: Any) -> str:
     if isinstance(value, str):
         return f"'{shortened(value)}'"
     if isinstance(value, tuple):
-        return f"a list of {len(value)}"
+        return f"a list of {len(value)}" if value else "an empty list"
     if isinstance(value, dict):
         return "a section"
     if isinstance(value, float) and not math.isfinite(value):

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from dlcli.recipe.language.fields import Count, Expected, Number, PositiveNumber, Section, Text
 
 Whole = int  # because a key of Range has the name `int`
-Points = Annotated[int, Ge(2)]
+Points = Annotated[int, Ge(2), Le(1000)]
 MIN_REDUCTION = 2
 
 
@@ -97,8 +97,11 @@ class Sweep(Section):
             yield "budget", f"{self.method} needs a limit; set budget.trials or budget.hours"
         if not self.space:
             yield "space", "needs a key to vary, such as train.optimizer.learning_rate: {log: [1e-4, 0.1]}"
+        for key in self.space:
+            if (inner := next((other for other in self.space if other.startswith(f"{key}.")), None)) is not None:
+                yield f"space.{key}", f"contains {inner}, which is varied too; remove one of them"
         if self.method != "asha" and self.asha is not None:
-            yield "asha", f"is for method: asha. Received method: {self.method}."
+            yield "asha", f"is for method: asha. Received method: {self.method}; remove it, with --set sweep.asha=null."
         if self.method == "asha" and self.seeds > 1:
             yield "seeds", f"must be 1 for method: asha, which compares trials while they train. Received {self.seeds}."
         if self.method == "grid":

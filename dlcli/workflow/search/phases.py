@@ -86,10 +86,10 @@ class Phases:
 
     def _all(self) -> dict[str, Any]:
         study, section = self.study, self.section
-        records = {"search": self._search(TrialLog(study.trials))}
+        records = {"search": self._search(study.trials)}
         if section.baseline == "random":
             num_trained = sum(record.status != "refused" for record in records["search"])
-            records["random"] = self._search(TrialLog(study.baseline), of_baseline=num_trained)
+            records["random"] = self._search(study.baseline, of_baseline=num_trained)
         best = {origin: best_trials(trials, section.metric, section.final.top) for origin, trials in records.items()}
         if not best["search"]:
             raise CheckFailed(f"no trial was trained to its end. See {study.trials} for the errors.")
@@ -103,8 +103,10 @@ class Phases:
         if "search" not in chosen:
             raise CheckFailed(f"no finalist was trained to its end. See {study.finals_log} for the errors.")
         winner = chosen["search"]
+        of_random = "" if finalists[0].origin == "search" else "; that of random search is better"
         self._write_best(
-            winner.genotype, f"trial {winner.trial}, the best finalist: {described(winner, section.metric)}"
+            winner.genotype,
+            f"trial {winner.trial}, the best finalist of the search: {described(winner, section.metric)}{of_random}",
         )
         write_plots(study, records, section, winner.genotype)
         return {
@@ -117,10 +119,12 @@ class Phases:
     def _write_best(self, cells: Mapping[str, Any], origin: str) -> None:
         write_best(self.study, self.candidates.best(cells), origin)
 
-    def _search(self, log: TrialLog, *, of_baseline: int | None = None) -> list[Record]:
-        """Run the trials of the search, or as many of its baseline."""
+    def _search(self, path: Path, *, of_baseline: int | None = None) -> list[Record]:
+        """Run the trials of the search, or as many of its baseline; their log is at ``path``."""
         section, candidates = self.section, self.candidates
         is_baseline = of_baseline is not None
+        proposer = CellProposer(section, self.loaded.recipe.train.seed + is_baseline, is_baseline=is_baseline)
+        log = TrialLog(path, proposer.mistake)
         total = section.budget.trials if of_baseline is None else of_baseline
         hours = None if is_baseline else section.budget.hours
         seen = log.read()
@@ -146,7 +150,6 @@ class Phases:
             seconds_a_trial=60 * section.trial.minutes,
             report=report,
         )
-        proposer = CellProposer(section, self.loaded.recipe.train.seed + is_baseline, is_baseline=is_baseline)
         return run_trials(log, proposer, plan, self.pool)
 
     def _train_finalists(self, best: Mapping[str, Sequence[Record]]) -> list[Finalist]:

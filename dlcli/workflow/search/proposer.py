@@ -1,11 +1,11 @@
 """Connects a method of search with the runner of trials: choices become cells, records become scores."""
 
-from dlcli.errors import InputError
 from dlcli.recipe.sections.search import AgingEvolution, RandomMethod, ReinforceMethod, Search, Tournament
 from dlcli.search.cells import cell_space, genotype
 from dlcli.search.controller import Controller
 from dlcli.search.evolution import Evolution
-from dlcli.search.method import Choices, Method, Space
+from dlcli.search.keys.samplers import same
+from dlcli.search.method import Method, Space
 from dlcli.search.random_search import RandomSearch
 from dlcli.search.reinforce import Reinforce
 from dlcli.training.direction import lower_is_better
@@ -58,22 +58,22 @@ class CellProposer:
         return Proposal({"encoded": list(proposal.choices), "genotype": cells}, proposal.parent)
 
     def tell(self, record: Record) -> None:
-        """Report a trial to the method.
+        """Report a trial to the method."""
+        self._method.tell(record.trial, tuple(record.choices["encoded"]), score(record, self._metric))
 
-        Raises:
-            InputError: the record, of a log that was changed by hand, is not one of this search.
-        """
-        self._method.tell(record.trial, self._choices(record), score(record, self._metric))
-
-    def _choices(self, record: Record) -> Choices:
+    def mistake(self, record: Record) -> str | None:
+        """What is wrong with a record that this search cannot have written; None if nothing is."""
+        if record.status == "complete" and self._metric not in record.metrics:
+            return f"the metrics of a complete trial must have {self._metric}"
         encoded = record.choices.get("encoded")
-        if isinstance(encoded, list) and len(encoded) == len(self._space):
-            pairs = zip(encoded, self._space, strict=True)
-            if all(type(choice) is int and 0 <= choice < options for choice, options in pairs):
-                return tuple(encoded)
-        raise InputError(
-            f"trial {record.trial}: its choices are not in the space of this search. Restore its log from a copy."
-        )
+        if not isinstance(encoded, list) or len(encoded) != len(self._space):
+            return "the choices are not in the space of this search"
+        pairs = zip(encoded, self._space, strict=True)
+        if not all(type(choice) is int and 0 <= choice < options for choice, options in pairs):
+            return "the choices are not in the space of this search"
+        if not same(record.choices.get("genotype"), genotype(tuple(encoded), self._operations)):
+            return "the genotype is not that of the encoded choices"
+        return None
 
 
 def score(record: Record, metric: str) -> float | None:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from dlcli.recipe.sections.sweep import Sweep
 from dlcli.search.keys.asha import Asha, Job, rung_epochs
-from dlcli.search.keys.samplers import Grid, Random, Sampler, Tpe
-from dlcli.search.keys.space import Options, Space
+from dlcli.search.keys.samplers import Grid, Random, Sampler, Tpe, same
+from dlcli.search.keys.space import Axis, Options, Space
 from dlcli.training.direction import lower_is_better
 from dlcli.workflow.trials.records import Record
 from dlcli.workflow.trials.runner import Proposal
@@ -22,6 +22,32 @@ def score(record: Record, objective: str) -> float | None:
     """The value of the objective, negative where lower is better; None for a trial that is not complete."""
     value = record.metrics.get(objective) if record.status == "complete" else None
     return value if value is None or not lower_is_better(objective) else -value
+
+
+def mistake(record: Record, space: Space, objective: str, *, has_epochs: bool) -> str | None:
+    """What is wrong with a record that this sweep cannot have written; None if nothing is.
+
+    Args:
+        has_epochs: its choices have the epochs to which ASHA trains.
+    """
+    if has_epochs and type(record.choices.get(EPOCHS)) is not int:
+        return f"the choices must have {EPOCHS}, a whole number"
+    if record.status == "complete" and not {objective, "epoch"} <= record.metrics.keys():
+        return f"the metrics of a complete trial must have {objective} and epoch"
+    values = values_of(record.choices) if has_epochs else record.choices
+    if not values and record.trial == 0:  # the recipe's own
+        return None
+    if values.keys() != space.keys():
+        return f"the choices must have {', '.join(space)}"
+    wrong = next((key for key, axis in space.items() if not _is_on(axis, values[key])), None)
+    return None if wrong is None else f"the value of {wrong} is not in the space of this sweep"
+
+
+def _is_on(axis: Axis, value: Any) -> bool:
+    if isinstance(axis, Options):
+        return any(same(option, value) for option in axis.values)
+    kinds = (int,) if axis.scale == "whole" else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and axis.low <= value <= axis.high
 
 
 class SweepProposer(Protocol):

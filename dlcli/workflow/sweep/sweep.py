@@ -32,7 +32,7 @@ from dlcli.workflow.sweep.files import (
     write_plots,
     write_table,
 )
-from dlcli.workflow.sweep.proposer import EPOCHS, AshaProposer, SweepProposer, make_proposer, values_of
+from dlcli.workflow.sweep.proposer import EPOCHS, AshaProposer, SweepProposer, make_proposer, mistake, values_of
 from dlcli.workflow.sweep.space import objective_of, space_of
 from dlcli.workflow.trials.check import check_in_worker
 from dlcli.workflow.trials.directory import StudyDir, create_study
@@ -41,6 +41,7 @@ from dlcli.workflow.trials.records import Record, TrialLog
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
 
 MAX_SHOWN_ERROR = 100  # characters of an error in a line about a trial
+MAX_GRID = 100_000  # combinations
 NO_LIMIT = 10**9  # trials, where hours or the proposer limit them
 
 
@@ -77,6 +78,11 @@ class Study:
         if self.section.method != "grid":
             return
         size = combinations({key: axis for key, axis in self.space.items() if isinstance(axis, Options)})
+        if size is not None and size > MAX_GRID:
+            raise self.loaded.error(
+                "sweep.space",
+                f"a grid may have at most {MAX_GRID:,} combinations. Received {size:,}; use method: random",
+            )
         if budget is not None and size is not None and budget < size:
             raise self.loaded.error(
                 "sweep.budget.trials", f"the grid has {size:,} combinations. Received {budget:,}; raise or remove it"
@@ -220,7 +226,7 @@ def _finish(
     except (KeyboardInterrupt, Terminated) as stop:
         number = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
         folder.update_info(status="interrupted")
-        done = len(TrialLog(folder.trials).read())
+        done = len(trials.log.read())
         raise Interrupted(
             f"stopped after {done} trials. Resume with: dlcli sweep --resume {folder.path}", number
         ) from None
@@ -247,7 +253,11 @@ class _Trials:
         self._proposer: SweepProposer = make_proposer(
             study.section, study.space, objective=objective, epochs=study.epochs, seed=study.seed
         )
-        self._records: list[Record] = TrialLog(folder.trials).read()
+        self.log = TrialLog(
+            folder.trials,
+            lambda record: mistake(record, study.space, objective, has_epochs=study.section.asha is not None),
+        )
+        self._records: list[Record] = self.log.read()
 
     def run(self, pool: Pool) -> dict[str, Any]:
         """Run the trials that are left; returns the result."""
@@ -264,7 +274,7 @@ class _Trials:
             seconds=None if section.budget.hours is None else 3600 * section.budget.hours,
             report=self._report,
         )
-        records = run_trials(TrialLog(self._folder.trials), self._proposer, plan, pool)
+        records = run_trials(self.log, self._proposer, plan, pool)
         best = best_of(records, self._objective)
         if best is None:
             raise CheckFailed("no trial was trained to its end. See trials.csv for the errors.")

@@ -4,7 +4,8 @@ The log is the state of a search or sweep: what a method knows is what was recor
 """
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -48,10 +49,16 @@ class Record:
 
 
 class TrialLog:
-    """An append-only file of records."""
+    """An append-only file of records.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        mistake: says what is wrong with a record that a search or sweep cannot have written; None if nothing is.
+    """
+
+    def __init__(self, path: Path, mistake: Callable[[Record], str | None] = lambda record: None) -> None:
         self.path = path
+        self._mistake = mistake
 
     def append(self, record: Record) -> None:
         """Append a record, flushed to disk when this returns."""
@@ -61,7 +68,7 @@ class TrialLog:
         """The records in the order of the log, without an incomplete last line that a killed process left.
 
         Raises:
-            InputError: a line is not a record, or a trial occurs twice.
+            InputError: a line is not a record, a trial occurs twice or before its parent, or a record has a mistake.
         """
         try:
             text = read_file(self.path, MAX_LOG_BYTES)
@@ -75,6 +82,10 @@ class TrialLog:
         for number, record in enumerate(records, start=1):
             if record.trial in seen:
                 raise _corrupt(f"{self.path}:{number}", f"trial {record.trial} occurs twice")
+            if record.parent is not None and record.parent not in seen:
+                raise _corrupt(f"{self.path}:{number}", f"trial {record.parent}, its parent, is not in an earlier line")
+            if (mistake := self._mistake(record)) is not None:
+                raise _corrupt(f"{self.path}:{number}", mistake)
             seen.add(record.trial)
         return records
 
@@ -105,9 +116,15 @@ def _record(line: bytes, place: str) -> Record:
     if values["status"] not in ("complete", "failed", "refused"):
         raise _corrupt(place, "'status' must be complete, failed or refused")
     for numbers in (values["metrics"], values["cost"]):
-        if not all(isinstance(value, (int, float)) for value in numbers.values()):
-            raise _corrupt(place, "metrics and costs must be numbers")
+        if not all(_is_finite(value) for value in numbers.values()):
+            raise _corrupt(place, "metrics and costs must be finite numbers")
+    if values["trial"] < 0 or not _is_finite(values["seconds"]) or values["seconds"] < 0:
+        raise _corrupt(place, "'trial' and 'seconds' must not be negative")
     return Record(**values)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _corrupt(place: str, reason: str) -> InputError:

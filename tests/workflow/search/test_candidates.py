@@ -1,11 +1,11 @@
 """Recipes of candidates: other cells, at the size of a trial or of a finalist."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlcli.errors import InputError
 from dlcli.recipe.load import Override, load
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.proposer import CellProposer
@@ -59,7 +59,17 @@ def test_every_method_proposes_and_learns_from_records(method: str, loaded: Any)
 
 
 @pytest.mark.parametrize("encoded", [None, [0], [0] * 15 + [9], [0] * 15 + [0.5], [0] * 15 + [True]])
-def test_a_record_of_another_space_is_refused(encoded: Any, loaded: Any) -> None:
+def test_a_record_of_another_space_is_a_mistake(encoded: Any, loaded: Any) -> None:
     record = Record(5, None, {"encoded": encoded}, "complete", {"val_accuracy": 0.1}, {}, 1.0, 0, None)
-    with pytest.raises(InputError, match="trial 5: its choices are not in the space of this search"):
-        CellProposer(loaded.recipe.search, 0).tell(record)
+    assert CellProposer(loaded.recipe.search, 0).mistake(record) == "the choices are not in the space of this search"
+
+
+def test_a_record_that_contradicts_itself_is_a_mistake(loaded: Any) -> None:
+    proposer = CellProposer(loaded.recipe.search, 0)
+    choices = proposer.ask(0).choices
+    record = Record(0, None, choices, "complete", {"val_accuracy": 0.1}, {}, 1.0, 0, None)
+    assert proposer.mistake(record) is None
+    assert proposer.mistake(replace(record, metrics={})) == "the metrics of a complete trial must have val_accuracy"
+    assert proposer.mistake(replace(record, metrics={}, status="failed")) is None
+    other = replace(record, choices={**choices, "genotype": {"normal": {}}})
+    assert proposer.mistake(other) == "the genotype is not that of the encoded choices"

@@ -201,6 +201,18 @@ def test_an_interrupted_sweep_says_how_to_resume_and_ends_the_same(method: str, 
             ["sweep.objective: unknown value 'val_acuracy'; did you mean 'val_accuracy'?"],
         ),
         (["sweep.method=asha", "sweep.seeds=2"], ["sweep.seeds: must be 1 for method: asha"]),
+        (
+            ["sweep.space={model: [{kind: mlp}], model.dropout: [0, 0.5]}"],
+            ["sweep.space.model: contains model.dropout, which is varied too; remove one of them"],
+        ),
+        (
+            [
+                "sweep.method=grid",
+                "sweep.space={train.optimizer.learning_rate: {log: [1e-4, 1], points: 400}, model.dropout: "
+                "{uniform: [0, 0.9], points: 400}}",
+            ],
+            ["sweep.space: a grid may have at most 100,000 combinations. Received 160,000; use method: random"],
+        ),
         (["sweep=null"], ["recipe.yaml: a sweep section is missing, such as sweep:"]),
     ],
 )
@@ -216,7 +228,7 @@ def test_errors_of_values_have_their_place_in_the_file(sweep: Callable[..., Resu
     text = RECIPE.replace("[0, 0.3, 0.5]", "[0, 0.3, 1.5]").replace("{log: [1e-4, 1]}", "{log: [1e-4, 1], points: 1}")
     Path("recipe.yaml").write_text(text)
     assert str(sweep("recipe.yaml").exception) == (
-        "recipe.yaml:7:61: sweep.space.train.optimizer.learning_rate.points: expected a whole number >= 2, or null. "
+        "recipe.yaml:7:61: sweep.space.train.optimizer.learning_rate.points: expected a whole number in [2, 1000], or null. "
         "Received 1."
     )
     Path("recipe.yaml").write_text(

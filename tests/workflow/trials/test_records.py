@@ -25,13 +25,13 @@ def record(trial: int = 0) -> Record:
 def test_records_are_read_back_without_an_incomplete_line(tmp_path: Path) -> None:
     log = TrialLog(tmp_path / "trials.jsonl")
     assert log.read() == []
-    log.append(record(1))
     log.append(record(0))
+    log.append(record(1))
     with log.path.open("ab") as file:
         file.write(b'{"trial": 2, "par')
-    assert log.read() == [record(1), record(0)]
+    assert log.read() == [record(0), record(1)]
     log.append(record(2))
-    assert log.read() == [record(1), record(0), record(2)]
+    assert log.read() == [record(0), record(1), record(2)]
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,24 @@ def test_a_corrupt_line_is_named(line: str | None, reason: str, tmp_path: Path) 
         ('"trial": 0', '"trial": "0"', "'trial' has the wrong type"),
         ('"trial": 0', '"trial": true', "'trial' has the wrong type"),
         ('"complete"', '"done"', "'status' must be complete, failed or refused"),
-        ("0.9", '"high"', "metrics and costs must be numbers"),
-        ("1000", "null", "metrics and costs must be numbers"),
+        ("0.9", '"high"', "metrics and costs must be finite numbers"),
+        ("0.9", "Infinity", "metrics and costs must be finite numbers"),
+        ("0.9", "NaN", "metrics and costs must be finite numbers"),
+        ("1000", "null", "metrics and costs must be finite numbers"),
+        ("1000", "1" * 400, "metrics and costs must be finite numbers"),
+        ("1.5", "-1e300", "'trial' and 'seconds' must not be negative"),
+        ('"trial": 0', '"trial": -1', "'trial' and 'seconds' must not be negative"),
+        ('"parent": null', '"parent": 99', "trial 99, its parent, is not in an earlier line"),
+        ("8, 16", "8, 32", "the filters are wrong"),
     ],
 )
 def test_a_corrupt_value_is_named(old: str, new: str, reason: str, tmp_path: Path) -> None:
-    log = TrialLog(tmp_path / "trials.jsonl")
+    log = TrialLog(
+        tmp_path / "trials.jsonl",
+        lambda record: None if record.choices["model.filters"] == [8, 16] else "the filters are wrong",
+    )
     log.append(record())
+    assert log.read() == [record()]
     log.path.write_text(log.path.read_text().replace(old, new))
     with pytest.raises(InputError, match=f"trials.jsonl:1: is corrupt: {reason}"):
         log.read()
