@@ -193,7 +193,7 @@ def explain(
         raise click.UsageError(f"--split is for samples of the run's own data. Leave it or the {given} out.")
     num_steps = _steps(steps)
     if gradient_norms:
-        _refuse_beside_gradient_norms(paths, texts, methods, features)
+        _refuse_beside_gradient_norms(paths, texts, methods, features, check=check)
     elif others:
         raise click.UsageError("--beside is for --gradient-norms.")
     if features is not None:
@@ -280,10 +280,10 @@ def _check_support(recipe: Any, place: str, methods: Sequence[str], options: Map
 
 
 def _refuse_beside_gradient_norms(
-    paths: Sequence[str], texts: Sequence[str], methods: Sequence[str], features: str | None
+    paths: Sequence[str], texts: Sequence[str], methods: Sequence[str], features: str | None, *, check: bool
 ) -> None:
     """Refuse what explains outputs or filters."""
-    given = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features}
+    given = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features, "--check": check}
     for option, value in given.items():
         if value:
             raise click.UsageError(f"--gradient-norms cannot be combined with {option}.")

@@ -228,8 +228,8 @@ def test_errors_of_values_have_their_place_in_the_file(sweep: Callable[..., Resu
     text = RECIPE.replace("[0, 0.3, 0.5]", "[0, 0.3, 1.5]").replace("{log: [1e-4, 1]}", "{log: [1e-4, 1], points: 1}")
     Path("recipe.yaml").write_text(text)
     assert str(sweep("recipe.yaml").exception) == (
-        "recipe.yaml:7:61: sweep.space.train.optimizer.learning_rate.points: expected a whole number in [2, 1000], or null. "
-        "Received 1."
+        "recipe.yaml:7:61: sweep.space.train.optimizer.learning_rate.points: expected a whole number in [2, 1000], "
+        "or null. Received 1."
     )
     Path("recipe.yaml").write_text(
         RECIPE.replace("[0, 0.3, 0.5]", "[0, 0.3, 1.5, 0.3]").replace("dropout: [", "dropout:   [")
