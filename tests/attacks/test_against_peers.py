@@ -148,6 +148,7 @@ def test_pgd_is_as_strong_as_foolboxs(foolbox: Any, norm: Any) -> None:
         assert own == pytest.approx(theirs, abs=0.02)
 
 
+@pytest.mark.slow  # test_deepfool.py has the closed form of linear networks
 def test_deepfool_finds_changes_as_small_as_foolboxs(foolbox: Any) -> None:
     model = trained()
     x, y = held_out()

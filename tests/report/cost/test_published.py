@@ -196,6 +196,8 @@ OF_KERAS = (
 def is_quick(network: Network) -> bool:
     if network.family == "cells":
         return network.name == "pnasnet_5_cifar_3_48"
+    if network.name == "polynet":  # three seconds
+        return False
     return network.model.get("network", OF_KERAS[0]) in OF_KERAS
 
 

@@ -292,6 +292,7 @@ for kind in ("mnist", "cifar10", "cifar100"):
 """
 
 
+@pytest.mark.slow  # a process that imports Keras
 def test_the_real_keras(tmp_path: Path, idx_folder: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
