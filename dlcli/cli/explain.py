@@ -228,7 +228,12 @@ def explain(
     )
     others_dirs = [find_run(runs, other) for other in others]
     for other in others_dirs:
-        _check_support(check_run(other, "explain"), str(other.path), (), {"--gradient-norms": True})
+        recipe_of_other = check_run(other, "explain")
+        if "--gradient-norms" not in recipe_of_other.explanation_options:
+            raise InputError(
+                f"--beside {other.path}: has no gradient norms over time: its task is {recipe_of_other.task}. Name a "
+                "run with a recurrent network."
+            )
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.explain import ExplanationRequest

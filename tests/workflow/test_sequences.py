@@ -271,6 +271,7 @@ def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
         (("explain", "waves", "--method", "leave-one-out"), "Use auto, integrated or gradient-x-input."),
         (("explain", "adding", "--class", "a"), "--class: does not apply to explanations of runs/adding"),
         (("explain", "waves", "--beside", "adding"), "--beside is for --gradient-norms."),
+        (("explain", "waves", "--gradient-norms", "--check"), "--gradient-norms cannot be combined with --check."),
         (("explain", "waves", "waves.npz", "--gradient-norms"), "--gradient-norms cannot be combined with a PATH."),
         (("explain", "waves", "--check"), "--check: does not apply to explanations of runs/waves"),
         (("explain", "waves", "sums.npz"), "every step must have 2 features, as in training. Received 3."),
