@@ -8,6 +8,7 @@ import click
 
 from dlcli.cli.options import check_output, device_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import say, write_json
+from dlcli.cli.train import data_override
 
 PATH = click.Path(path_type=Path)
 MAX_STEPS = 100_000
@@ -80,9 +81,8 @@ def find_lr(recipe: Path, start: float, stop: float, output: Path, **options: An
     overrides = [parse_setting(text) for text in options["sets"]]
     if options["seed"] is not None:
         overrides.append(Override("train.seed", options["seed"], f"--seed {options['seed']}"))
-    if options["data"] is not None:
-        path = str(Path(options["data"]).expanduser().absolute())
-        overrides.append(Override.of_value("data.path", path, f"--data {options['data']}"))
+    if (data := data_override(options)) is not None:
+        overrides.append(data)
     loaded = load(recipe, overrides)
     check_output(output, (".png",), force=options["force"])
     check_output(output.with_suffix(".csv"), (".csv",), force=options["force"])

@@ -8,6 +8,7 @@ import click
 
 from dlcli.cli.options import device_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import as_recipe, say, write_json
+from dlcli.cli.train import data_override
 
 
 @click.command(short_help="Try different values of a recipe's keys.")
@@ -63,9 +64,8 @@ def _sweep(recipe: Path, options: dict[str, Any]) -> dict[str, Any]:
     for option, key in (("trials", "budget.trials"), ("workers", "workers"), ("seeds", "seeds")):
         if options[option] is not None:
             overrides.append(Override(f"sweep.{key}", options[option], f"--{option} {options[option]}"))
-    if options["data"] is not None:
-        path = str(Path(options["data"]).expanduser().absolute())
-        overrides.append(Override.of_value("data.path", path, f"--data {options['data']}"))
+    if (data := data_override(options)) is not None:
+        overrides.append(data)
     loaded = load(recipe, overrides)
     from dlcli.runtime.console import Console
     from dlcli.workflow.sweep.sweep import sweep as run
