@@ -13,6 +13,7 @@ from dlcli.data.junk import is_document, is_junk, reason_of_junk
 from dlcli.data.listing import name_some
 from dlcli.data.splits import SPLIT_NAMES, SPLIT_WORDS, SPLITS, DataWarning, LeftOut, split_named, split_word_in
 from dlcli.errors import InputError
+from dlcli.files import suffix_of
 
 Folders = Literal["auto", "classes"]
 Found = tuple[dict[str, Path], list[LeftOut], list[DataWarning]]
@@ -73,6 +74,53 @@ def find_splits(root: Path, *, folders: Folders = "auto", classes: Collection[st
     left_out += [LeftOut(printable(name), reason) for name in others]
     warnings = [DataWarning("folders", f"{root / name} is not a split folder and was left out.") for name in others]
     return {split: _unwrapped(splits[split], split) for split in SPLITS if split in splits}, left_out, warnings
+
+
+def files_by_split(
+    path: Path, *, suffix: str, validation_path: str | Path | None = None, test_path: str | Path | None = None
+) -> dict[str, Path]:
+    """The file of each split.
+
+    Args:
+        path: the file of train, or a folder that has a file for each split.
+        suffix: of these files, with the point; those with others are not considered.
+        validation_path, test_path: further files; a folder may not have those of the same splits.
+
+    Raises:
+        InputError: as by :func:`name_files_of_splits`, or a split has two files.
+    """
+    files = {"train": path}
+    if path.is_dir():
+        found = [file for file in list_folder(path)[1] if suffix_of(file) == suffix and not is_junk(file.name)]
+        if not found:
+            raise InputError(f"{path}: the folder must have {suffix} files. Received none.")
+        files = name_files_of_splits(path, found)
+    for split, given in (("validation", validation_path), ("test", test_path)):
+        if given is not None and split in files:
+            raise InputError(f"{path}: has a file for {split}, '{printable(files[split].name)}': remove {split}_path.")
+        if given is not None:
+            files[split] = Path(given)
+    return files
+
+
+def name_files_of_splits(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
+    """The file of each split among the files of a folder, of one format; a single one is train.
+
+    Raises:
+        InputError: names do not say which file is which split, two are of the same split, or there is none for train.
+    """
+    if len(files) == 1:
+        return {"train": files[0]}
+    by_split: dict[str, Path] = {}
+    for path in files:
+        split = split_word_in(path.stem)
+        if split is None or split in by_split or suffix_of(path) != suffix_of(files[0]):
+            names = name_some([printable(each.name) for each in files])
+            raise InputError(f"{folder}: must have one file for each split. Received {names}: name one of them.")
+        by_split[split] = path
+    if "train" not in by_split:
+        raise InputError(f"{folder}: there must be a file for train. Received {name_some(sorted(by_split))}.")
+    return by_split
 
 
 def refuse_split_names(root: Path, names: Sequence[str], *, classes: Collection[str] = ()) -> None:

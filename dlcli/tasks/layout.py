@@ -17,7 +17,7 @@ from dlcli.data.images.sources.class_folders import describe_empty
 from dlcli.data.junk import is_document, is_junk
 from dlcli.data.listing import describe_too_few, name_some
 from dlcli.data.masks.names import is_of_images, is_of_masks
-from dlcli.data.split_folders import find_splits
+from dlcli.data.split_folders import find_splits, name_files_of_splits
 from dlcli.data.splits import split_named, split_word_in
 from dlcli.errors import InputError
 from dlcli.files import BadFile, open_file, suffix_of
@@ -272,17 +272,7 @@ def _files_of_splits(folder: Path, files: Sequence[Path]) -> Layout:
     Raises:
         InputError: there are others.
     """
-    if len(files) == 1:
-        return Layout("file", files[0])
-    by_split: dict[str, Path] = {}
-    for path in files:
-        split = split_word_in(path.stem)
-        if split is None or split in by_split or suffix_of(path) != suffix_of(files[0]):
-            names = name_some([printable(each.name) for each in files])
-            raise InputError(f"{folder}: must have one file for each split. Received {names}: name one of them.")
-        by_split[split] = path
-    if "train" not in by_split:
-        raise InputError(f"{folder}: there must be a file for train. Received {name_some(sorted(by_split))}.")
+    by_split = name_files_of_splits(folder, files)
     return Layout("file", by_split.pop("train"), by_split)
 
 

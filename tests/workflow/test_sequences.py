@@ -130,7 +130,12 @@ def test_the_scale_comes_from_the_training_split_alone(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    ["kind: convolutional, filters: 8", "kind: transformer, units: 8, heads: 2", "kind: recurrent, cell: simple"],
+    [
+        "kind: convolutional, filters: 8",
+        pytest.param("kind: inception_time, filters: 8, modules: 3", marks=pytest.mark.slow),
+        "kind: transformer, units: 8, heads: 2",
+        "kind: recurrent, cell: simple",
+    ],
 )
 @pytest.mark.parametrize("recipe", ["waves.yaml", pytest.param("adding.yaml", marks=pytest.mark.slow)])
 def test_every_network_memorizes_a_batch(folder: Path, recipe: str, model: str) -> None:

@@ -11,7 +11,7 @@ from dlcli.data.annotations import Annotation, Array
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, list_rows, sort_names
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.splits import LeftOut
+from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.data.table import LARGEST
 from dlcli.errors import InputError
 
@@ -103,6 +103,7 @@ def assemble_series(
     num_features: int | None = None,
     exclude: Sequence[str] = (),
     left_out: Sequence[LeftOut] = (),
+    warnings: Sequence[DataWarning] = (),
     has_groups: bool = False,
     features: tuple[str, ...] = (),
 ) -> SequenceDataset:
@@ -154,7 +155,7 @@ def assemble_series(
         known,
         source=source,
         left_out=left_out,
-        warnings=(),
+        warnings=warnings,
         common=common,
         features=features,
         exclude=exclude,

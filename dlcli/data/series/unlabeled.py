@@ -46,7 +46,7 @@ def read_unlabeled_series(
         )
         samples = [Series(f"{path}/{i}", "", "", values) for i, values in enumerate(found)]
     elif path.suffix.lower() == ".ts":
-        samples = read_ts_file(path, "")
+        samples, _ = read_ts_file(path, "", goal=None)
     else:
         samples = _read_unlabeled_table(path, sequence, time, features, others)
     if not samples:

@@ -9,6 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, NullForDefault, Proportion, Section
 
 NumLayers = Annotated[int, Ge(1), Le(100)]
+KernelSize = Annotated[int, Ge(1), Le(1000)]
 
 
 class Recurrent(Section):
@@ -48,7 +49,7 @@ class Convolutional(Section):
     """Family of networks."""
     filters: Count = 128
     """Number of filters of each convolution."""
-    kernel_size: Annotated[int, Ge(1), Le(1000)] = 3
+    kernel_size: KernelSize = 3
     """Number of steps in a kernel."""
     dilations: Annotated[tuple[Count, ...], Field(min_length=1, max_length=100)] = (1, 2, 4)
     """Dilation of each convolution: the distance between the steps that its kernel covers. One for each convolution."""
@@ -97,6 +98,58 @@ class Transformer(Section):
             yield "heads", f"must divide units, {self.units}. Received {self.heads}."
 
 
+class SeriesConvnet(Section):
+    """The keys of convolutional networks with batch normalization."""
+
+    pooling: Literal["last", "mean", "max", "attention"] | None = None
+    """How the outputs of all steps become one vector: the last one, their mean or maximum, or a mean with learned
+    weights (attention). Default: mean."""
+    dropout: Proportion = 0.0
+    """Dropout rate before the output layer."""
+
+
+class InceptionTime(SeriesConvnet):
+    """InceptionTime (Ismail Fawaz et al. 2020): convolutions with long kernels of several lengths, side by side, with
+    batch normalization."""
+
+    kind: Literal["inception_time"]
+    """Family of networks."""
+    filters: Count = 32
+    """Number of filters of each branch."""
+    kernel_sizes: Annotated[tuple[KernelSize, ...], Field(min_length=1, max_length=10)] = (40, 20, 10)
+    """Number of steps in the kernels of each branch; all must differ."""
+    bottleneck: Count = 32
+    """Number of features that the branches read."""
+    modules: Annotated[int, Ge(1), Le(30)] = 6
+    """Number of inception modules."""
+    residual: bool = True
+    """Whether there is a shortcut around every three modules."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if len(set(self.kernel_sizes)) < len(self.kernel_sizes):
+            yield "kernel_sizes", f"each length can be named once. Received {list(self.kernel_sizes)}."
+
+
+class SeriesFcn(SeriesConvnet):
+    """Fully convolutional network (Wang, Yan and Oates 2017): three convolutions of 8, 5 and 3 steps, with batch
+    normalization."""
+
+    kind: Literal["fcn"]
+    """Family of networks."""
+    filters: tuple[Count, Count, Count] = (128, 256, 128)
+    """Number of filters of each convolution."""
+
+
+class SeriesResNet(SeriesConvnet):
+    """Residual network (Wang, Yan and Oates 2017): blocks of three convolutions of 8, 5 and 3 steps, with batch
+    normalization and a shortcut."""
+
+    kind: Literal["resnet"]
+    """Family of networks."""
+    filters: Annotated[tuple[Count, ...], Field(min_length=1, max_length=30)] = (64, 128, 128)
+    """Number of filters of the convolutions of each block."""
+
+
 class Ntm(Section):
     """Neural Turing Machine (Graves et al. 2014): a controller that reads and writes a memory by attention."""
 
@@ -126,6 +179,9 @@ class Ntm(Section):
 
 
 StepModel = Annotated[Recurrent | Convolutional | Transformer, Field(discriminator="kind")]
+SeriesModel = Annotated[
+    Recurrent | Convolutional | InceptionTime | SeriesFcn | SeriesResNet | Transformer, Field(discriminator="kind")
+]
 AnyStepModel = Annotated[Recurrent | Convolutional | Transformer | Ntm, Field(discriminator="kind")]
 
 

@@ -57,17 +57,26 @@ class SequenceCsv(SequenceTable, ClassifiedSource):
     """Name of the column that holds the sequence's class."""
 
 
-class SequenceTs(ClassifiedSource):
-    """The .ts format of the UCR and UEA archives: a line for each sequence."""
+class TsFiles(DividedSource):
+    """The keys of .ts files."""
 
     kind: Literal["ts"]
     """Source of the samples."""
     path: LocalPath
-    """The .ts file of the training samples, relative to the recipe's folder."""
+    """The .ts file of the training samples, or a folder with a file for each split such as GunPoint_TRAIN.ts, relative
+    to the recipe's folder."""
     validation_path: LocalPath | None = None
     """A .ts file for validation. Default: a random split."""
     test_path: LocalPath | None = None
     """A .ts file for the test. Default: a random split."""
+
+
+class SequenceTs(TsFiles, ClassifiedSource):
+    """The .ts format of the UCR and UEA archives: a line for each sequence, ending in its class."""
+
+
+class RegressionTs(TsFiles):
+    """The .ts format of the Monash, UEA and UCR archive: a line for each sequence, ending in its number."""
 
 
 class RegressionCsv(SequenceTable):
@@ -94,4 +103,4 @@ class Adding(DividedSource):
 
 
 ClassifiedSequences = Annotated[SequenceNpz | SequenceCsv | SequenceTs, Field(discriminator="kind")]
-MeasuredSequences = Annotated[Adding | SequenceNpz | RegressionCsv, Field(discriminator="kind")]
+MeasuredSequences = Annotated[Adding | SequenceNpz | RegressionCsv | RegressionTs, Field(discriminator="kind")]

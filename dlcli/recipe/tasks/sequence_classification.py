@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.sections.sequence_model import SeriesModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
 from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, SERIES_METHODS, TaskRecipe
@@ -28,7 +28,7 @@ class SequenceClassification(TaskRecipe):
     """The task, which selects the schema of the recipe."""
     data: ClassifiedSequences
     """Source of the samples, and how they are split."""
-    model: StepModel
+    model: SeriesModel
     """The network."""
     train: ClassTrain[Metric] = ClassTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.sections.sequence_model import SeriesModel
 from dlcli.recipe.sections.series_data import MeasuredSequences
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
@@ -27,7 +27,7 @@ class SequenceRegression(TaskRecipe):
     """The task, which selects the schema of the recipe."""
     data: MeasuredSequences
     """Source of the samples, and how they are split."""
-    model: StepModel
+    model: SeriesModel
     """The network."""
     train: CommonTrain[Metric] = CommonTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""

@@ -12,6 +12,7 @@ from dlcli.data.files import list_folder, printable
 from dlcli.data.junk import is_junk
 from dlcli.data.listing import index_labels, sort_names
 from dlcli.data.series.times import AmbiguousDates, read_times
+from dlcli.data.series.ts_archive import read_header
 from dlcli.data.split_folders import find_splits
 from dlcli.data.table import MISSING
 from dlcli.data.text.labeled import files_of_classes, text_files
@@ -47,6 +48,7 @@ Part = tuple[str, list[Line]]
 """A section of a recipe: its name and its lines."""
 
 RECURRENT: Part = ("model", [("kind", "recurrent", "recurrent layers"), ("cell", "lstm", "lstm, gru or simple")])
+SERIES: Part = ("model", [("kind", "inception_time", "convolutions of several lengths over the steps")])
 
 
 def draft_sequences(layout: Layout, folder: Path) -> Draft | None:
@@ -90,8 +92,11 @@ def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...]
         case ".ts":
             _refuse_empty(data)
             source = [("kind", "ts", "format of the UCR and UEA archives"), _path(path), *others]
-            goal = "a class for each sequence"
-            return (), _recipe("sequence_classification", goal, source, _bidirectional(), splits=splits)
+            header = read_header(data, _text(data).split("\n"))
+            task, goal = "sequence_classification", "a class for each sequence"
+            if header.goal == "value":
+                task, goal = "sequence_regression", "a number for each sequence"
+            return (), _recipe(task, goal, source, SERIES, splits=splits)
         case ".txt":
             _refuse_empty(data)
             text = _text(data)
@@ -218,7 +223,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
             ("target" if is_number else "label", label, f"the column with {goal}"),
             *by_split,
         ]
-        recipe = _recipe(task, goal, source, _bidirectional(), splits=own_splits(table, rows))
+        recipe = _recipe(task, goal, source, SERIES, splits=own_splits(table, rows))
         num_sequences = len({row[sequence] for row in rows})
         return (f"{num_sequences:,} sequence{'' if num_sequences == 1 else 's'}",), recipe
     times = [name for name in names if name.strip().lower() in TIME]

@@ -9,13 +9,32 @@ from numpy.typing import NDArray
 
 from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
-from dlcli.models.sequences import convolutional, ntm, recurrent, series_input, text_input, transformer
+from dlcli.models.sequences import (
+    convolutional,
+    inception_time,
+    ntm,
+    recurrent,
+    series_convnets,
+    series_input,
+    text_input,
+    transformer,
+)
 from dlcli.models.sequences.pooling import Pooling, pooled
-from dlcli.recipe.sections.sequence_model import AnyStepModel, Convolutional, Ntm, Recurrent, StepModel, Transformer
+from dlcli.recipe.sections.sequence_model import (
+    AnyStepModel,
+    Convolutional,
+    InceptionTime,
+    Ntm,
+    Recurrent,
+    SeriesFcn,
+    SeriesModel,
+    SeriesResNet,
+    Transformer,
+)
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.recipe.tasks.sequence_to_sequence import EncoderDecoder
 
-DEFAULT_POOLING: dict[str, Pooling] = {"recurrent": "last", "convolutional": "max", "transformer": "mean"}
+DEFAULT_POOLING: dict[str, Pooling] = {"recurrent": "last", "convolutional": "max"}  # of others the mean
 
 
 @dataclass(frozen=True)
@@ -54,16 +73,16 @@ def token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: 
     )
 
 
-def series_vector(section: StepModel, scale: Scale) -> tuple[Any, Any]:
+def series_vector(section: SeriesModel, scale: Scale) -> tuple[Any, Any]:
     """The input for series, ``[batch, steps, features]``, and one vector for each, ``[batch, units]``."""
     values = keras.Input(shape=(None, len(scale.mean)), dtype="float32", name="values")
     x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     return values, pooled_vector(section, x, mask)
 
 
-def pooled_vector(section: StepModel, x: Any, mask: Any) -> Any:
+def pooled_vector(section: SeriesModel, x: Any, mask: Any) -> Any:
     """One vector for each sequence, ``[batch, units]``, with dropout before the head."""
-    pooling = section.pooling or DEFAULT_POOLING[section.kind]
+    pooling = section.pooling or DEFAULT_POOLING.get(section.kind, "mean")
     if isinstance(section, Recurrent) and pooling == "last":
         vector = _recurrent(section, x, mask, last_only=True)
     else:
@@ -71,7 +90,7 @@ def pooled_vector(section: StepModel, x: Any, mask: Any) -> Any:
     return heads.dense_layers(vector, dense=(), dropout=section.dropout)
 
 
-def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) -> Any:
+def steps_of(section: AnyStepModel | SeriesModel, x: Any, mask: Any, *, is_first: Any = None) -> Any:
     """The outputs of each step: ``[batch, steps, features]`` -> ``[batch, steps, units]``.
 
     Args:
@@ -92,6 +111,20 @@ def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) 
                 layer_norm=section.layer_norm,
                 dropout=section.dropout,
             )
+        case InceptionTime():
+            return inception_time.steps(
+                x,
+                mask,
+                filters=section.filters,
+                kernel_sizes=section.kernel_sizes,
+                bottleneck=section.bottleneck,
+                modules=section.modules,
+                residual=section.residual,
+            )
+        case SeriesFcn():
+            return series_convnets.fcn_steps(x, mask, filters=section.filters)
+        case SeriesResNet():
+            return series_convnets.resnet_steps(x, mask, filters=section.filters)
         case Ntm():
             return ntm.steps(
                 x,
@@ -116,7 +149,7 @@ def steps_of(section: AnyStepModel, x: Any, mask: Any, *, is_first: Any = None) 
             )
 
 
-def slow_on_gpu(section: AnyStepModel | EncoderDecoder) -> str:
+def slow_on_gpu(section: AnyStepModel | SeriesModel | EncoderDecoder) -> str:
     """Why recurrent layers cannot use the cuDNN kernel on a GPU; empty if they can, or if there are none."""
     if isinstance(section, Ntm):
         return "the Neural Turing Machine has no cuDNN kernel"

@@ -6,7 +6,7 @@ from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input
 from dlcli.recipe.load import SequenceRecipe
-from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.sections.sequence_model import SeriesModel, StepModel
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
@@ -59,14 +59,14 @@ def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, nu
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
-def build_series_classifier(section: StepModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:
+def build_series_classifier(section: SeriesModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:
     """Build the network that predicts a class for each series."""
     values, vector = series_vector(section, scale)
     model = keras.Model(values, heads.classification(vector, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(values, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
-def build_series_regressor(section: StepModel, scale: Scale) -> SequenceNetwork:
+def build_series_regressor(section: SeriesModel, scale: Scale) -> SequenceNetwork:
     """Build the network that predicts a number for each series."""
     values, vector = series_vector(section, scale)
     value = heads.regression(vector, mean=scale.target_mean, deviation=scale.target_variance**0.5)

@@ -20,6 +20,7 @@ from dlcli.recipe.sections.series_data import (
     ClassifiedSequences,
     MeasuredSequences,
     RegressionCsv,
+    RegressionTs,
     SequenceCsv,
     SequenceNpz,
     SequenceTable,
@@ -86,11 +87,12 @@ def read_sequences(
             return read_sequence_csv(goal_column=section.label, goal=goal, **_steps(section), **series, **common)
         case RegressionCsv():
             return read_sequence_csv(goal_column=section.target, goal=goal, **_steps(section), **series, **common)
-        case SequenceTs():
+        case SequenceTs() | RegressionTs():
             return read_ts(
                 path=section.path,
                 validation_path=section.validation_path,
                 test_path=section.test_path,
+                goal=goal,
                 **series,
                 **common,
             )
@@ -178,13 +180,13 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
         return Columns(kind="columns", **common)
     if suffix_of(path) == ".npz":
         return SequenceNpz(kind="npz", **common)
-    if suffix_of(path) == ".ts" and goal == "class":
-        return SequenceTs(kind="ts", **common)
+    if suffix_of(path) == ".ts":
+        return RegressionTs(kind="ts", **common) if goal == "value" else SequenceTs(kind="ts", **common)
     if suffix_of(path) == ".csv":
         keys = ("sequence", "time", "features", "split", "label", "target")
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         return RegressionCsv(kind="csv", **common) if goal == "value" else SequenceCsv(kind="csv", **common)
-    raise InputError(f"{path}: expected a recipe, a .csv, an .npz{' or a .ts' if goal == 'class' else ''}.")
+    raise InputError(f"{path}: expected a recipe, a .csv, an .npz or a .ts.")
 
 
 def _texts_for(path: Path, trained_on: LabeledTexts, common: dict[str, Any]) -> LabeledTexts:

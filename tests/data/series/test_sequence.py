@@ -30,7 +30,7 @@ def from_csv(path: Path, **options: Any) -> SequenceDataset:
 
 
 def from_ts(path: Path, **options: Any) -> SequenceDataset:
-    return read_ts(path=path, **{"validation_path": None, "test_path": None, **COMMON, **options})
+    return read_ts(path=path, goal="class", **{"validation_path": None, "test_path": None, **COMMON, **options})
 
 
 def steps(dataset: SequenceDataset, split: str = "train") -> list[list[list[float]]]:

@@ -41,6 +41,13 @@ TRANSFORMER: dict[str, Any] = {
     "causal": False,
     "dropout": 0.0,
 }
+INCEPTION: dict[str, Any] = {
+    "filters": 2,
+    "kernel_sizes": (4, 2),
+    "bottleneck": 2,
+    "modules": 3,
+    "residual": True,
+}
 
 
 def build(steps: Callable[..., Any], options: dict[str, Any], **changes: Any) -> keras.Model:
@@ -49,7 +56,9 @@ def build(steps: Callable[..., Any], options: dict[str, Any], **changes: Any) ->
     values, mask = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool")
     model = keras.Model([values, mask], steps(values, mask, **{**options, **changes}))
     rng = np.random.default_rng(3)
-    model.set_weights([rng.normal(size=weight.shape, scale=0.5) for weight in model.get_weights()])
+    for weight in model.weights:
+        values = rng.normal(size=weight.shape, scale=0.5)
+        weight.assign(np.abs(values) if weight.path.endswith("moving_variance") else values)
     return model
 
 

@@ -4,9 +4,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_steps import BATCH, CONVOLUTIONAL, LENGTHS, MASK, RECURRENT, STEPS, TRANSFORMER, VALUES, build, run  # type: ignore[import-not-found]
+from small_steps import (
+    BATCH,
+    CONVOLUTIONAL,
+    INCEPTION,
+    LENGTHS,
+    MASK,
+    RECURRENT,
+    STEPS,
+    TRANSFORMER,
+    VALUES,
+    build,
+    run,
+)  # type: ignore[import-not-found]
 
-from dlcli.models.sequences import convolutional, recurrent, transformer
+from dlcli.models.sequences import convolutional, inception_time, recurrent, series_convnets, transformer
 
 RNG = np.random.default_rng(0)
 
@@ -25,6 +37,9 @@ NETWORKS = [
     (convolutional.steps, CONVOLUTIONAL, {"causal": True, "layer_norm": True, "residual": False}),
     (transformer.steps, TRANSFORMER, {}),
     (transformer.steps, TRANSFORMER, {"causal": True}),
+    (inception_time.steps, INCEPTION, {}),
+    (series_convnets.fcn_steps, {"filters": (2, 3, 2)}, {}),
+    (series_convnets.resnet_steps, {"filters": (2, 3, 3)}, {}),
 ]
 
 

@@ -30,6 +30,7 @@ TABLES = {
     "words.conllu": WORDS * 20,
     "waves.ts": "@univariate true\n@classlabel true a b\n@data\n"
     + "".join(f"1,2,{i}:{'ab'[i % 2]}\n" for i in range(20)),
+    "doses.ts": "@targetLabel true\n@data\n" + "".join(f"1,2,{i}:{i / 8}\n" for i in range(20)),
 }
 TASKS = {
     "reviews.csv": "text_classification",
@@ -45,6 +46,7 @@ TASKS = {
     "prose.txt": "language_model",
     "words.conllu": "tagging",
     "waves.ts": "sequence_classification",
+    "doses.ts": "sequence_regression",
 }
 
 
