@@ -296,6 +296,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if data.get("time_format") is not None:
             data |= {"time_format": "%d.%m.%Y", "day_first": None}
         values.get("window", {}).pop("season", None)
+        if values.get("window", {}).get("quantiles") is not None:
+            values["window"]["quantiles"] = (0.1, 0.5)
         data["target"], data["time"] = "target", ("time",)
     if values["task"] == "step_prediction":
         for key in ("lengths", "repeats", "test_lengths"):

@@ -118,6 +118,30 @@ def test_other_networks_and_differences(folder: Path, difference: str, model: st
     assert saved.output.shape == (None, 7)
 
 
+def test_quantiles(folder: Path) -> None:
+    options = ("-s", "window.quantiles=[0.1,0.5,0.8]", "-s", "model={kind: convolutional, filters: 8}")
+    done = run("train", "waves.yaml", *options, "-s", "train.epochs=2", "--name", "bands", folder=folder)
+    made = folder / "runs" / "bands"
+    assert "covers" in done.stderr
+    final = read_json(made / "run.json")["final"]
+    again = json.loads(run("evaluate", "bands", "--split", "validation", "--json", folder=folder).stdout)
+    assert again["loss"] == pytest.approx(final["val_loss"], rel=1e-4)
+    rows = read_csv(made / "evaluation" / "test" / "predictions.csv")
+    known = [row for row in rows if row["true"]]
+    below = np.mean([float(row["true"]) <= float(row["q0.1"]) for row in known])
+    levels = read_csv(made / "evaluation" / "test" / "by_level.csv")
+    assert float(levels[0]["below"]) == pytest.approx(below)
+    assert final["test_mae"] == pytest.approx(float(levels[1]["quantile_loss"]))
+    assert final["test_ridge_quantile_loss"] < final["test_naive_quantile_loss"]
+    (folder / "even.csv").write_text("\n".join(["day,load,wind", *(f"{day},{day % 7},1" for day in range(20))]))
+    predicted = json.loads(run("predict", "bands", "even.csv", "--json", folder=folder).stdout)["predictions"]
+    assert [row["time"] for row in predicted] == [str(day) for day in range(20, 27)]
+    assert all(row["q0.1"] < row["predicted"] < row["q0.8"] for row in predicted)
+    run("explain", "bands", "even.csv", folder=folder)
+    explained = read_csv(made / "explanations" / "integrated" / "explanations.csv")[0]
+    assert float(explained["predicted"]) == pytest.approx(predicted[0]["predicted"], rel=1e-4)
+
+
 def test_predicting_and_evaluating_other_tables(folder: Path) -> None:
     write_waves(folder / "later.csv", 60, start=300)
     result = json.loads(run("predict", "waves", "later.csv", "--output", "next.csv", "--json", folder=folder).stdout)
@@ -127,7 +151,7 @@ def test_predicting_and_evaluating_other_tables(folder: Path) -> None:
     days = np.arange(360, 367)
     expected = 50 + 0.2 * days + 10 * np.sin(2 * np.pi * days / 7)
     assert np.abs([row["predicted"] for row in rows] - expected).mean() < 6
-    assert list(read_csv(folder / "next.csv")[0]) == ["file", "after", "step", "predicted"]
+    assert list(read_csv(folder / "next.csv")[0]) == ["file", "after", "step", "time", "predicted"]
     assert len(run("predict", "waves", "later.csv", folder=folder).stdout.splitlines()) == 8
     found = json.loads(run("evaluate", "waves", "--data", "later.csv", "--json", folder=folder).stdout)
     assert found["samples"] == 60 - 14 - 7 + 1

@@ -40,6 +40,8 @@ class Table:
         values: float32 ``[rows, features]``, the target first; NaN for a missing value.
         features: names of the columns.
         exact: the target in float64, if it is known.
+        moments: of the rows, float64 ``[rows]``: seconds since 1970, or numbers; None if they are neither.
+        are_dates: whether the moments are seconds since 1970.
         warnings: about the order of the times, and gaps in them.
     """
 
@@ -48,6 +50,8 @@ class Table:
     features: tuple[str, ...]
     warnings: tuple[DataWarning, ...] = ()
     exact: NDArray[np.float64] | None = None
+    moments: NDArray[np.float64] | None = None
+    are_dates: bool = False
 
     @property
     def target(self) -> NDArray[np.float64]:
@@ -124,8 +128,10 @@ def read_table(
     )
     times = tuple(printable(" ".join(cells[f"time {i}"] for i in range(len(time)))) for _, _, cells in records)
     notes = () if note is None else (note,)
-    warnings = (*notes, *_gaps(moments, times))
-    return Table(times, exact.astype(np.float32), tuple(names), warnings, exact[:, 0])
+    of_rows = _as_numbers(moments)
+    warnings = (*notes, *_gaps(of_rows, times))
+    are_dates = dated.are_dates or len(time) > 1
+    return Table(times, exact.astype(np.float32), tuple(names), warnings, exact[:, 0], of_rows, are_dates)
 
 
 def _is_value(cell: str) -> bool:
@@ -157,13 +163,11 @@ def _in_order(found: Times, written: Sequence[Row], errors: Errors) -> tuple[lis
     return order, DataWarning("times", f"the rows are {how}; they are sorted by time.")
 
 
-def _gaps(moments: Sequence[Moment], times: Sequence[str]) -> list[DataWarning]:
+def _gaps(moments: NDArray[np.float64] | None, times: Sequence[str]) -> list[DataWarning]:
     """A warning if the time has gaps, because a window of rows then spans more time than it seems to."""
-    numbers = [_as_number(moment) for moment in moments]
-    known = [value for value in numbers if value is not None]
-    if len(known) < len(numbers) or len(known) < 3:
+    if moments is None or len(moments) < 3:
         return []
-    steps = np.diff(np.array(known))
+    steps = np.diff(moments)
     gaps = np.flatnonzero(steps > 1.5 * np.median(steps))
     if not len(gaps):
         return []
@@ -178,14 +182,20 @@ def _gaps(moments: Sequence[Moment], times: Sequence[str]) -> list[DataWarning]:
     ]
 
 
+def _as_numbers(moments: Sequence[Moment]) -> NDArray[np.float64] | None:
+    """Times as numbers: single numbers unchanged; year, month, day, hour, minute in seconds since 1970; else None."""
+    numbers = [_as_number(moment) for moment in moments]
+    known = [number for number in numbers if number is not None]
+    return np.array(known) if len(known) == len(numbers) else None
+
+
 def _as_number(moment: Moment) -> float | None:
-    """A time as one number: a number unchanged; year, month, day and hour in hours; else None."""
     if len(moment) == 1:
         return moment[0] if isinstance(moment[0], float) else None
     try:
         numbers = [int(part) for part in moment]
         year, month, day, *more = [*numbers, 1, 1][: max(3, len(numbers))]
         hour, minute = [*more, 0, 0][:2]
-        return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() / 3600
+        return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None

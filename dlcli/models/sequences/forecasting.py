@@ -1,5 +1,6 @@
 """The forecasting head: values on the scale of the series for each step ahead, relative to a past value if asked."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -36,18 +37,51 @@ def base(past: Tensor, *, horizon: int, season: int, difference: Difference, mea
     return ops.where(ops.isnan(seasonal), ops.repeat(last, horizon, axis=1), seasonal)
 
 
-def forecast(features: Tensor, start: Tensor | None, *, horizon: int, mean: float, deviation: float) -> Tensor:
-    """A dense layer with an output for each step ahead, on the scale of the series; float32 whatever the dtype policy.
+def steps_ahead(features: Tensor, *, horizon: int, num_levels: int) -> Tensor:
+    """A dense layer with the outputs of each step ahead, float32 ``[batch, horizon]``, or ``[batch, horizon, levels]``.
 
     Args:
         features: ``[batch, units]``.
-        start: output of :func:`base`.
         horizon: number of steps ahead.
+        num_levels: number of quantiles of each; 0 for one value.
+    """
+    outputs = keras.layers.Dense(horizon * (num_levels or 1), dtype="float32", name="scaled_forecast")(features)
+    return keras.layers.Reshape((horizon, num_levels), name="levels")(outputs) if num_levels else outputs
+
+
+def forecast(
+    outputs: Tensor, start: Tensor | None, *, levels: Sequence[float] | None, mean: float, deviation: float
+) -> Tensor:
+    """The outputs on the scale of the series, as the layer ``forecast``; float32 whatever the dtype policy.
+
+    With levels, the output of 0.5 is the median; those of the others become, by softplus, their distances from the next
+    level toward the median, so that quantiles never cross.
+
+    Args:
+        outputs: of :func:`steps_ahead`.
+        start: output of :func:`base`.
+        levels: of the quantiles, in increasing order, with 0.5 among them; None for one value.
         mean, deviation: mean and standard deviation in the training split of the values that the network learns.
 
     Returns:
-        float32 ``[batch, horizon]``, the output of the layer ``forecast``.
+        float32 ``[batch, horizon]``, or the quantiles ``[batch, horizon, levels]``.
     """
-    scaled = keras.layers.Dense(horizon, dtype="float32", name="scaled_forecast")(features)
-    values = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_forecast")(scaled)
+    if levels is not None:
+        outputs = _increasing(outputs, list(levels).index(0.5))
+        start = None if start is None else start[..., None]
+    values = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_forecast")(outputs)
     return keras.layers.Identity(dtype="float32", name="forecast")(values if start is None else values + start)
+
+
+def _increasing(outputs: Tensor, middle: int) -> Tensor:
+    """Quantiles that increase over the levels ``[..., levels]``, from any numbers; that of ``middle`` is unchanged."""
+    ops = keras.ops
+    distances = ops.softplus(outputs)
+    median = outputs[..., middle : middle + 1]
+    parts = [median]
+    if middle:
+        below = ops.flip(ops.cumsum(ops.flip(distances[..., :middle], axis=-1), axis=-1), axis=-1)
+        parts.insert(0, median - below)
+    if middle + 1 < outputs.shape[-1]:
+        parts.append(median + ops.cumsum(distances[..., middle + 1 :], axis=-1))
+    return ops.concatenate(parts, axis=-1)

@@ -1,12 +1,13 @@
 """The recipe of ``task: forecasting``: the next steps of a series."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
+from dlcli.recipe.language.fields import Count, LocalPath, PositiveProportion, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
@@ -70,10 +71,23 @@ class Window(Section):
     difference: Literal["none", "last", "season"] = "none"
     """What the network predicts: the value itself, or its difference from the last known value or from the value one
     season earlier."""
+    quantiles: Annotated[tuple[PositiveProportion, ...], Field(min_length=1, max_length=99)] | None = None
+    """Levels of the quantiles to predict at each step: [0.1, 0.5, 0.9] gives an interval for 80% of the values. They
+    must include 0.5, the median, which is the forecast; training then minimizes the pinball loss. Default: a forecast
+    alone, by the squared error."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.season > self.history:
             yield "season", f"must be at most history, {self.history}. Received {self.season}."
+        levels = self.quantiles
+        if levels is not None and 0.5 not in levels:
+            yield "quantiles", f"must include 0.5, the median, which is the forecast. Received {_listed(levels)}."
+        elif levels is not None and any(later <= level for level, later in itertools.pairwise(levels)):
+            yield "quantiles", f"must increase. Received {_listed(levels)}."
+
+
+def _listed(levels: tuple[float, ...]) -> str:
+    return ", ".join(f"{level:g}" for level in levels)
 
 
 Metric = Literal["train_loss", "train_mae", "val_loss", "val_mae"]

@@ -85,7 +85,12 @@ def series(values: npt.NDArray[Any], ends: Mapping[str, int], name: str) -> byte
 
 
 def forecasts(
-    past: npt.NDArray[Any], true: npt.NDArray[Any], predicted: npt.NDArray[Any], titles: Sequence[str]
+    past: npt.NDArray[Any],
+    true: npt.NDArray[Any],
+    predicted: npt.NDArray[Any],
+    titles: Sequence[str],
+    *,
+    bands: npt.NDArray[Any] | None = None,
 ) -> bytes:
     """Forecasts with the history before them.
 
@@ -93,6 +98,8 @@ def forecasts(
         past: ``[n, history]``.
         true, predicted: true and forecast values ``[n, horizon]``.
         titles: date or position of the last step of each history.
+        bands: quantiles in increasing order ``[n, horizon, levels]``, of which the first and the last are the outermost
+            interval.
     """
     history, horizon = past.shape[1], true.shape[1]
     shown = min(history, max(4 * horizon, 24))
@@ -105,10 +112,16 @@ def forecasts(
             axes.plot(np.arange(1 - shown, 1), past[number, -shown:], color=GRAY, label="history")
             axes.plot(ahead, true[number], color=BLUE, marker=".", label="true")
             axes.plot(ahead, predicted[number], color=VERMILION, marker=".", label="forecast")
+            quantiles = [] if bands is None else list(bands[number].T)
+            label: str | None = "intervals"
+            while len(quantiles) > 1:  # from the outermost interval inward
+                low, *quantiles, high = quantiles
+                axes.fill_between(ahead, low, high, color=VERMILION, alpha=0.2, linewidth=0, label=label)
+                label = None
             axes.set_title(f"after {printable(title, 40)}", fontsize=9)
             axes.grid(True)
             if number == 0:
-                axes.legend(frameon=False, ncols=3)
+                axes.legend(frameon=False, ncols=4)
         return png(figure)
 
 

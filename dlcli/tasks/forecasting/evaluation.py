@@ -1,5 +1,6 @@
 """Evaluates a forecaster on a split or on another table, next to the naive forecasts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,8 +10,7 @@ import tensorflow as tf
 from dlcli.data.series.windows import Series, Windows, divide_by_time, targets_of
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
-from dlcli.evaluation import forecast
-from dlcli.evaluation.forecast_baseline import LagRidge, fit_lag_ridge
+from dlcli.evaluation import forecast, forecast_intervals
 from dlcli.files import suffix_of
 from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.tasks.forecasting import Forecasting
@@ -19,14 +19,13 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
+from dlcli.tasks.forecasting.baselines import Baselines, fit_baselines, report_baselines
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH, open_series, read_time_table
 from dlcli.tasks.run_models import BestModel, load_model
 from dlcli.tasks.split_choice import OWN_DATA, own_split
 from dlcli.tasks.task import EvaluationRequest
 
 NUM_SHOWN = 4  # forecasts in forecasts.png
-MAX_RANGES = 5  # of steps ahead that are named
-MIN_WINDOWS, MAX_WINDOWS, MAX_VALUES = 100, 10_000, 2**24  # of the training split, that the baseline is fitted on
 
 
 def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, console: Console) -> dict[str, Any]:
@@ -70,14 +69,18 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
     console.say(f"run {run.path}: evaluating {len(windows):,} forecasts of {name}")
     to = Destination(run.evaluation(name), source, request)
     trained_on = series if is_own else own_series(run, recipe, needed_for="ridge regression", console=console)
+    info = run.read_data_info("scale", "mase_scale", "target")
+    baselines = Baselines(recipe.window, info["scale"]["mean"][0])
+    if trained_on is not None:
+        baselines = fit_baselines(trained_on, recipe)
     metrics = evaluate_windows(
         to,
         best.model,
         series,
         windows,
         recipe=recipe,
-        info=run.read_data_info("scale", "mase_scale", "target"),
-        ridge=None if trained_on is None else fit_baseline(trained_on, recipe),
+        info=info,
+        baselines=baselines,
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
@@ -112,47 +115,6 @@ def _open(loaded: LoadedRecipe) -> Series:
     return open_series(loaded, loaded.recipe)
 
 
-def fit_baseline(series: Series, recipe: Forecasting) -> LagRidge | None:
-    """Fit ridge regression on the training windows, of many on some; None if too few are complete."""
-    windows = series.splits["train"]
-    number = max(MIN_WINDOWS, min(MAX_WINDOWS, MAX_VALUES // (recipe.window.history * len(series.table.features))))
-    origins = windows.origins[evenly_spaced(len(windows), number)]
-    values, _ = series.windows(origins)
-    past, future = targets_of(series, origins)
-    last = forecast.naive(past, 1, mean=float(np.nanmean(series.of_train()[:, 0])))[:, 0]
-    return fit_lag_ridge(values, last, origins, future, season=recipe.window.season)
-
-
-def report_baselines(metrics: dict[str, Any], rows: list[dict[str, Any]], console: Console) -> None:
-    """Say which baselines the network does not beat, or at which of the steps ahead the regression is better."""
-    if metrics["mae"] >= min(metrics["naive_mae"], metrics["seasonal_naive_mae"]):
-        console.say("no better than a naive forecast (naive_mae, seasonal_naive_mae)")
-    if "ridge_mae" not in metrics:
-        return
-    steps = [row["step"] for row in rows if row["mae"] is not None and row["mae"] >= row["ridge_mae"]]
-    if metrics["mae"] >= metrics["ridge_mae"]:
-        console.say(f"no better than ridge regression on past values (ridge_mae), {_of_steps(steps, len(rows))}")
-    elif steps:
-        console.say(
-            f"better than ridge regression on past values (ridge_mae) on average, but not {_of_steps(steps, len(rows))}"
-        )
-
-
-def _of_steps(steps: list[int], horizon: int) -> str:
-    """``at steps 1, 2, 5 to 9 of 24``"""
-    if len(steps) == horizon:
-        return "at every step" if horizon > 1 else "at its one step"
-    ranges: list[list[int]] = []
-    for step in steps:
-        if ranges and step == ranges[-1][1] + 1:
-            ranges[-1][1] = step
-        else:
-            ranges.append([step, step])
-    shown = [str(first) if first == last else f"{first} to {last}" for first, last in ranges[:MAX_RANGES]]
-    more = ", …" if len(ranges) > MAX_RANGES else ""
-    return f"at {'step' if len(steps) == 1 else 'steps'} {', '.join(shown)}{more} of {horizon}"
-
-
 def load_forecaster(run: RunDir, recipe: Forecasting, console: Console) -> BestModel:
     """Load the best model of a run: float32 ``[b, history, features]`` -> ``[b, horizon]``.
 
@@ -162,7 +124,8 @@ def load_forecaster(run: RunDir, recipe: Forecasting, console: Console) -> BestM
     best = load_model(run, console)
     model = best.model
     window, features = recipe.window, run.read_data_info("features")["features"]
-    expected = ([window.history, len(features)], [window.horizon])
+    levels = [] if window.quantiles is None else [len(window.quantiles)]
+    expected = ([window.history, len(features)], [window.horizon, *levels])
     received = (list(model.inputs[0].shape[1:]), list(model.output.shape[1:]))
     if received != expected:
         raise InputError(
@@ -180,17 +143,13 @@ def evaluate_windows(
     *,
     recipe: Forecasting,
     info: dict[str, Any],
-    ridge: LagRidge | None,
+    baselines: Baselines,
     console: Console,
 ) -> dict[str, Any]:
-    """Evaluate a model on windows of a series; write metrics.json, by_horizon.csv, predictions.csv and two plots.
-
-    Args:
-        ridge: the baseline; None if it is not available.
-    """
-    parts, true_parts = [], []
-    baselines: dict[str, list[np.ndarray]] = {"naive_": [], "seasonal_naive_": [], "ridge_": []}
-    mean, window = info["scale"]["mean"][0], recipe.window
+    """Evaluate a model on windows of a series; write metrics.json, by_horizon.csv, predictions.csv and two plots, with
+    quantiles also by_level.csv."""
+    parts, true_parts, others = [], [], []
+    levels = recipe.window.quantiles
     compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
     for start in range(0, len(windows), FORECAST_BATCH):
         origins = windows.origins[start : start + FORECAST_BATCH]
@@ -198,45 +157,59 @@ def evaluate_windows(
         parts.append(compiled(tf.constant(values)).numpy())
         past, future = targets_of(series, origins)  # float32 would round large values
         true_parts.append(future)
-        naive = forecast.naive(past, window.horizon, mean=mean)
-        baselines["naive_"].append(naive)
-        baselines["seasonal_naive_"].append(
-            forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean)
-        )
-        if ridge is not None:
-            baselines["ridge_"].append(ridge.predict(values, naive[:, 0], origins))
+        others.append(baselines.forecasts(values, past, origins))
         console.evaluating(min(start + FORECAST_BATCH, len(windows)), len(windows))
-    predicted, true = np.concatenate(parts), np.concatenate(true_parts)
-    metrics, rows = forecast.metrics(
-        true,
-        {"": predicted} | {name: np.concatenate(found) for name, found in baselines.items() if found},
-        scale=info["mase_scale"],
-        variance=info["target"]["variance"],
-    )
+    outputs, true = np.concatenate(parts), np.concatenate(true_parts)
+    predicted = outputs if levels is None else outputs[..., levels.index(0.5)]
+    forecasts = {name: np.concatenate([found[name] for found in others]) for name in others[0]}
+    variance = info["target"]["variance"]
+    metrics, rows = forecast.metrics(true, {"": predicted, **forecasts}, scale=info["mase_scale"], variance=variance)
+    tables: dict[str, list[dict[str, Any]]] = {"by_horizon.csv": rows}
+    if levels is not None:
+        quantiles = {"": outputs, **baselines.quantiles(forecasts)}
+        measures, by_step, tables["by_level.csv"] = forecast_intervals.metrics(true, quantiles, levels)
+        metrics |= {"loss": measures["quantile_loss"] / variance**0.5, **measures}
+        for row, more in zip(rows, by_step, strict=True):
+            row |= more
     report_baselines(metrics, rows, console)
     times = series.table.times
-    predictions = [
+    tables["predictions.csv"] = [
         {
             "after": times[origin - 1],
             "step": step + 1,
             "time": times[origin + step],
             "true": "" if np.isnan(t) else f"{t:.15g}",
             "predicted": f"{p:.9g}",
+            **{name: f"{value:.9g}" for name, value in named_quantiles(of_step, levels).items()},
         }
-        for origin, true_steps, predicted_steps in zip(windows.origins, true, predicted, strict=True)
-        for step, (t, p) in enumerate(zip(true_steps, predicted_steps, strict=True))
+        for origin, true_steps, predicted_steps, output_steps in zip(
+            windows.origins, true, predicted, outputs, strict=True
+        )
+        for step, (t, p, of_step) in enumerate(zip(true_steps, predicted_steps, output_steps, strict=True))
     ]
     chosen = evenly_spaced(len(windows), NUM_SHOWN)
     histories, _ = series.windows(windows.origins[chosen])
     write_evaluation(
         to,
         metrics,
-        tables={"by_horizon.csv": rows, "predictions.csv": predictions},
+        tables=tables,
         others={
             "forecasts.png": sequence_plots.forecasts(
-                histories[..., 0], true[chosen], predicted[chosen], [times[i - 1] for i in windows.origins[chosen]]
+                histories[..., 0],
+                true[chosen],
+                predicted[chosen],
+                [times[i - 1] for i in windows.origins[chosen]],
+                bands=None if levels is None else outputs[chosen],
             ),
             "by_horizon.png": sequence_plots.errors_ahead(rows),
         },
     )
     return metrics
+
+
+def named_quantiles(quantiles: np.ndarray, levels: Sequence[float] | None) -> dict[str, float]:
+    """The quantiles ``[levels]`` of one step by the names of their columns, without the median, which is the
+    forecast."""
+    if levels is None:
+        return {}
+    return {f"q{level:g}": float(q) for level, q in zip(levels, quantiles, strict=True) if level != 0.5}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,14 +39,14 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     best = load_forecaster(run, recipe, console)
     info = run.read_data_info("features", "scale")
     methods = methods_of(request, SERIES_AUTO)
-    network = open_series_network(best.model, np.array(info["scale"]["mean"]), is_class=False)
+    network = open_series_network(_median(best.model, recipe), np.array(info["scale"]["mean"]), is_class=False)
     needed_for = "permutation importance" if request.paths else None
     table = own_series(run, recipe, needed_for=needed_for, console=console)
     if request.paths:
         names, values, true = [], [], []
         for path in request.paths:
-            time, window = last_window(path, recipe, info["features"])
-            names.append(f"{path} after {time}")
+            read, window = last_window(path, recipe, info["features"])
+            names.append(f"{path} after {read.times[-1]}")
             values.append(window)
             true.append([""] * recipe.window.horizon)
         source = ", ".join(map(str, request.paths))
@@ -87,7 +88,19 @@ def norms(run: RunDir, recipe: Forecasting, request: ExplanationRequest, console
     assert table is not None
     origins = table.splits[own_split(run, table.splits, request.split)].origins
     origins = origins[evenly_spaced(len(origins), request.limit or NUM_SEQUENCES)]
-    return norms_of_run(run, best, [window[None] for window in table.windows(origins)[0]], is_class=False)
+    samples = [window[None] for window in table.windows(origins)[0]]
+    return norms_of_run(run, best, samples, is_class=False, model=_median(best.model, recipe))
+
+
+def _median(model: keras.Model, recipe: Forecasting) -> keras.Model:
+    """The model with the forecast alone as its output, ``[b, horizon]``."""
+    levels, layers = recipe.window.quantiles, keras.layers
+    if levels is None:
+        return model
+    by_level = layers.Permute((2, 1), name="by_level")(model.output)
+    middle = levels.index(0.5)
+    median = layers.Cropping1D((middle, len(levels) - 1 - middle), name="median_alone")(by_level)
+    return keras.Model(model.input, layers.Reshape((recipe.window.horizon,), name="median")(median))
 
 
 def _judged(run: RunDir, request: ExplanationRequest, table: Table, network: SeriesNetwork) -> Judged:

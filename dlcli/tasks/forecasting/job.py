@@ -20,7 +20,8 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import Destination
-from dlcli.tasks.forecasting.evaluation import evaluate_windows, fit_baseline
+from dlcli.tasks.forecasting.baselines import fit_baselines
+from dlcli.tasks.forecasting.evaluation import evaluate_windows
 from dlcli.tasks.forecasting.network import build_forecaster
 from dlcli.tasks.forecasting.sources import open_series, targets_in_parts
 from dlcli.tasks.job import training_memory_of
@@ -44,7 +45,10 @@ class ForecastJob(NetworkJob):
     validation_data: WindowBatches | None
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
-        return sequence_objectives.forecast(variance=self.scale.target_variance)
+        levels, variance = self.recipe.window.quantiles, self.scale.target_variance
+        if levels is not None:
+            return sequence_objectives.quantile_forecast(levels=levels, deviation=variance**0.5)
+        return sequence_objectives.forecast(variance=variance)
 
     def overfit_data(self, num_batches: int) -> WindowBatches:
         origins, train = self.dataset.splits["train"].origins, self.recipe.train
@@ -98,7 +102,7 @@ class ForecastJob(NetworkJob):
             self.dataset.splits[split],
             recipe=self.recipe,
             info=run.read_info()["data"],
-            ridge=fit_baseline(self.dataset, self.recipe),
+            baselines=fit_baselines(self.dataset, self.recipe),
             console=self.console,
         )
 

@@ -19,10 +19,13 @@ def build_forecaster(section: StepModel, scale: Scale, window: Window) -> Sequen
         difference=window.difference,
         mean=float(scale.mean[0]),
     )
+    outputs = forecasting.steps_ahead(
+        pooled_vector(section, x, mask), horizon=window.horizon, num_levels=len(window.quantiles or ())
+    )
     predicted = forecasting.forecast(
-        pooled_vector(section, x, mask),
+        outputs,
         base,
-        horizon=window.horizon,
+        levels=window.quantiles,
         mean=scale.target_mean,
         deviation=scale.target_variance**0.5,
     )

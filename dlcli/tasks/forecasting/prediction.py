@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.data.series.future_times import future_times
+from dlcli.data.series.time_table import Table
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import load_forecaster
+from dlcli.tasks.forecasting.evaluation import load_forecaster, named_quantiles
 from dlcli.tasks.forecasting.sources import read_time_table
 from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import write_table
@@ -29,12 +31,24 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
     model = load_forecaster(run, recipe, console).model
     features = run.read_data_info("features")["features"]
     predictions: list[dict[str, Any]] = []
+    levels, horizon = recipe.window.quantiles, recipe.window.horizon
     for path in paths:
-        time, history = last_window(path, recipe, features)
-        values = model(tf.constant(history[None]), training=False).numpy()[0]
+        table, history = last_window(path, recipe, features)
+        outputs = model(tf.constant(history[None]), training=False).numpy()[0]
+        values = outputs if levels is None else outputs[..., levels.index(0.5)]
+        times = future_times(
+            *(table.moments, table.times[-1], horizon), are_dates=table.are_dates, num_columns=len(recipe.data.time)
+        )
         predictions += [
-            {"file": str(path), "after": time, "step": step, "predicted": float(value)}
-            for step, value in enumerate(values, start=1)
+            {
+                "file": str(path),
+                "after": table.times[-1],
+                "step": step,
+                "time": time,
+                "predicted": float(value),
+                **named_quantiles(of_step, levels),
+            }
+            for step, (time, value, of_step) in enumerate(zip(times, values, outputs, strict=True), start=1)
         ]
     if output is not None:
         rows = [list(row.values()) for row in predictions]
@@ -43,8 +57,8 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
 
 
-def last_window(path: Path, recipe: Forecasting, features: Sequence[str]) -> tuple[str, NDArray[np.float32]]:
-    """The time of a table's last row, and the last ``window.history`` rows ``[history, features]``.
+def last_window(path: Path, recipe: Forecasting, features: Sequence[str]) -> tuple[Table, NDArray[np.float32]]:
+    """A table, and its last ``window.history`` rows ``[history, features]``.
 
     Args:
         features: the columns of the training data, the target first.
@@ -56,4 +70,4 @@ def last_window(path: Path, recipe: Forecasting, features: Sequence[str]) -> tup
     history = recipe.window.history
     if len(table.values) < history:
         raise InputError(f"{path}: a forecast needs {history} rows. Received {len(table.values)}: add earlier rows.")
-    return table.times[-1], table.values[-history:]
+    return table, table.values[-history:]

@@ -107,3 +107,26 @@ def forecast(*, variance: float) -> Objective:
         metrics={"mae": lambda outputs, batch: tf.abs(outputs - batch["y"]["future"])},
         weight=lambda batch: batch["weight"][:, None] * batch["y"]["known"],
     )
+
+
+def quantile_forecast(*, levels: Sequence[float], deviation: float) -> Objective:
+    """Twice the pinball loss (Koenker and Bassett 1978), divided by a deviation, of quantiles of each step ahead,
+    float32 ``[b, h, levels]``: their mean. At 0.5 it is the absolute error. ``mae`` is that of the median.
+
+    Targets and their weights are those of :func:`forecast`.
+
+    Args:
+        levels: of the quantiles, in increasing order, with 0.5 among them.
+        deviation: divisor of the loss.
+    """
+    level, middle = tf.constant(levels, tf.float32), list(levels).index(0.5)
+
+    def pinball(outputs: Tensor, batch: Batch) -> Tensor:
+        error = batch["y"]["future"][..., None] - outputs
+        return tf.reduce_mean(tf.maximum(level * error, (level - 1) * error), axis=-1) * (2 / deviation)
+
+    return Objective(
+        loss=pinball,
+        metrics={"mae": lambda outputs, batch: tf.abs(outputs[..., middle] - batch["y"]["future"])},
+        weight=lambda batch: batch["weight"][:, None] * batch["y"]["known"],
+    )

@@ -1,5 +1,7 @@
 """The forecasting head: what a forecast is added to equals the naive forecasts of evaluation."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -36,12 +38,36 @@ def test_without_differences_there_is_no_base() -> None:
 
 def test_outputs_are_on_the_scale_of_the_series_and_added_to_the_base() -> None:
     features, start = keras.Input((3,)), keras.Input((2,))
-    outputs = forecasting.forecast(features, start, horizon=2, mean=10.0, deviation=4.0)
-    model = keras.Model([features, start], outputs)
+    outputs = forecasting.steps_ahead(features, horizon=2, num_levels=0)
+    scale: dict[str, Any] = {"levels": None, "mean": 10.0, "deviation": 4.0}
+    model = keras.Model([features, start], forecasting.forecast(outputs, start, **scale))
     kernel, bias = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0.5, -0.5], np.float32)
     model.get_layer("scaled_forecast").set_weights([kernel, bias])
     x, added = np.array([[1.0, 0.0, 2.0]], np.float32), np.array([[100.0, 200.0]], np.float32)
     np.testing.assert_allclose(model([x, added]), (x @ kernel + bias) * 4.0 + 10.0 + added)
-    alone = keras.Model(features, forecasting.forecast(features, None, horizon=2, mean=10.0, deviation=4.0))
-    alone.get_layer("scaled_forecast").set_weights([kernel, bias])
+    alone = keras.Model(features, forecasting.forecast(outputs, None, **scale))
     np.testing.assert_allclose(alone(x), (x @ kernel + bias) * 4.0 + 10.0)
+
+
+@pytest.mark.parametrize("levels", [(0.1, 0.3, 0.5, 0.9), (0.5, 0.9), (0.2, 0.5), (0.5,)])
+def test_quantiles_increase_by_softplus_from_the_median(levels: tuple[float, ...]) -> None:
+    horizon, middle = 3, levels.index(0.5)
+    features, start = keras.Input((4,)), keras.Input((horizon,))
+    outputs = forecasting.steps_ahead(features, horizon=horizon, num_levels=len(levels))
+    found = forecasting.forecast(outputs, start, levels=levels, mean=10.0, deviation=4.0)
+    model = keras.Model([features, start], [outputs, found])
+    assert model.count_params() == (4 + 1) * horizon * len(levels)
+    rng = np.random.default_rng(0)
+    raw, quantiles = (
+        np.asarray(part) for part in model([8 * rng.normal(size=(50, 4)), 100 * rng.normal(size=(50, horizon))])
+    )
+    start_again = quantiles[..., middle] - (4.0 * raw[..., middle] + 10.0)
+    assert np.ptp(quantiles, axis=-1).min() >= 0
+    assert (np.diff(quantiles, axis=-1) >= 0).all()
+    distances = 4.0 * np.log1p(np.exp(raw))
+    for level in range(len(levels)):
+        between = slice(middle + 1, level + 1) if level > middle else slice(level, middle)
+        sign = 1 if level > middle else -1
+        expected = quantiles[..., middle] + sign * distances[..., between].sum(axis=-1)
+        np.testing.assert_allclose(quantiles[..., level], expected, rtol=1e-3, atol=1e-3)
+    assert np.abs(start_again).max() > 100

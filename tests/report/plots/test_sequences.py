@@ -59,6 +59,14 @@ def test_forecasts_follow_history_truth_and_prediction() -> None:
         assert (read(sequences.forecasts(*arguments, ["one", "two"])) != pixels).any()
 
 
+def test_intervals_are_drawn_around_forecasts() -> None:
+    past, true = RNG.normal(size=(1, 8)), RNG.normal(size=(1, 6))
+    bands = true[..., None] + [-2.0, -1, 0, 1, 2]
+    arguments = (past, true, true, ["one"])
+    drawn = [sequences.forecasts(*arguments, bands=bands[..., levels]) for levels in ([2], [0, 2, 4], [0, 1, 2, 3, 4])]
+    assert len(set(drawn)) == 3  # one level has no interval
+
+
 def test_forecasts_show_the_last_of_a_long_history() -> None:
     past, true = RNG.normal(size=(1, 500)), RNG.normal(size=(1, 6))
     changed = past.copy()
