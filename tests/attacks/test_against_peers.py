@@ -18,7 +18,8 @@ from dlcli.attacks.pgd import iterated
 from dlcli.tasks.attack_target import load_target, of_model
 
 BOUNDS = (0.0, 255.0)
-EPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
+# two of them are quick
+EPS = [0.02, 0.2, *(pytest.param(eps, marks=pytest.mark.slow) for eps in (0.01, 0.05, 0.1, 0.3))]
 KINDS = [
     pytest.param("logits", 0.0, id="logits"),
     pytest.param("softmax", 0.0, id="softmax"),
@@ -129,7 +130,7 @@ def test_a_file_of_mixed_precision_gives_the_accuracies_of_float32(
         assert robust(own, trained(), eps)[0] == of_foolbox(foolbox, peer, trained(), eps)[0]
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", pytest.param("l2", marks=pytest.mark.slow)])
 def test_pgd_is_as_strong_as_foolboxs(foolbox: Any, norm: Any) -> None:
     model = trained()
     peers = {"linf": foolbox.attacks.LinfPGD, "l2": foolbox.attacks.L2PGD}

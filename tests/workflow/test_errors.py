@@ -118,7 +118,11 @@ class DecodingEachEpoch:
 
 
 @pytest.mark.parametrize(
-    ("cache", "said"), [("none", "decoded again in every epoch"), ("auto", "cached on disk during training")]
+    ("cache", "said"),
+    [
+        pytest.param("none", "decoded again in every epoch", marks=pytest.mark.slow),
+        ("auto", "cached on disk during training"),
+    ],
 )
 def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cache: str, said: str) -> None:
     command = ("train", "photos.yaml", "-s", f"data.cache={cache}", "--name")

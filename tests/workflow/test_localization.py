@@ -211,6 +211,7 @@ def test_transfer_with_a_box_head(folder: Path) -> None:
     assert "has several outputs, such as a class and a box: only classifiers can get a new head." in refused.stderr
 
 
+@pytest.mark.slow  # tests/workflow/test_sequences.py memorizes a batch
 def test_overfit_memorizes_a_few_batches(folder: Path) -> None:
     (folder / "easy.yaml").write_text(
         RECIPE.replace(", dropout: 0.1", "").replace("shapes, num", "shapes, seed: 1, num")

@@ -137,7 +137,7 @@ def test_the_scale_comes_from_the_training_split_alone(folder: Path) -> None:
         "kind: recurrent, cell: simple",
     ],
 )
-@pytest.mark.parametrize("recipe", ["waves.yaml", "adding.yaml"])
+@pytest.mark.parametrize("recipe", ["waves.yaml", pytest.param("adding.yaml", marks=pytest.mark.slow)])
 def test_every_network_memorizes_a_batch(folder: Path, recipe: str, model: str) -> None:
     settings = ("-s", f"model={{{model}, dropout: 0}}", "-s", "train.batch_size=8")
     done = run("train", recipe, "--overfit", 1, "--json", *settings, folder=folder)

@@ -21,8 +21,8 @@ from dlcli.tasks.images.standardization import scale_input
 @pytest.mark.parametrize(
     "name",
     [
-        *("mobilenet", "mobilenetv3small", "vgg16", "efficientnetb0"),
-        pytest.param("convnexttiny", marks=pytest.mark.slow),
+        *("mobilenet", "mobilenetv3small"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("vgg16", "efficientnetb0", "convnexttiny")),
     ],
 )
 def test_an_application_is_keras_own_with_another_classifier(name: str, build_classifier) -> None:

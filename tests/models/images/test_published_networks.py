@@ -30,15 +30,18 @@ def large(*values: object) -> Any:
 @pytest.mark.parametrize(
     ("section", "stages", "channels"),
     [
-        *((Vgg(kind="vgg", depth=depth), "vgg", (64, 128, 256, 512, 512)) for depth in (11, 13, 16, 19)),
-        *((Resnet(kind="resnet", depth=depth), "imagenet", (64, 128, 256, 512)) for depth in (18, 34)),
+        *(large(Vgg(kind="vgg", depth=depth), "vgg", (64, 128, 256, 512, 512)) for depth in (11, 13, 19)),
+        (Vgg(kind="vgg", depth=16), "vgg", (64, 128, 256, 512, 512)),
+        (Resnet(kind="resnet", depth=18), "imagenet", (64, 128, 256, 512)),
+        large(Resnet(kind="resnet", depth=34), "imagenet", (64, 128, 256, 512)),
         (Resnet(kind="resnet", depth=50), "imagenet", (256, 512, 1024, 2048)),
         large(Resnet(kind="resnet", depth=101), "imagenet", (256, 512, 1024, 2048)),
-        (Resnet(kind="resnet", depth=34, version=2), "imagenet", (64, 128, 256, 512)),
+        large(Resnet(kind="resnet", depth=34, version=2), "imagenet", (64, 128, 256, 512)),
         (Resnet(kind="resnet", depth=18, stem="small"), "small", (64, 128, 256, 512)),
-        *((Resnet(kind="resnet", depth=depth), "cifar", (16, 32, 64)) for depth in (20, 56)),
+        (Resnet(kind="resnet", depth=20), "cifar", (16, 32, 64)),
+        large(Resnet(kind="resnet", depth=56), "cifar", (16, 32, 64)),
         (Resnet(kind="resnet", depth=20, version=2), "cifar", (16, 32, 64)),
-        (Resnext(kind="resnext", variant="50_32x4d"), "imagenet", (256, 512, 1024, 2048)),
+        large(Resnext(kind="resnext", variant="50_32x4d"), "imagenet", (256, 512, 1024, 2048)),
         large(Resnext(kind="resnext", variant="101_64x4d"), "imagenet", (256, 512, 1024, 2048)),
         (Senet(kind="senet", variant="se_resnet50"), "imagenet", (256, 512, 1024, 2048)),
         large(Senet(kind="senet", variant="senet154"), "imagenet", (256, 512, 1024, 2048)),
@@ -116,11 +119,11 @@ def test_the_dropout_of_large_networks_is_the_papers(rates) -> None:
     ("section", "smallest"),
     [
         (Vgg(kind="vgg", depth=11, dense=()), 32),
-        (Polynet(kind="polynet", width=0.05), 75),
+        large(Polynet(kind="polynet", width=0.05), 75),
         (Application(kind="application", network="inceptionv3"), 75),
         (Application(kind="application", network="xception"), 71),
         (Application(kind="application", network="mobilenetv3small"), 32),
-        (Application(kind="application", network="nasnetmobile"), 32),
+        large(Application(kind="application", network="nasnetmobile"), 32),
     ],
 )
 def test_the_smallest_side_is_named_and_is_the_smallest(section, smallest: int) -> None:

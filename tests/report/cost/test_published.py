@@ -196,7 +196,7 @@ OF_KERAS = (
 def is_quick(network: Network) -> bool:
     if network.family == "cells":
         return network.name == "pnasnet_5_cifar_3_48"
-    if network.name == "polynet":  # three seconds
+    if network.name in ("polynet", "senet154", "dpn131"):  # a second and more
         return False
     return network.model.get("network", OF_KERAS[0]) in OF_KERAS
 
