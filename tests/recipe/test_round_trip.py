@@ -290,6 +290,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             data["digits"] = 3
     if "kernel_sizes" in model:
         model["kernel_sizes"] = (3, 5)
+    if model["kind"] == "linear":
+        model.pop("kernel_size", None)
     if model["kind"] == "ntm":
         model["shift"], model["memory"] = 1, (8, 4)
     if values["task"] == "forecasting":

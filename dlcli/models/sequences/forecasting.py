@@ -23,18 +23,24 @@ def base(past: Tensor, *, horizon: int, season: int, difference: Difference, mea
     if difference == "none":
         return None
     ops = keras.ops
+    last = last_known(past, mean=mean)
+    if difference == "last":
+        return ops.repeat(last, horizon, axis=1)
+    before = [past.shape[1] - season + step % season for step in range(horizon)]
+    seasonal = ops.take(past, before, axis=1)
+    return ops.where(ops.isnan(seasonal), ops.repeat(last, horizon, axis=1), seasonal)
+
+
+def last_known(past: Tensor, *, mean: float) -> Tensor:
+    """The last value that is not NaN: ``[batch, history]`` -> ``[batch, 1]``; the mean where none is known."""
+    ops = keras.ops
     is_known = ops.logical_not(ops.isnan(past))
     known = ops.where(is_known, past, ops.zeros_like(past))
     steps = ops.cumsum(ops.ones_like(past), axis=1)
     latest = ops.max(ops.where(is_known, steps, ops.zeros_like(steps)), axis=1, keepdims=True)
     is_latest = ops.logical_and(ops.equal(steps, latest), is_known)
     last = ops.sum(ops.where(is_latest, known, ops.zeros_like(known)), axis=1, keepdims=True)
-    last = ops.where(ops.equal(latest, 0.0), ops.full_like(last, mean), last)
-    if difference == "last":
-        return ops.repeat(last, horizon, axis=1)
-    before = [past.shape[1] - season + step % season for step in range(horizon)]
-    seasonal = ops.take(past, before, axis=1)
-    return ops.where(ops.isnan(seasonal), ops.repeat(last, horizon, axis=1), seasonal)
+    return ops.where(ops.equal(latest, 0.0), ops.full_like(last, mean), last)
 
 
 def steps_ahead(features: Tensor, *, horizon: int, num_levels: int) -> Tensor:
@@ -46,6 +52,11 @@ def steps_ahead(features: Tensor, *, horizon: int, num_levels: int) -> Tensor:
         num_levels: number of quantiles of each; 0 for one value.
     """
     outputs = keras.layers.Dense(horizon * (num_levels or 1), dtype="float32", name="scaled_forecast")(features)
+    return by_level(outputs, horizon=horizon, num_levels=num_levels)
+
+
+def by_level(outputs: Tensor, *, horizon: int, num_levels: int) -> Tensor:
+    """``[batch, horizon * levels]`` -> ``[batch, horizon, levels]``; unchanged without levels."""
     return keras.layers.Reshape((horizon, num_levels), name="levels")(outputs) if num_levels else outputs
 
 

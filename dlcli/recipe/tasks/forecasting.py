@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, PositiveProportion, Proportion, Section, Text
-from dlcli.recipe.sections.sequence_model import StepModel
+from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
 
@@ -90,6 +90,23 @@ def _listed(levels: tuple[float, ...]) -> str:
     return ", ".join(f"{level:g}" for level in levels)
 
 
+class Linear(Section):
+    """A linear map from the past values of all features to the steps ahead: NLinear where window.difference is last,
+    DLinear with decomposition (Zeng et al. 2023)."""
+
+    kind: Literal["linear"]
+    """Family of networks."""
+    decomposition: bool = False
+    """Whether the past is split into a moving average and the remainder, with a linear map for each."""
+    kernel_size: Annotated[int, Ge(1), Le(1001)] = 25
+    """Steps of the moving average, an odd number."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.kernel_size % 2 == 0:
+            yield "kernel_size", f"must be odd, so that the average is centered. Received {self.kernel_size}."
+
+
+ForecastModel = Annotated[Recurrent | Convolutional | Transformer | Linear, Field(discriminator="kind")]
 Metric = Literal["train_loss", "train_mae", "val_loss", "val_mae"]
 """The columns of metrics.csv that can steer training."""
 
@@ -112,7 +129,7 @@ class Forecasting(TaskRecipe):
     """Source of the series, and how it is split."""
     window: Window = Window()
     """Length of the past that a forecast sees, and of the future that it predicts."""
-    model: StepModel
+    model: ForecastModel
     """The network."""
     train: CommonTrain[Metric] = CommonTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""

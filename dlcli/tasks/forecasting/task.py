@@ -7,7 +7,7 @@ from typing import Any
 from dlcli.data.series.windows import Series
 from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.tasks.forecasting import Forecasting
+from dlcli.recipe.tasks.forecasting import Forecasting, Linear
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -54,7 +54,8 @@ class ForecastingTask(Task):
 
     @property
     def remark(self) -> str:
-        return slow_on_gpu(self.recipe.model)
+        model = self.recipe.model
+        return "" if isinstance(model, Linear) else slow_on_gpu(model)
 
     def check(self, loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
         return inspection.check(self.open_data(loaded, console))
