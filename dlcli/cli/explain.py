@@ -188,6 +188,8 @@ def explain(
 
     if "" in paths:
         raise click.UsageError("A PATH must not be empty. Use . for the current folder.")
+    if any(not text.strip() for text in texts):
+        raise click.UsageError("--text must not be empty: a text without words has nothing to explain.")
     if (paths or texts) and split is not None:
         given = "--text" if texts else "paths"
         raise click.UsageError(f"--split is for samples of the run's own data. Leave it or the {given} out.")

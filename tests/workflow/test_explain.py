@@ -138,6 +138,7 @@ def test_refused_input(folder: Path) -> None:
         (("photos", "--split", "test"), "--split is for samples of the run's own data."),
         (("photos", "--name", "a/b"), "--name a/b: a results folder's name must"),
         (("",), "A PATH must not be empty."),
+        (("--text", " "), "--text must not be empty: a text without words has nothing to explain."),
     ]:
         done = run("explain", "digits", *arguments, folder=folder, status=2)
         assert expected in done.stderr, done

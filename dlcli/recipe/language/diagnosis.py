@@ -279,15 +279,17 @@ class _Explainer:
         return [key for key in unknown if key in owners and self.key_place(path, key).order == 0]
 
     def hint(self, key: str, near: Sequence[str], section: type[Section], path: KeyPath) -> str:
-        """Keys that an unknown key may stand for, in this section or in another one."""
+        """Keys that an unknown key may stand for, in this section or in another one, the closest in the recipe."""
         if ":" in key:
             return f"; {NO_SPACE}"
         known = [known for known in known_keys(self.schema, self.tree.values, ()) if known[:-1] != path]
-        there = [dotted(known_path) for known_path in known if known_path[-1] == key]
+        there = [known_path for known_path in known if known_path[-1] == key]
         if not near and not there:
             names = nearest(key, [str(known_path[-1]) for known_path in known])
-            there = [dotted(known_path) for known_path in known if known_path[-1] in names]
-        meant = [*(repr(name) for name in near), *dict.fromkeys(there)][:2]
+            there = [known_path for known_path in known if known_path[-1] in names]
+        near_most = max((_num_shared(path, known_path) for known_path in there), default=0)
+        there = [known_path for known_path in there if _num_shared(path, known_path) == near_most]
+        meant = [*(repr(name) for name in near), *dict.fromkeys(map(dotted, there))][:2]
         if meant:
             return f"; did you mean {listed(meant)}?"
         if section in self.listed:
@@ -313,6 +315,13 @@ class _Explainer:
 
     def key_place(self, path: KeyPath, key: str) -> Place:
         return self.tree.marks[*path, key].key
+
+
+def _num_shared(path: KeyPath, other: KeyPath) -> int:
+    """The number of sections that contain both, from the top."""
+    return next(
+        (i for i, pair in enumerate(zip(path, other, strict=False)) if pair[0] != pair[1]), min(len(path), len(other))
+    )
 
 
 @functools.cache

@@ -14,22 +14,31 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 def nearest(word: str, choices: Iterable[str]) -> tuple[str, ...]:
     """The one or two choices that are most similar to a word; none if all are too different.
 
-    A choice is similar within one edit for every three characters. Where there is none, a choice that starts with the
-    word is similar, or one that contains it between underscores, as ``size`` in ``image_size``.
+    A choice is similar if the word is the initials of its words, as ``lr`` of ``learning_rate``, else within one edit
+    for every three characters. Where there is none, a choice that starts with the word is similar, or one that contains
+    it between underscores, as ``size`` in ``image_size``.
     """
     if not word or len(word) > MAX_LENGTH:
         return ()
     lower = word.lower()
     sorted_choices = sorted({choice for choice in choices if len(choice) <= MAX_LENGTH})
+    if meant := tuple(choice for choice in sorted_choices if _initials(choice) == lower):
+        return meant[:2]
     distances = {choice: edit_distance(lower, choice.lower()) for choice in sorted_choices}
     smallest = min(distances.values(), default=len(word))
-    if smallest <= max(1, len(word) // 3) and smallest < len(word):
+    if smallest <= (max(1, len(word) // 3) if len(word) > 2 else 0):
         return tuple(choice for choice in sorted_choices if distances[choice] == smallest)[:2]
     return tuple(
         choice
         for choice in sorted_choices
         if (len(word) >= 3 and choice.lower().startswith(lower)) or lower in choice.lower().split("_")
     )[:2]
+
+
+def _initials(choice: str) -> str:
+    """``lr`` for ``learning_rate``; empty for a single word."""
+    parts = choice.lower().split("_")
+    return "".join(part[:1] for part in parts) if len(parts) > 1 else ""
 
 
 def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
 from annotated_types import MaxLen, MinLen
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from dlcli.recipe.language.fields import Expected, Section
-from dlcli.recipe.language.suggestions import did_you_mean
+from dlcli.recipe.language.suggestions import did_you_mean, nearest
 from dlcli.recipe.language.wording import listed, received
 
 GenotypeName = Literal["nasnet_a", "pnasnet_5", "amoebanet_a", "amoebanet_b", "amoebanet_c", "amoebanet_d"]
@@ -17,9 +18,30 @@ Operation = Literal[
 ]
 OPERATIONS: tuple[str, ...] = get_args(Operation)
 
+APPLIED = r"[a-z0-9_]+\(s[0-9]{1,3}\)"
+
+
+def _check_applied(text: str) -> str:
+    """Refuses what is not an operation with the state that it reads, with what is probably meant.
+
+    Raises:
+        ValueError: it is not; what to write instead.
+        PydanticCustomError: it is not, and resembles none.
+    """
+    if re.fullmatch(APPLIED, text):
+        return text
+    name, _, state = re.sub(r"[\s)]+", "", text.lower()).partition("(")
+    meant = nearest(name, OPERATIONS)
+    read = state if re.fullmatch(r"s[0-9]{1,3}", state) else "s0"
+    if meant:
+        raise ValueError(f"write {meant[0]}({read})")
+    raise PydanticCustomError("applied", "no operation with a state")
+
+
 Applied = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9_]+\(s[0-9]{1,3}\)$"),
+    AfterValidator(_check_applied),
+    WithJsonSchema({"type": "string", "pattern": f"^{APPLIED}$"}),
     Expected(
         f"an operation and the state that it reads, such as sep3(s0); the operations are {listed(OPERATIONS, 'and')}"
     ),

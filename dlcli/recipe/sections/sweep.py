@@ -42,7 +42,7 @@ class Range(Section):
 
 
 class Budget(Section):
-    """When the sweep ends: after a number of trials or of hours, whichever comes first."""
+    """When the sweep ends: after a number of trials or of hours, whichever comes first. Only a grid needs neither."""
 
     trials: Count | None = None
     """Number of trials, besides the one with the recipe's own values. Default: for a grid all, else no limit."""
@@ -93,8 +93,6 @@ class Sweep(Section):
         return {"asha": {}} if values.get("method") == "asha" else {}
 
     def rules(self) -> Iterator[tuple[str, str]]:
-        if self.method != "grid" and self.budget.trials is None and self.budget.hours is None:
-            yield "budget", f"{self.method} needs a limit; set budget.trials or budget.hours"
         if not self.space:
             yield "space", "needs a key to vary, such as train.optimizer.learning_rate: {log: [1e-4, 0.1]}"
         for key in self.space:

@@ -4,10 +4,14 @@ Source: Li et al. 2018, "A system for massively parallel hyperparameter tuning",
 """
 
 import bisect
+import itertools
 import math
 from dataclasses import dataclass
 
+from dlcli.search.keys.samplers import same
 from dlcli.search.keys.space import Draws, Space, Values
+
+MAX_LOST = 256  # trials that a killed process was running: no sweep has more workers
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, ...]:
@@ -56,7 +60,7 @@ class Asha:
         self._rungs: list[list[tuple[float, int]]] = [[] for _ in rungs]  # (-score, trial), the best first
         self._continued: set[int] = set()  # trials that were promoted, or are being continued
         self._running: dict[int, Job] = {}
-        self._num_started = 0
+        self._numbers: dict[int, int] = {}  # of what is drawn, of the trials that were started or are running
         self._jobs: dict[int, Job] = {}
 
     def ask(self, trial: int) -> Job | None:
@@ -64,7 +68,9 @@ class Asha:
         job = self._promotion() or self._start()
         if job is not None:
             self._running[trial] = job
-            if job.parent is not None:
+            if job.parent is None:
+                self._numbers[trial] = self._free_number()
+            else:
                 self._continued.add(job.parent)
         return job
 
@@ -79,21 +85,35 @@ class Asha:
         return None
 
     def _start(self) -> Job | None:
-        running = sum(job.parent is None for job in self._running.values())
-        number = self._num_started + running
-        if self._num_trials is not None and number >= self._num_trials:
+        if self._num_trials is not None and len(self._numbers) >= self._num_trials:
             return None
-        values = self._draws.draw(number)
+        values = self._draws.draw(self._free_number())
         return None if values is None else Job(values, None, None, self._epochs[0])
+
+    def _free_number(self) -> int:
+        """The smallest number that no trial has: one that a killed process was running is drawn again."""
+        used = set(self._numbers.values())
+        return next(number for number in itertools.count() if number not in used)
+
+    def _number_of(self, values: Values) -> int:
+        """The number of which these values are drawn; the smallest free one if that is unknown."""
+        used = set(self._numbers.values())
+        candidates = (number for number in range(len(used) + MAX_LOST) if number not in used)
+        known = (number for number in candidates if same(self._draws.draw(number), values))
+        return next(known, self._free_number())
+
+    def number(self, trial: int) -> int:
+        """The number of a trial that was started, from 0 in the order in which values are drawn."""
+        return self._numbers[trial]
 
     def tell(self, trial: int, job: Job, score: float | None) -> None:
         """A trial has reached its rung; without a score it counts as the worst."""
         self._running.pop(trial, None)
         self._jobs[trial] = job
-        if job.parent is None:
-            self._num_started += 1
-        else:
+        if job.parent is not None:
             self._continued.add(job.parent)
+        elif trial not in self._numbers:
+            self._numbers[trial] = self._number_of(job.values)
         rung = self._epochs.index(job.epochs)
         bisect.insort(self._rungs[rung], (math.inf if score is None else -score, trial))
 

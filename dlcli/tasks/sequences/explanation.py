@@ -12,6 +12,7 @@ from dlcli.explanation.integrated import TOLERANCE
 from dlcli.explanation.sequences.attribution import Method, gradient_x_input, integrated_gradients, leave_one_out
 from dlcli.tasks.task import ExplanationRequest
 
+SMALLEST_SHOWN = 0.005  # below, two decimals show 0.00
 NUM_OF_SPLIT = 16  # samples of a split that are explained unless another number is given
 
 
@@ -59,8 +60,8 @@ def described(method: str, facts: Mapping[str, Any], note: str) -> str:
 
 
 def strongest(tokens: Sequence[tuple[str, float]], number: int = 3) -> str:
-    """The tokens with the largest values: ``for great +1.32, fun +0.41; against dull -0.90``."""
-    ranked = sorted(tokens, key=lambda token: -abs(token[1]))
+    """The tokens with the largest values that two decimals show: ``for great +1.32, fun +0.41; against dull -0.90``."""
+    ranked = sorted((token for token in tokens if abs(token[1]) >= SMALLEST_SHOWN), key=lambda token: -abs(token[1]))
     signs = {"for": [t for t in ranked if t[1] > 0][:number], "against": [t for t in ranked if t[1] < 0][:number]}
     parts = [
         f"{sign} {', '.join(f'{text} {value:+.2f}' for text, value in some)}" for sign, some in signs.items() if some

@@ -1,15 +1,13 @@
 """The phases of a search in its directory: trials, trials of random search, finalists, the test split."""
 
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.errors import CheckFailed, Interrupted, Terminated
+from dlcli.errors import CheckFailed
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.search import Search
-from dlcli.rundir.runs import now
 from dlcli.runtime.console import Console
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.files import write_best, write_front, write_plots
@@ -20,6 +18,7 @@ from dlcli.workflow.trials.directory import StudyDir
 from dlcli.workflow.trials.pool import Lost, Pool
 from dlcli.workflow.trials.records import Record, TrialLog
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
+from dlcli.workflow.trials.study import complete
 
 
 @dataclass(frozen=True)
@@ -64,28 +63,12 @@ class Phases:
             CheckFailed: no trial or no finalist can be trained.
             Interrupted: a signal was received; the search can be resumed.
         """
-        study, console = self.study, self.console
-        console.log = study.log
-        console.say(f"search {study.path}")
-        try:
-            result = self._all()
-        except (KeyboardInterrupt, Terminated) as stop:
-            number = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
-            study.update_info(status="interrupted")
-            num_trials = len(TrialLog(study.trials).read())
-            raise Interrupted(
-                f"stopped after {num_trials} trials. Resume with: dlcli search --resume {study.path}", number
-            ) from None
-        except CheckFailed as error:
-            study.update_info(status="failed", reason=str(error))
-            raise
-        finally:
-            console.close()
-        study.update_info(status="completed", reason=None, finished=now(), result=result)
-        return {"directory": str(study.path), **study.read_info()}
+        info = complete(self.study, self.console, lambda: {"result": self._all()})
+        return {"directory": str(self.study.path), **info}
 
     def _all(self) -> dict[str, Any]:
         study, section = self.study, self.section
+        self.console.say(f"search {study.path}")
         records = {"search": self._search(study.trials)}
         if section.baseline == "random":
             num_trained = sum(record.status != "refused" for record in records["search"])

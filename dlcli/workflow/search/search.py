@@ -4,7 +4,7 @@ The logs in the directory are the state: each phase continues from what its log 
 any moment and resumed. This process imports no TensorFlow; its workers do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,16 @@ from dlcli.errors import InputError
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.sections.search import Search
-from dlcli.recipe.yaml_writer import resolved, to_yaml, with_tuples
-from dlcli.rundir.runs import now, run_name
-from dlcli.rundir.writing import replace_file, replace_json
+from dlcli.recipe.yaml_writer import to_yaml, with_tuples
+from dlcli.rundir.runs import run_name
 from dlcli.runtime.console import Console
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.phases import Phases
 from dlcli.workflow.search.proposer import CellProposer
 from dlcli.workflow.trials.check import check_in_worker
-from dlcli.workflow.trials.directory import StudyDir, create_study
+from dlcli.workflow.trials.directory import BASELINE, FINALS, TRIALS, StudyDir
 from dlcli.workflow.trials.pool import Pool
+from dlcli.workflow.trials.study import mark_resumed, new_study, resuming
 
 
 def search(
@@ -45,25 +45,10 @@ def search(
     with Pool(section.workers) as pool:
         facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
 
-        def write(study: StudyDir) -> None:
-            replace_file(study.recipe, loaded.text)
-            study.plots.mkdir()
-            replace_json(
-                study.info,
-                {
-                    "status": "running",
-                    "command": list(command),
-                    "started": now(),
-                    "seed": loaded.recipe.train.seed,
-                    "fingerprint": facts["fingerprint"],
-                    "samples": facts["splits"],
-                    "config": resolved(loaded.recipe),
-                    "written": written_values(loaded),
-                    "result": None,
-                },
-            )
-
-        study = create_study(runs, name or loaded.recipe.name or run_name(loaded.path), "search", write)
+        logs = [TRIALS, *([BASELINE] if section.baseline == "random" else []), FINALS]
+        name = name or loaded.recipe.name or run_name(loaded.path)
+        info = {"written": written_values(loaded), "result": None}
+        study = new_study(runs, name, "search", loaded=loaded, facts=facts, command=command, logs=logs, info=info)
         return Phases(study, loaded, section, pool, runs, device, console).finish()
 
 
@@ -76,23 +61,14 @@ def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Con
     Raises:
         InputError: it is complete, in use or corrupt, or its data have changed.
     """
-    study.lock()
-    info = study.read_info()
-    if info["status"] == "completed":
-        raise InputError(f"{study.path}: this search is complete. Its best recipe is {study.best}.")
-    if not isinstance(info.get("written"), dict):
-        raise InputError(f"{study.info}: is corrupt: 'written' is missing. Restore it from a copy.")
-    loaded = load_text(to_yaml(with_tuples(info["written"])).encode(), study.recipe)
-    section = section_of(loaded)
-    study.remove_leftovers()
-    runs = study.path.parent
-    with Pool(section.workers) as pool:
-        facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
-        if facts["fingerprint"] != info.get("fingerprint"):
-            raise InputError(f"{study.path}: the data have changed since the search was started. Restore them.")
-        resumed = [*info.get("resumed", []), {"time": now(), "command": list(command)}]
-        study.update_info(status="running", resumed=resumed)
-        return Phases(study, loaded, section, pool, runs, device, console).finish()
+    with resuming(study) as info:
+        loaded = load_text(to_yaml(with_tuples(info["written"])).encode(), study.recipe)
+        section = section_of(loaded)
+        runs = study.path.parent
+        with Pool(section.workers) as pool:
+            facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
+            mark_resumed(study, facts, command)
+            return Phases(study, loaded, section, pool, runs, device, console).finish()
 
 
 def section_of(loaded: LoadedRecipe) -> Search:
@@ -134,4 +110,21 @@ def _check(
         raise loaded.error("search", "needs a validation split; set data.validation above 0")
     if section.metric not in columns:
         raise loaded.error("search.objective.0", f"must be one of {', '.join(columns)}. Received {section.metric}.")
+    for warning in _warnings(loaded, section):
+        console.warn(warning)
     return outcome
+
+
+def _warnings(loaded: LoadedRecipe, section: Search) -> Iterator[str]:
+    """What is allowed and seldom meant."""
+    num_trials = section.budget.trials
+    population = getattr(section.method, "population", 0)
+    if population >= num_trials:
+        key = "search.method.population"
+        yield (
+            f"{loaded.locate(key)}: {key}: a population of {population:,} is drawn at random before any candidate has "
+            f"a parent, and search.budget.trials is {num_trials:,}; with {section.method.kind} make it smaller"
+        )
+    if section.final.top > num_trials:
+        key = "search.final.top"
+        yield f"{loaded.locate(key)}: {key}: there are at most {num_trials:,} candidates, by search.budget.trials"

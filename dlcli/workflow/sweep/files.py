@@ -1,7 +1,7 @@
 """The files of a sweep: the table of trials, the best recipe, and the plots."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +30,36 @@ def best_of(records: Sequence[Record], objective: str) -> Record | None:
     return min(scored, key=lambda pair: (-pair[0], pair[1].trial))[1] if scored else None
 
 
-def write_table(study: StudyDir, records: Sequence[Record], space: Space) -> None:
-    """Write trials.csv: a row for each trial, in their order."""
+def write_table(
+    study: StudyDir,
+    records: Sequence[Record],
+    space: Space,
+    *,
+    own: Mapping[str, Any],
+    number_of: Callable[[Record], int],
+) -> None:
+    """Write trials.csv: a row for each trial, or for each part of a trial of ASHA, in the order of their numbers.
+
+    Args:
+        own: the recipe's own values.
+        number_of: the number of the trial that a record is of.
+    """
     metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
     costs = list(dict.fromkeys(name for record in records for name in record.cost))
-    has_epochs = any(EPOCHS in record.choices for record in records)
-    keys = [*space, *([EPOCHS] if has_epochs and EPOCHS not in space else [])]
-    rows = [
-        {
-            "trial": record.trial,
-            "parent": "" if record.parent is None else record.parent,
-            "status": record.status,
-            **{key: _cell(record.choices[key]) if key in record.choices else "" for key in keys},
-            **{name: record.metrics.get(name, "") for name in metrics},
-            **{name: record.cost.get(name, "") for name in costs},
-            "seconds": record.seconds,
-            "error": record.error or "",
-        }
-        for record in sorted(records, key=lambda record: record.trial)
-    ]
+    rows = []
+    for record in sorted(records, key=lambda record: (number_of(record), record.choices.get(EPOCHS, 0))):
+        values = values_of(record.choices) or own
+        rows.append(
+            {
+                "trial": number_of(record),
+                "status": record.status,
+                **{key: _cell(values[key]) if key in values else "" for key in space},
+                **{name: record.metrics.get(name, "") for name in metrics},
+                **{name: record.cost.get(name, "") for name in costs},
+                "seconds": record.seconds,
+                "error": record.error or "",
+            }
+        )
     replace_file(study.table, rows_text(rows))
 
 
@@ -56,17 +67,20 @@ def _cell(value: Any) -> Any:
     return json_text(value, indent=None) if isinstance(value, (list, tuple, dict, bool)) or value is None else value
 
 
-def write_best(study: StudyDir, written: Mapping[str, Any], path: Path, best: Record, objective: str) -> None:
+def write_best(
+    study: StudyDir, written: Mapping[str, Any], path: Path, best: Record, *, objective: str, number: int
+) -> None:
     """Write best.yaml, a recipe for ``dlcli train``.
 
     Args:
         written: the recipe as it was written, without ``sweep``.
         path: of its file.
+        number: of the trial.
     """
     changes = [setting(key, value) for key, value in values_of(best.choices).items()]
     loaded = load_text(to_yaml(dict(written)).encode(), path, changes)
     head = (
-        f"# Found by dlcli sweep in {study.path}: trial {best.trial}, {objective} {best.metrics[objective]:.4f}\n"
+        f"# Found by dlcli sweep in {study.path}: trial {number}, {objective} {best.metrics[objective]:.4f}\n"
         f"# Command: dlcli train {study.best}\n"
     )
     replace_file(study.best, f"{head}\n{to_yaml(resolved(loaded.recipe))}")

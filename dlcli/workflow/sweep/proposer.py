@@ -62,6 +62,9 @@ class SweepProposer(Protocol):
     def continuable(self) -> set[int]:
         """The trials whose checkpoints may still be needed."""
 
+    def number(self, record: Record) -> int:
+        """The number of the trial of which a record was reported: several records of ASHA are of one trial."""
+
 
 def make_proposer(section: Sweep, space: Space, *, objective: str, epochs: int, seed: int) -> SweepProposer:
     """The proposer that a recipe asks for.
@@ -111,6 +114,9 @@ class SamplerProposer:
         """None: every trial is trained to its end."""
         return set()
 
+    def number(self, record: Record) -> int:
+        return record.trial
+
 
 class AshaProposer:
     """Rungs of trainings, after a whole one with the recipe's own values."""
@@ -143,6 +149,11 @@ class AshaProposer:
 
     def continuable(self) -> set[int]:
         return self._asha.continuable()
+
+    def number(self, record: Record) -> int:
+        if record.trial == 0 and self._has_baseline:
+            return 0
+        return self._asha.number(self._roots[record.trial]) + self._has_baseline
 
 
 def values_of(choices: Mapping[str, Any]) -> Mapping[str, Any]:

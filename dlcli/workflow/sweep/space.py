@@ -19,21 +19,20 @@ DECIDES_SPLITS = re.compile(r"data\.(.*_)?(path|kind|validation|test|split|split
 CHANGES_LOSS = re.compile(r"train\.(loss|label_smoothing)\b.*")
 
 
-def space_of(loaded: LoadedRecipe, load_with: LoadWith) -> Space:
-    """The space of the recipe's ``sweep`` section.
+def space_of(section: Sweep) -> Space:
+    """The space of a ``sweep`` section."""
+    return {key: _axis(values, is_grid=section.method == "grid") for key, values in section.space.items()}
+
+
+def diagnose_space(loaded: LoadedRecipe, load_with: LoadWith) -> list[Diagnostic]:
+    """The keys and values of the recipe's ``sweep.space`` that cannot be used, each at its place.
 
     Args:
         load_with: loads the recipe with further overrides.
-
-    Raises:
-        RecipeError: keys or values that cannot be used, all of them, each at its place.
     """
     section = loaded.recipe.sweep
     assert section is not None
-    diagnostics = [diagnostic for key in section.space for diagnostic in _diagnose(loaded, section, key, load_with)]
-    if diagnostics:
-        raise RecipeError(dict.fromkeys(diagnostics))
-    return {key: _axis(values, is_grid=section.method == "grid") for key, values in section.space.items()}
+    return [diagnostic for key in section.space for diagnostic in _diagnose(loaded, section, key, load_with)]
 
 
 def objective_of(loaded: LoadedRecipe, load_with: LoadWith) -> str | None:
@@ -62,19 +61,31 @@ def _diagnose(loaded: LoadedRecipe, section: Sweep, key: str, load_with: LoadWit
     if (reason := _refusal(section, loaded, key)) is not None:
         yield Diagnostic(place, f"sweep.space.{key}", reason)
         return
-    for value, value_path in _values(section.space[key], path):
-        at = loaded.tree.place(value_path)
-        try:
-            load_with([setting(key, value, str(at))])
-        except RecipeError as error:
-            for found in error.diagnostics:
-                message = found.message if found.place.order else f"with {key}: {value}: {found.key}: {found.message}"
-                yield Diagnostic(at, found.key if found.place.order else key, message)
-    values = section.space[key]
-    if not isinstance(values, Range):
-        for number, value in enumerate(values):
-            if any(same(value, other) for other in values[:number]):
-                yield Diagnostic(loaded.tree.place((*path, number)), key, f"the value {value} occurs twice")
+    values = list(_values(section.space[key], path))
+    found = [_messages(key, value, str(loaded.tree.place(at)), load_with) for value, at in values]
+    if len(found) > 1 and found[0] and all(messages == found[0] for messages in found):  # whatever the value is
+        yield from (Diagnostic(place, each, message) for each, message in found[0])
+        return
+    for (_, at), messages in zip(values, found, strict=True):
+        yield from (Diagnostic(loaded.tree.place(at), each, message) for each, message in messages)
+    if not isinstance(section.space[key], Range):
+        for number, (value, at) in enumerate(values):
+            if any(same(value, other) for other, _ in values[:number]):
+                yield Diagnostic(loaded.tree.place(at), key, f"the value {value} occurs twice")
+
+
+def _messages(key: str, value: Any, origin: str, load_with: LoadWith) -> list[tuple[str, str]]:
+    """What is wrong with a value of a key: a key and a message each."""
+    try:
+        load_with([setting(key, value, origin)])
+    except RecipeError as error:
+        return [
+            (found.key, found.message)
+            if found.place.order
+            else (key, f"with {key}: {value}: {found.key}: {found.message}")
+            for found in error.diagnostics
+        ]
+    return []
 
 
 def _refusal(section: Sweep, loaded: LoadedRecipe, key: str) -> str | None:
@@ -98,10 +109,15 @@ def _refusal(section: Sweep, loaded: LoadedRecipe, key: str) -> str | None:
 def _values(values: Range | tuple[Any, ...], path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
     """The values to check, with their paths: all of a list, the bounds of a range."""
     if isinstance(values, Range):
-        kind = next(kind for kind in ("log", "uniform", "int") if getattr(values, kind) is not None)
+        kind = range_kind(values)
         yield from ((value, (*path, kind, number)) for number, value in enumerate(getattr(values, kind)))
     else:
         yield from ((value, (*path, number)) for number, value in enumerate(values))
+
+
+def range_kind(values: Range) -> str:
+    """Which of its keys a range has."""
+    return next(kind for kind in ("log", "uniform", "int") if getattr(values, kind) is not None)
 
 
 def _axis(values: Range | tuple[Any, ...], *, is_grid: bool) -> Interval | Options:

@@ -9,6 +9,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import check_keys, entry_mode, read_json
 from dlcli.rundir.runs import NAME, create
 
+LOGS = TRIALS, BASELINE, FINALS = "trials.jsonl", "baseline.jsonl", "finals.jsonl"
 Kind = Literal["search", "sweep"]
 
 
@@ -30,20 +31,24 @@ class StudyDir(RunDir):
     def log(self) -> Path:
         return self._entry(f"{self.kind}.log")
 
+    def log_of_trials(self, name: str) -> Path:
+        """A log of trials, such as trials.jsonl."""
+        return self._entry(name)
+
     @property
     def trials(self) -> Path:
         """The log of trials, which is the state."""
-        return self._entry("trials.jsonl")
+        return self.log_of_trials(TRIALS)
 
     @property
     def baseline(self) -> Path:
         """The log of the trials of random search."""
-        return self._entry("baseline.jsonl")
+        return self.log_of_trials(BASELINE)
 
     @property
     def finals_log(self) -> Path:
         """The log of the trainings of finalists."""
-        return self._entry("finals.jsonl")
+        return self.log_of_trials(FINALS)
 
     @property
     def finals(self) -> Path:

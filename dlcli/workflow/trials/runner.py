@@ -13,7 +13,7 @@ from dlcli.workflow.trials.pool import Lost, Pool
 from dlcli.workflow.trials.records import Record, TrialLog
 
 MAX_FAILED = 10  # trials at the start; if all fail, so will the others
-MAX_REFUSED = 50  # trials that exceed a limit, for each one that the budget allows
+MAX_REFUSED = 50  # trials that exceed a limit, for each one that does not; the first ones are as hopeless
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,20 @@ def _is_spent(records: Sequence[Record], num_running: int, plan: Plan, num_worke
     num_trained = sum(record.status != "refused" for record in records)
     if num_trained + num_running >= plan.num_trials:
         return True
-    if len(records) - num_trained >= MAX_REFUSED * plan.num_trials:
+    num_refused = len(records) - num_trained
+    if num_refused >= MAX_REFUSED * max(1, num_trained):
         raise CheckFailed(
-            f"{len(records) - num_trained:,} of {len(records):,} trials exceed the limits. Raise the limits of "
-            "the objective, or make the networks of trials smaller."
+            f"{num_refused:,} of {len(records):,} trials exceed the limits; the smallest networks have "
+            f"{_smallest(records)}. Raise the limits of the objective, or make the networks of trials smaller."
         )
     return plan.seconds is not None and sum(record.seconds for record in records) / num_workers >= plan.seconds
+
+
+def _smallest(records: Sequence[Record]) -> str:
+    """The smallest of each cost: ``12,000 multiply-adds and 800 parameters``."""
+    costs = dict.fromkeys(name for record in records for name in record.cost)
+    least = {name: min(record.cost[name] for record in records if name in record.cost) for name in costs}
+    return " and ".join(f"{value:,.0f} {name.replace('_', '-')}" for name, value in least.items())
 
 
 def _check_hopeless(records: Sequence[Record]) -> None:

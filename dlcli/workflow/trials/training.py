@@ -125,12 +125,13 @@ def train_seeds(
         train = loaded.recipe.train.model_copy(update={"seed": seed})
         of_seed = dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update={"train": train}))
         outcomes.append(train_trial(of_seed, folder=folder, runs=runs, limits={}, device=device))
+    if len(outcomes) == 1:
+        return outcomes[0]
     metrics = {
         name: float(np.mean([outcome["metrics"][name] for outcome in outcomes])) for name in outcomes[0]["metrics"]
     }
-    metrics["epochs"] *= len(seeds)
-    if len(seeds) > 1:
-        metrics["spread"] = float(np.std([outcome["metrics"][objective] for outcome in outcomes], ddof=1))
+    metrics["epochs"] = sum(outcome["metrics"]["epochs"] for outcome in outcomes)
+    metrics["spread"] = float(np.std([outcome["metrics"][objective] for outcome in outcomes], ddof=1))
     return {"metrics": metrics, "cost": outcomes[0]["cost"]}
 
 

@@ -30,6 +30,7 @@ def test_edit_distance(a: str, b: str, distance: int) -> None:
         ("Adam", ["adam", "adamw"], ("adam",)),
         ("kernel", ["kernel_size", "filters"], ("kernel_size",)),
         ("size", ["image_size", "resize"], ("image_size",)),
+        ("lr", ["l2", "learning_rate"], ("learning_rate",)),
         ("metric_a", ["metric_b", "metric_c", "metric_d"], ("metric_b", "metric_c")),
         ("x", ["y"], ()),
         ("", ["a"], ()),

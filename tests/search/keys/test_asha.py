@@ -144,3 +144,18 @@ def test_values_of_a_told_job_need_not_be_its_own_object() -> None:
     promoted = asha.ask(3)
     assert promoted is not None
     assert (promoted.parent, promoted.epochs) == (2, 3)
+
+
+def test_values_that_a_killed_process_was_training_are_drawn_again() -> None:
+    asha = make(num_trials=4)
+    jobs: list[Any] = [asha.ask(number) for number in range(4)]
+    resumed = make(num_trials=4)
+    for number in (3, 0, 1):  # 2 was running
+        resumed.tell(number, jobs[number], float(number))
+    again = resumed.ask(2)
+    assert again is not None
+    assert again.parent == 3  # a promotion comes first
+    started = resumed.ask(4)
+    assert started is not None
+    assert started.values == jobs[2].values
+    assert [resumed.number(trial) for trial in (0, 1, 3, 4)] == [0, 1, 3, 2]

@@ -13,6 +13,7 @@ from dlcli.explanation.sequences.attribution import gradient_x_input, leave_one_
 from dlcli.explanation.sequences.scores import Scores
 from dlcli.runtime.console import Console
 from dlcli.tasks.run_models import BestModel
+from dlcli.tasks.sequences.explanation import strongest
 from dlcli.tasks.sequences.output_explanation import OutputTokens, explain_outputs
 from dlcli.tasks.task import ExplanationRequest
 
@@ -66,3 +67,9 @@ def test_each_output_has_the_shares_of_its_inputs() -> None:
     )
     assert [text.title.partition(" ")[0] for text in explained.texts] == ["a:", "a:"]
     assert sorted(explained.files) == ["attention.png", "maps.png", "tokens.csv"]
+
+
+def test_values_that_two_decimals_show_as_zero_are_not_listed() -> None:
+    tokens = [("good", 0.5), ("the", 0.004), ("bad", -0.005), ("a", -0.001)]
+    assert strongest(tokens) == "for good +0.50; against bad -0.01"
+    assert strongest(tokens[1:2]) == ""

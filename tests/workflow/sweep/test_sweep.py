@@ -16,6 +16,7 @@ from dlcli.cli import cli
 from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.recipe.load import load
 from dlcli.workflow.sweep import sweep as workflow
+from dlcli.workflow.sweep import trials as trials_of_sweep
 
 RECIPE = """\
 task: classification
@@ -86,7 +87,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
 
     def run(*arguments: str, trainer: Trainer | None = None, plots: bool = False) -> Result:
         if not plots:  # drawing takes most of the time
-            monkeypatch.setattr(workflow, "write_plots", lambda *arguments: None)
+            monkeypatch.setattr(trials_of_sweep, "write_plots", lambda *arguments: None)
         monkeypatch.setattr(workflow, "Pool", lambda workers: LocalPool(workers, trainer or Trainer()))
         return CliRunner().invoke(cli, ["sweep", *arguments])
 
@@ -110,7 +111,8 @@ def test_a_random_sweep_and_its_files(sweep: Callable[..., Result]) -> None:
     assert (found["trials"], found["failed"], found["epochs"]) == (13, 0, 13 * 9)
     rows = table("recipe")
     assert len(rows) == 13
-    assert rows[0]["model.dropout"] == ""  # the recipe's own values come first
+    own = {key: rows[0][key] for key in ("trial", "model.dropout", "train.optimizer.learning_rate", "epochs")}
+    assert own == {"trial": "0", "model.dropout": "0.1", "train.optimizer.learning_rate": "0.001", "epochs": "9"}
     assert found["baseline"]["val_accuracy"] == quality({}, 9)
     best = max(rows, key=lambda row: float(row["val_accuracy"]))
     assert found["best"]["trial"] == int(best["trial"])
@@ -130,15 +132,13 @@ def test_asha_trains_fewer_epochs_and_keeps_no_checkpoint(sweep: Callable[..., R
     found = result_of(sweep("recipe.yaml", "--json", "-s", "sweep.method=asha", "--trials", "27", trainer=trainer))
     assert found["trials"] == 28
     assert 27 < found["epochs"] - 9 < 27 * 9 / 2
-    by_trial = {int(row["trial"]): row for row in table("recipe")}
-    for row in by_trial.values():
-        if row["parent"]:
-            assert int(row["epochs"]) == 3 * int(by_trial[int(row["parent"])]["epochs"])
-    longest = [row for row in by_trial.values() if row["epochs"] == "9" and row["model.dropout"]]
-    assert longest
+    by_trial: dict[int, list[int]] = {}
+    for row in table("recipe"):
+        by_trial.setdefault(int(row["trial"]), []).append(int(row["epochs"]))
+    assert list(by_trial) == list(range(28))  # as many numbers as trials, whatever their number of parts
+    assert by_trial[0] == [9]
+    assert {tuple(epochs) for number, epochs in by_trial.items() if number} == {(1,), (1, 3), (1, 3, 9)}
     assert not Path("runs/recipe/paused").exists()
-    folders = {int(row["trial"]): None for row in longest}
-    assert folders
     random = result_of(sweep("recipe.yaml", "--json", "--trials", "27", "--name", "random"))
     assert found["best"]["values"] == random["best"]["values"]
 
@@ -177,6 +177,10 @@ def test_an_interrupted_sweep_says_how_to_resume_and_ends_the_same(method: str, 
     assert str(done.exception) == "stopped after 5 trials. Resume with: dlcli sweep --resume runs/recipe"
     changed = sweep("--resume", "recipe", trainer=Trainer(fingerprint="b"))
     assert "runs/recipe: the data have changed since the sweep was started." in str(changed.exception)
+    log = Path("runs/recipe/trials.jsonl").rename("kept.jsonl")
+    missing = sweep("--resume", "recipe")
+    assert str(missing.exception).startswith("runs/recipe/trials.jsonl: is missing, with the trials that were recorded")
+    log.rename("runs/recipe/trials.jsonl")
     resumed = result_of(sweep("--resume", "recipe", "--json"))
     for key in ("best", "baseline", "trials", "epochs"):
         assert resumed[key] == whole[key]
@@ -191,6 +195,14 @@ def test_an_interrupted_sweep_says_how_to_resume_and_ends_the_same(method: str, 
         (
             ["sweep.space={model.dropuot: [1]}"],
             ["--set sweep.space={model.dropuot: [1]}: model.dropuot: unknown key; did you mean 'dropout'?"],
+        ),
+        (
+            ["sweep.budget={}", "sweep.space={model.dropuot: [1, 2]}", "sweep.method=asha", "sweep.asha.min_epochs=10"],
+            [
+                "--set sweep.budget={}: sweep.budget: asha needs a limit; set budget.trials or budget.hours, or --tria",
+                "model.dropuot: unknown key; did you mean 'dropout'?",
+                "sweep.asha.min_epochs: must be at most train.epochs, 9. Received 10.",
+            ],
         ),
         (["sweep.method=asha", "sweep.space={train.epochs: [1, 2]}"], ["cannot be varied by method: asha"]),
         (["sweep.space={train.seed: [1, 2]}"], ["sweep.space.train.seed: cannot be varied; sweep.seeds trains"]),
@@ -237,6 +249,25 @@ def test_errors_of_values_have_their_place_in_the_file(sweep: Callable[..., Resu
     assert str(sweep("recipe.yaml").exception).splitlines() == [
         "recipe.yaml:8:31: model.dropout: expected a number in [0, 1). Received 1.5.",
         "recipe.yaml:8:36: model.dropout: the value 0.3 occurs twice",
+    ]
+
+
+def test_an_unknown_key_is_reported_once_at_the_key(sweep: Callable[..., Result]) -> None:
+    Path("recipe.yaml").write_text(RECIPE.replace("learning_rate: {", "lr: {"))
+    error = "recipe.yaml:7:5: train.optimizer.lr: unknown key; did you mean 'learning_rate'?"
+    assert str(sweep("recipe.yaml").exception) == error
+
+
+def test_what_is_seldom_meant_is_warned_of(sweep: Callable[..., Result]) -> None:
+    text = RECIPE.replace("model.dropout: [0, 0.3, 0.5]", "train.batch_size: [40, 41]").replace("val_acc", "train_acc")
+    Path("recipe.yaml").write_text(text)
+    settings = ("-s", "sweep.method=asha", "-s", "sweep.asha.min_epochs=9")
+    assert sweep("recipe.yaml", *settings).stderr.splitlines()[1:4] == [
+        "warning: recipe.yaml:10:14: sweep.objective is train_accuracy: the trial that fits the training data best "
+        "wins",
+        "warning: --set sweep.asha.min_epochs=9: no trial stops early: sweep.asha.min_epochs is train.epochs, 9",
+        "warning: recipe.yaml:8:28: train.batch_size: batches of 41 hold all 40 training samples, as all sizes from "
+        "there on do",
     ]
 
 
