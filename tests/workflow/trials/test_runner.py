@@ -73,7 +73,7 @@ def test_what_crashes_hangs_or_fails_is_recorded_and_what_is_refused_does_not_co
     what = ["train", "crash", "refused", "failed", "hang", "train"]
     log = TrialLog(tmp_path / "trials.jsonl")
     with Pool(2, command=COMMAND) as pool:
-        run_trials(log, Climbing(), plan(do=lambda trial: what[trial], seconds_a_trial=1.5), pool)
+        run_trials(log, Climbing(), plan(do=lambda trial: what[trial], seconds_a_trial=6), pool)
     records = sorted(log.read(), key=lambda record: record.trial)
     statuses = ["complete", "failed", "refused", "failed", "failed", "complete"]
     assert [record.status for record in records] == statuses
