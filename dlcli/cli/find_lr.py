@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import check_output, device_option, json_option, quiet_option, runs_option, sets_option
+from dlcli.cli.options import check_output, devices_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import say, write_json
 from dlcli.cli.train import data_override
 
@@ -57,7 +57,7 @@ class Rate(click.ParamType[float]):
 @click.option("--data", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder.")
 @click.option("--seed", metavar="N", help="Same as --set train.seed=N.")
 @runs_option
-@device_option
+@devices_option
 @json_option
 @quiet_option
 def find_lr(recipe: Path, start: float, stop: float, output: Path, **options: Any) -> None:

@@ -80,16 +80,34 @@ device_option: Decorator = click.option(
     show_default=True,
     metavar="auto|cpu|gpu|gpu:N",
     help="Device to compute on. auto uses a GPU if there is one; gpu and gpu:N fail if it is not available.",
-    callback=lambda ctx, param, value: _check_device(value),
+    callback=lambda ctx, param, value: _check_device(value, takes_several=False),
     shell_complete=lambda ctx, param, incomplete: [d for d in ("auto", "cpu", "gpu") if d.startswith(incomplete)],
+)
+devices_option: Decorator = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|gpu|gpu:N|gpu:N,M|gpu:all|cpu:xN",
+    help="""Device to compute on. auto uses a GPU if there is one; gpu and gpu:N fail if it is not available. With
+    gpu:0,1 or gpu:all, each GPU computes a share of every batch; cpu:x2 does the same on two virtual CPUs, to see how
+    it works.""",
+    callback=lambda ctx, param, value: _check_device(value, takes_several=True),
+    shell_complete=lambda ctx, param, incomplete: [
+        d for d in ("auto", "cpu", "gpu", "gpu:all", "cpu:x2") if d.startswith(incomplete)
+    ],
 )
 
 
-def _check_device(value: str) -> str:
-    number = value.removeprefix("gpu:")
-    if value in ("auto", "cpu", "gpu") or (number != value and number.isascii() and number.isdigit()):
-        return value
-    raise click.BadParameter(f"expected auto, cpu, gpu or gpu:N. Received '{value}'.")
+def _check_device(value: str, *, takes_several: bool) -> str:
+    from dlcli.runtime.devices import parse_device
+
+    try:
+        requested = parse_device(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}. Received '{value}'.") from None
+    if requested.is_several and not takes_several:
+        raise click.BadParameter(f"several devices are for training; this command uses one. Received '{value}'.")
+    return value
 
 
 def check_run(run: Any, verb: str, options: Mapping[str, bool] | None = None) -> Any:

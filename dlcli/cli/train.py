@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import complete_runs, device_option, json_option, quiet_option, runs_option, sets_option
+from dlcli.cli.options import complete_runs, devices_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import say, write_json, write_metrics, write_table
 from dlcli.printing import escaped_line
 
@@ -39,7 +39,7 @@ _TRAINING_OPTIONS = (
         is_flag=True,
         help="Check recipe and data, build the model, show what would be trained; train nothing.",
     ),
-    device_option,
+    devices_option,
     json_option,
     quiet_option,
 )

@@ -18,7 +18,7 @@ from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
 from dlcli.report.cost.training_memory import TrainingMemory, memory_text, training_memory
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.runtime.startup import Device, set_precision
+from dlcli.runtime.startup import Device, num_devices, set_precision
 from dlcli.tasks.optimization import make_settings, make_stage, slots_per_weight, stage_sections
 from dlcli.training.checkpoint import keys_of
 from dlcli.training.loop import Loop, Parts
@@ -226,6 +226,8 @@ def describe(job: Job, run: RunDir | None) -> None:
     if run is not None:
         console.log = run.log
         console.say(f"run {run.path} on {job.device.name}")
+    if job.device.num_devices > 1:
+        console.say(division_text(job))
     counts = ", ".join(f"{len(samples):,} {split}" for split, samples in dataset.splits.items())
     console.say(f"data: {counts}; {job.data_summary()}")
     for line in job.data_notes():
@@ -242,6 +244,18 @@ def describe(job: Job, run: RunDir | None) -> None:
         console.say(line)
 
 
+def division_text(job: Job) -> str:
+    """How batches are divided among several devices, in one line."""
+    train, number = job.loaded.recipe.train, job.device.num_devices
+    parts = max(train.gradient_accumulation, number)
+    sizes = sorted({train.batch_size // parts, -(-train.batch_size // parts)})
+    size = " or ".join(f"{size:,}" for size in sizes)
+    return (
+        f"devices: {number}; a batch of {train.batch_size:,} is computed in {parts} parts of {size}. The learning rate "
+        "is the recipe's"
+    )
+
+
 def training_memory_of(
     table: LayerTable, train: CommonTrain, num_samples: int | None, *, batch_size: int | None = None
 ) -> tuple[TrainingMemory, int]:
@@ -254,7 +268,7 @@ def training_memory_of(
         batch_size: samples computed at once, in place of what the recipe and the data imply.
     """
     if batch_size is None:
-        batch_size = -(-train.batch_size // train.gradient_accumulation)
+        batch_size = -(-train.batch_size // max(train.gradient_accumulation, num_devices()))
         batch_size = batch_size if num_samples is None else min(batch_size, num_samples)
     memory = training_memory(
         table,

@@ -94,12 +94,12 @@ def save(
     for key, variable in by_key.items():
         if id(variable) in frozen_ids:
             continue
-        array = np.asarray(variable)
+        array = variable.numpy()
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise FloatingPointError(f"{key.split('/')[0]} variable '{getattr(variable, 'path', variable.name)}'")
         arrays[key] = array
     if frozen_ids and not (run.checkpoints / frozen_name).exists():
-        frozen_arrays = {key: np.asarray(variable) for key, variable in by_key.items() if id(variable) in frozen_ids}
+        frozen_arrays = {key: variable.numpy() for key, variable in by_key.items() if id(variable) in frozen_ids}
         _write(run.checkpoints / frozen_name, frozen_arrays, {})
     folder = run.checkpoints / name
     if not folder.exists():  # a resumed run may reach the same point again, with the same content

@@ -278,7 +278,6 @@ class Loop:
         self._parts = parts
         self._optimizer = stage.optimizer(parts.model.trainable_variables)
         self._optimizer.build(parts.model.trainable_variables)
-        batch_size = parts.train_data.batch_size
         self._evaluation = (
             None
             if parts.validation_data is None
@@ -300,7 +299,6 @@ class Loop:
             rate=stage.rate,
             clipping=self._settings.clipping,
             num_parts=self._settings.num_parts,
-            part_size=-(-batch_size // self._settings.num_parts),
             loss_scaling=self._settings.loss_scaling,
             num_steps=stage.num_epochs * parts.train_data.num_steps,
         )

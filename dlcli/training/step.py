@@ -1,7 +1,7 @@
 """The training step and its evaluation counterpart: many steps in one compiled call, under a tf.distribute strategy.
 
 Gradients are summed over the parts of a batch and over the replicas before they are checked, clipped and applied, so
-that results do not depend on how a batch is divided.
+that results do not depend on how a batch is divided (:mod:`dlcli.training.parts`).
 """
 
 import math
@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.training.objectives.objective import Batch, Objective, Tensor
+from dlcli.training.parts import Division, LayerState, State, divide
 from dlcli.training.schedule import Rate
 
 Source = Any  # the data of an epoch: a tensor or an iterator
@@ -75,10 +76,12 @@ class Adversary:
     ratio: float
     seed: int
 
-    def start(self, x: Tensor, step: Tensor, salt: int) -> Tensor:
-        """Random starts, which depend only on (seed, step, salt)."""
+    def start(self, x: Tensor, division: Division, step: Tensor, salt: int) -> Tensor:
+        """Random starts for a replica's samples ``x``, which depend only on (seed, step, salt) and their places in the
+        batch: every replica draws those of the whole batch."""
         seeds = tf.stack([tf.constant(self.seed, tf.int64) * 65_537 + salt, tf.cast(step, tf.int64)])
-        return tf.random.stateless_uniform(tf.shape(x), seeds, -1.0, 1.0)
+        shape = tf.concat([[division.num_samples], tf.shape(x)[1:]], axis=0)
+        return tf.random.stateless_uniform(shape, seeds, -1.0, 1.0)[division.samples]
 
     def change(self, batch: Batch) -> Tensor:
         """The pixels of a batch or a part of one with the ``attacked`` samples at its start perturbed."""
@@ -103,8 +106,8 @@ class TrainStep:
         data: the batches.
         rate: learning rate as a function of the step within the stage.
         clipping: bound on the gradient of a batch; None for none.
-        num_parts: number of parts into which a batch is divided for gradient accumulation.
-        part_size: number of samples in a part (the last may be smaller).
+        num_parts: number of parts into which a batch is divided for gradient accumulation, and among the replicas; with
+            more replicas than parts, each replica has one.
         loss_scaling: float16 only: scales the loss so that gradients do not underflow, and skips steps that overflow.
         front: the frozen part before ``model``, called in inference mode.
         rate_factor: variable -> the factor on its learning rate, for trainable variables.
@@ -122,7 +125,6 @@ class TrainStep:
         rate: Rate,
         clipping: Clipping | None,
         num_parts: int,
-        part_size: int,
         loss_scaling: bool,
         front: keras.Model | None = None,
         rate_factor: Callable[[Any], float] | None = None,
@@ -139,12 +141,12 @@ class TrainStep:
         self._data = data
         self._rate = rate
         self._clipping = clipping
-        self._num_parts = num_parts
-        self._part_size = part_size
         self._loss_scaling = loss_scaling
         self._trainable = [variable.value for variable in model.trainable_variables]
+        self._layer_state = LayerState(model)
         self._rate_factors = None if rate_factor is None else [rate_factor(v) for v in model.trainable_variables]
         self._strategy = tf.distribute.get_strategy()
+        self._num_parts = max(num_parts, self._strategy.num_replicas_in_sync)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)  # within the stage
         self._rate_factor = tf.Variable(1.0, dtype=tf.float32, trainable=False)  # of reduce on plateau
         self._totals = tf.Variable(tf.zeros(self._num_sums, tf.float64), trainable=False)
@@ -232,14 +234,15 @@ class TrainStep:
 
     def _one_gradient(self, element: dict[str, Tensor], step: Tensor) -> tuple[list[Tensor], Tensor]:
         """Run on each replica: the clipped gradient of the whole batch, and the batch's sums for :meth:`results`."""
-        batch = self._objective.prepared(_replica_batch(self._strategy, self._data, element))
+        division = _division(self._strategy, element, self._num_parts)
+        batch = self._objective.prepared(_replica_batch(self._strategy, self._data, element, division))
         if self._adversary is not None:
-            batch = self._with_attacked(batch, self._adversary, step)
+            batch = self._with_attacked(batch, division, self._adversary, step)
         loss_weight = self._all_sum(tf.reduce_sum(self._objective.weight(batch)))
         if self._num_parts == 1:
             sums, gradients = self._gradients(batch, loss_weight)
         else:
-            sums, gradients = self._gradients_by_parts(batch, loss_weight)
+            sums, gradients = self._gradients_by_parts(batch, division, loss_weight)
         *gradients, sums = self._all_sum([*gradients, sums])
         if self._loss_scaling:
             gradients = [gradient / self._loss_scale for gradient in gradients]
@@ -248,16 +251,12 @@ class TrainStep:
             gradients = self._clipping.apply(gradients, norm)
         return gradients, tf.concat([sums, [norm, 1.0]], axis=0)
 
-    def _with_attacked(self, batch: Batch, adversary: Adversary, step: Tensor) -> Batch:
-        """Marks the samples that are attacked and draws their starts, for the batch before it is divided into parts."""
-        size = tf.shape(batch["x"])[0]
-        number = tf.cast(tf.math.ceil(adversary.ratio * tf.cast(size, tf.float32)), tf.int32)
-        replica = 0
-        if self._strategy.num_replicas_in_sync > 1:
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        where = step * self._strategy.num_replicas_in_sync + tf.cast(replica, tf.int64)
-        start = adversary.start(batch["x"], where, salt=0)
-        return {**batch, "attacked": tf.range(size) < number, "start": start}
+    @staticmethod
+    def _with_attacked(batch: Batch, division: Division, adversary: Adversary, step: Tensor) -> Batch:
+        """Marks the samples that are attacked, of the whole batch the first ones, and draws their starts."""
+        number = tf.cast(tf.math.ceil(adversary.ratio * tf.cast(division.num_samples, tf.float32)), tf.int32)
+        attacked = (tf.range(division.num_samples) < number)[division.samples]
+        return {**batch, "attacked": attacked, "start": adversary.start(batch["x"], division, step, salt=0)}
 
     def _update(self, gradients: list[Tensor]) -> None:
         # the optimizer sums over the replicas itself, so that each replica passes its share of the sum
@@ -315,45 +314,59 @@ class TrainStep:
         sums = [tf.stack([loss * loss_weight, tf.reduce_sum(weights)]), objective.metric_sums(outputs, batch)]
         return tf.concat(sums, axis=0), [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    def _gradients_by_parts(self, batch: Batch, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
-        num_samples = tf.shape(batch["weight"])[0]
-        batch_loss_sums = None if self._objective.batch_loss is None else self._sums_by_parts(batch)
-
-        def one_part(start: Tensor, sums: Tensor, gradients: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-            part = _part(batch, start, self._part_size)
-            more_sums, more_gradients = self._gradients(part, loss_weight, batch_loss_sums)
-            gradients = [a + b for a, b in zip(gradients, more_gradients, strict=True)]
-            return start + self._part_size, sums + more_sums, gradients
-
-        zeros = [tf.zeros_like(value) for value in self._trainable]
-        _, sums, gradients = tf.while_loop(
-            lambda start, sums, gradients: start < num_samples, one_part, (0, tf.zeros(self._num_sums - 2), zeros)
-        )
+    def _gradients_by_parts(self, batch: Batch, division: Division, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
+        state = self._layer_state
+        before = state.read()
+        if self._num_parts == self._strategy.num_replicas_in_sync:  # each replica has one part
+            state.start_part(before, division.first)
+            sums, gradients = self._gradients(batch, loss_weight)
+            changes = state.changes(before)
+        else:
+            sums, gradients, changes = self._gradients_of_some_parts(batch, division, before, loss_weight)
+        if changes:  # an empty list cannot be reduced
+            is_own = tf.cast(division.has_own, tf.float32)
+            changes = self._all_sum([change * is_own for change in changes])
+        num_parts = tf.cast(division.num_parts, tf.float32)
+        state.finish(before, [change / num_parts for change in changes])
         return sums, gradients
 
-    def _sums_by_parts(self, batch: Batch) -> Tensor:
-        """The sums of the batch loss over the whole batch, by a forward pass of its own.
+    def _gradients_of_some_parts(
+        self, batch: Batch, division: Division, before: State, loss_weight: Tensor
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """The sums of a replica's parts, its share of the gradient, and the changes of averages that the parts make."""
+        state = self._layer_state
+        batch_loss_sums = None if self._objective.batch_loss is None else self._sums_by_parts(batch, division, before)
 
-        The state of the model's random generators and batch normalization is restored, so that the pass that computes
-        the gradients draws the same dropout.
-        """
-        batch_loss, num_samples = self._objective.batch_loss, tf.shape(batch["weight"])[0]
+        def one_part(number: Tensor, *sums_before: Any) -> tuple[Any, ...]:
+            state.start_part(before, number)
+            part = _part(batch, division.samples_of(number))
+            more_sums, gradients = self._gradients(part, loss_weight, batch_loss_sums)
+            more = (more_sums, gradients, state.changes(before))
+            return (number + 1, *tf.nest.map_structure(tf.add, sums_before, more))
+
+        zeros = [tf.zeros_like(value) for value in self._trainable]
+        _, sums, gradients, changes = tf.while_loop(
+            lambda number, *_: number < division.last,
+            one_part,
+            (division.first, tf.zeros(self._num_sums - 2), zeros, state.no_changes()),
+        )
+        return sums, gradients, changes
+
+    def _sums_by_parts(self, batch: Batch, division: Division, before: State) -> Tensor:
+        """The sums of the batch loss over the whole batch, by a forward pass of its own, which draws the dropout that
+        the pass for the gradients draws again."""
+        batch_loss = self._objective.batch_loss
         assert batch_loss is not None
-        variables = [variable.value for variable in self._model.non_trainable_variables]
-        before = [tf.identity(variable) for variable in variables]
 
-        def one_part(start: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-            part = _part(batch, start, self._part_size)
+        def one_part(number: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+            self._layer_state.start_part(before, number)
+            part = _part(batch, division.samples_of(number))
             outputs = self._model(self._inputs(part), training=True)
-            return start + self._part_size, sums + batch_loss.sums(outputs, part)
+            return number + 1, sums + batch_loss.sums(outputs, part)
 
-        with tf.control_dependencies(before):
-            _, sums = tf.while_loop(
-                lambda start, sums: start < num_samples, one_part, (0, tf.zeros(batch_loss.num_sums))
-            )
-        with tf.control_dependencies([sums]):
-            for variable, value in zip(variables, before, strict=True):
-                variable.assign(value)
+        _, sums = tf.while_loop(
+            lambda number, sums: number < division.last, one_part, (division.first, tf.zeros(batch_loss.num_sums))
+        )
         return self._all_sum(sums)
 
     def _adapt_loss_scale(self, finite: Tensor) -> Tensor:
@@ -367,26 +380,30 @@ class TrainStep:
         return can_go_on
 
 
-def _part(batch: Batch, start: Any, size: int) -> Batch:
-    part: Batch = tf.nest.map_structure(lambda tensor: tensor[start : start + size], dict(batch))
+def _part(batch: Batch, samples: slice) -> Batch:
+    part: Batch = tf.nest.map_structure(lambda tensor: tensor[samples], dict(batch))
     return part
 
 
-def _replica_batch(strategy: tf.distribute.Strategy, data: Data, element: dict[str, Tensor]) -> Batch:
-    """This replica's part of a batch."""
-    num_replicas = strategy.num_replicas_in_sync
-    if num_replicas == 1:
-        return data.assemble(element)
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+def _division(strategy: tf.distribute.Strategy, element: dict[str, Tensor], num_parts: int) -> Division:
+    """How a batch is divided; run on each replica."""
     num_samples = tf.shape(next(iter(element.values())))[0]
-    size = -(-num_samples // num_replicas)
-    # a replica without samples in the last batch gets one with weight 0, because an empty batch has no gradient
-    start = tf.minimum(replica * size, num_samples - 1)
+    num_replicas = strategy.num_replicas_in_sync
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group if num_replicas > 1 else 0
+    return divide(num_samples, num_parts, num_replicas, replica)
+
+
+def _replica_batch(
+    strategy: tf.distribute.Strategy, data: Data, element: dict[str, Tensor], division: Division
+) -> Batch:
+    """This replica's samples of a batch."""
+    if strategy.num_replicas_in_sync == 1:
+        return data.assemble(element)
     if data.mixes:
-        batch = _part(data.assemble(element), start, size)
+        batch = _part(data.assemble(element), division.samples)
     else:
-        batch = data.assemble({name: tensor[start : start + size] for name, tensor in element.items()})
-    return {**batch, "weight": batch["weight"] * tf.cast(replica * size < num_samples, tf.float32)}
+        batch = data.assemble({name: tensor[division.samples] for name, tensor in element.items()})
+    return {**batch, "weight": batch["weight"] * tf.cast(division.has_own, tf.float32)}
 
 
 def _first(strategy: tf.distribute.Strategy, values: Any) -> Any:
@@ -443,7 +460,8 @@ class EvaluationStep:
         self._totals.assign(totals)
 
     def _one_step(self, element: dict[str, Tensor], step: Tensor) -> Tensor:
-        batch = self._objective.prepared(_replica_batch(self._strategy, self._data, element))
+        division = _division(self._strategy, element, self._strategy.num_replicas_in_sync)
+        batch = self._objective.prepared(_replica_batch(self._strategy, self._data, element, division))
         outputs = self._model(self._objective.inputs(batch["x"], batch), training=False)
         weight = self._objective.weight(batch)
         loss_sum = tf.reduce_sum(weight * self._objective.loss(outputs, batch))
@@ -451,7 +469,7 @@ class EvaluationStep:
         if self._objective.batch_loss is not None:
             sums.append(self._objective.batch_loss.sums(outputs, batch))
         if self._adversary is not None:
-            start = self._adversary.start(batch["x"], step, salt=1)
+            start = self._adversary.start(batch["x"], division, step, salt=1)
             attacked = self._adversary.perturb(batch["x"], batch["y"]["class"], start)
             correct = self._objective.metrics["accuracy"](self._model(attacked, training=False), batch)
             sums.append(tf.stack([tf.reduce_sum(weight * correct), tf.reduce_sum(weight)]))

@@ -44,7 +44,6 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
         rate=stage.rate,
         clipping=make_settings(train, best_metric="train_loss").clipping,
         num_parts=train.gradient_accumulation,
-        part_size=-(-train.batch_size // train.gradient_accumulation),
         loss_scaling=train.precision == "mixed_float16",
     )
     evaluation = EvaluationStep(model=job.trained, objective=plain, data=data)

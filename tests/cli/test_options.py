@@ -14,15 +14,13 @@ from dlcli.errors import InputError
 NOTHING: Any = None
 
 
-@pytest.mark.parametrize("value", ["auto", "cpu", "gpu", "gpu:0", "gpu:12"])
-def test_devices(value: str) -> None:
-    assert _check_device(value) == value
-
-
-@pytest.mark.parametrize("value", ["", "0", "12", "gpu:", "gpu:-1", "gpu:²", "GPU", "cpu:0", "gpu:gpu:1"])
-def test_unknown_devices(value: str) -> None:
-    with pytest.raises(click.BadParameter, match=f"expected auto, cpu, gpu or gpu:N. Received '{value}'"):
-        _check_device(value)
+def test_devices() -> None:
+    assert _check_device("gpu:1", takes_several=False) == "gpu:1"
+    assert _check_device("gpu:0,1", takes_several=True) == "gpu:0,1"
+    with pytest.raises(click.BadParameter, match=r"several devices are for training.*Received 'gpu:all'"):
+        _check_device("gpu:all", takes_several=False)
+    with pytest.raises(click.BadParameter, match=r"expected auto, cpu, cpu:xN, gpu, .*Received 'cuda'"):
+        _check_device("cuda", takes_several=True)
 
 
 def test_text_that_is_not_utf_8_names_its_first_byte() -> None:

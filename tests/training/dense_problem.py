@@ -79,7 +79,6 @@ def train(
         rate=schedule.constant(learning_rate=learning_rate),
         clipping=None,
         num_parts=num_parts,
-        part_size=-(-data.batch_size // num_parts),
         loss_scaling=False,
     )
     for epoch in range(num_epochs):

@@ -49,7 +49,6 @@ def quadratic_step(data: Ones, *, base: float) -> TrainStep:
         rate=constant(learning_rate=base),
         clipping=None,
         num_parts=1,
-        part_size=1,
         loss_scaling=False,
     )
 

@@ -1,4 +1,4 @@
-"""The training step under a strategy of two replicas gives the weights that one device gives."""
+"""The training step under a strategy of several replicas gives the weights that one device gives."""
 
 from pathlib import Path
 from typing import Any
@@ -8,25 +8,36 @@ import processes  # type: ignore[import-not-found]
 import pytest
 
 
-def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool) -> dict[str, np.ndarray]:
-    """Trains three epochs in batches of 8, with all that is decided over the whole batch; gives weights and results."""
+def moved(x: Any, label: Any, start: Any) -> Any:
+    """An attack that depends on its random start."""
+    return x + 40.0 * start
+
+
+def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool, draws: bool) -> dict[str, np.ndarray]:
+    """Trains three epochs in batches of 8, with all that is decided over the whole batch; gives weights and results.
+
+    Args:
+        draws: whether there are dropout, batch normalization and adversarial training.
+    """
     import keras
     from small_problem import AUGMENTATION, NUM_CLASSES, make_data, make_objective  # type: ignore[import-not-found]
 
     from dlcli.data.augmentation.mixup import Mixing
     from dlcli.training import schedule
-    from dlcli.training.step import Clipping, EvaluationStep, TrainStep
+    from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep
 
     keras.utils.set_random_seed(0)
     random = {"augmentation": AUGMENTATION, "mixing": Mixing(0.4, 1.0)} if mixes else {}
     data = make_data(seed=5, num_samples=num_samples, **random)
     validation = make_data(seed=None, num_samples=num_samples)
+    adversary = Adversary(moved, 0.4, seed=3) if draws else None
     with strategy.scope():
         model = keras.Sequential(
             [
                 keras.Input((6, 6, 1)),
                 keras.layers.Rescaling(1 / 255),
                 keras.layers.Conv2D(4, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(0.01)),
+                *((keras.layers.BatchNormalization(momentum=0.5), keras.layers.Dropout(0.3)) if draws else ()),
                 keras.layers.Flatten(),
                 keras.layers.Dense(NUM_CLASSES),
             ]
@@ -41,14 +52,14 @@ def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool) -> di
             rate=schedule.cosine(learning_rate=1e-2, final=0.1, num_steps=3 * data.num_steps),
             clipping=Clipping("global_norm", 0.5),
             num_parts=num_parts,
-            part_size=8 // num_parts,
             loss_scaling=False,
+            adversary=adversary,
         )
-        evaluation = EvaluationStep(model=model, objective=make_objective(), data=validation)
+        evaluation = EvaluationStep(model=model, objective=make_objective(), data=validation, adversary=adversary)
     for epoch in range(3):
         step.reset()
         assert step.run(data.source(epoch), 0, data.num_steps)
-    weights = [variable.numpy() for variable in model.trainable_variables]
+    weights = [variable.numpy() for variable in model.variables]
     optimizer.finalize_variable_values(model.trainable_variables)
     evaluation.run(validation.source(0), 0, validation.num_steps)
     results = {"train": step.results(), "validation": evaluation.results()}
@@ -59,38 +70,45 @@ def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool) -> di
     }
 
 
-def train_on_one_and_two(output: Path, cases: list[dict[str, int]]) -> None:
-    """In a process of its own: the number of devices is fixed when TensorFlow starts."""
+def train_cases(output: Path, cases: list[dict[str, int]], num_replicas: int) -> None:
+    """In a process of its own: the number of devices is fixed when TensorFlow starts, and the keys of the all-reduces
+    of two strategies in one process collide."""
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
     cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    assert two.num_replicas_in_sync == 2
-    for number, case in enumerate(cases):
-        for name, strategy in (("one", tf.distribute.get_strategy()), ("two", two)):
-            np.savez(output / f"{number}-{name}.npz", **train(strategy, **case))
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * num_replicas)
+    strategy = tf.distribute.get_strategy()
+    if num_replicas > 1:
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(num_replicas)])
+    assert strategy.num_replicas_in_sync == num_replicas
+    for number, (case, *numbers) in enumerate(cases):
+        if num_replicas in (1, *numbers):
+            np.savez(output / f"{number}-{num_replicas}.npz", **train(strategy, **case))
 
 
-CASES = [
-    {"num_samples": 22, "num_parts": 1, "mixes": False},  # a last batch of 6: 3 and 3
-    {"num_samples": 21, "num_parts": 2, "mixes": True},  # of 5: 3 and 2
-    {"num_samples": 17, "num_parts": 1, "mixes": True},  # of 1: the second replica has none
+CASES = [  # and the numbers of replicas
+    ({"num_samples": 22, "num_parts": 1, "mixes": False, "draws": False}, 2),  # a last batch of 6: 3 and 3
+    ({"num_samples": 21, "num_parts": 2, "mixes": False, "draws": True}, 2),  # of 5: 2 and 3
+    ({"num_samples": 17, "num_parts": 6, "mixes": True, "draws": True}, 2, 3),  # of 1: one replica alone has it
 ]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("replicas")
-    processes.call(train_on_one_and_two, folder, CASES, folder=folder).expect(0)
+    for num_replicas in (1, 2, 3):
+        processes.call(train_cases, folder, CASES, num_replicas, folder=folder).expect(0)
     return folder
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=[str(case) for case in CASES])
-def test_two_replicas_give_the_weights_of_one(trained: Path, number: int) -> None:
-    one, two = np.load(trained / f"{number}-one.npz"), np.load(trained / f"{number}-two.npz")
-    assert one.files == two.files
-    assert len(one.files) == 4 + 4 + 3 + 2
+@pytest.mark.parametrize(
+    ("number", "num_replicas"), [(number, n) for number, (_, *numbers) in enumerate(CASES) for n in numbers]
+)
+def test_several_replicas_give_the_weights_of_one(trained: Path, number: int, num_replicas: int) -> None:
+    one, several = np.load(trained / f"{number}-1.npz"), np.load(trained / f"{number}-{num_replicas}.npz")
+    assert one.files == several.files
+    # weights, averages, results; with draws also four variables of batch normalization and a seed, robust accuracy
+    assert len(one.files) == (9 + 6 + 3 + 3 if CASES[number][0]["draws"] else 4 + 4 + 3 + 2)
     for name in one.files:
-        np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(several[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)

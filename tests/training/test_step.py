@@ -11,6 +11,7 @@ from small_problem import make_data, make_model, make_objective  # type: ignore[
 
 from dlcli.training import schedule
 from dlcli.training.objectives.objective import Objective
+from dlcli.training.parts import divide
 from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep, prediction
 
 
@@ -22,7 +23,6 @@ def make_step(model: keras.Model, data: Any, **keys: Any) -> TrainStep:
         "rate": schedule.constant(learning_rate=0.1),
         "clipping": None,
         "num_parts": 1,
-        "part_size": data.batch_size,
         "loss_scaling": False,
     }
     return TrainStep(model=model, optimizer=optimizer, data=data, **{**defaults, **keys})
@@ -80,7 +80,7 @@ def test_results_are_weighted_means_over_all_samples() -> None:
 
 @pytest.mark.parametrize("num_parts", [2, 3, 8])
 def test_accumulation_gives_the_update_of_the_whole_batch(num_parts: int) -> None:
-    parts = weights_after(num_parts=num_parts, part_size=-(-8 // num_parts))
+    parts = weights_after(num_parts=num_parts)
     assert_close(parts, weights_after(), tolerance=1e-5)
 
 
@@ -150,14 +150,14 @@ def test_class_weights_train_as_fit_does_with_keras_class_weight(batch_size: int
 def test_class_weights_mean_the_same_however_a_batch_is_divided() -> None:
     goal = {"objective": make_objective(class_weights=(0.0, 1.0, 3.0))}
     whole = weights_after(**goal)
-    assert_close(weights_after(**goal, num_parts=8, part_size=1), whole, tolerance=1e-5)
+    assert_close(weights_after(**goal, num_parts=8), whole, tolerance=1e-5)
     assert not np.allclose(whole[0], weights_after()[0])
 
 
 def test_regularization_counts_once_a_batch_however_it_is_divided() -> None:
     def train(num_parts: int) -> list[np.ndarray]:
         model, data = make_model(dropout=0.0, batch_norm=False, l2=0.5), make_data(seed=3)
-        step = make_step(model, data, num_parts=num_parts, part_size=-(-8 // num_parts))
+        step = make_step(model, data, num_parts=num_parts)
         step.run(data.source(0), 0, data.num_steps)
         return [variable.numpy() for variable in model.trainable_variables]
 
@@ -250,7 +250,6 @@ def test_an_adversary_changes_the_first_samples_of_a_batch_however_it_is_divided
         rate=schedule.constant(learning_rate=0.0),
         adversary=Adversary(darker, ratio, seed=0),
         num_parts=num_parts,
-        part_size=-(-8 // num_parts),
     )
     assert step.run(data.source(0), 0, data.num_steps)
     order, total = data.order(0), 0.0
@@ -266,12 +265,19 @@ def test_an_adversary_changes_the_first_samples_of_a_batch_however_it_is_divided
 
 def test_an_adversarys_starts_differ_from_step_to_step_and_repeat() -> None:
     adversary = Adversary(darker, 1.0, seed=4)
-    x = tf.zeros((3, 2, 2, 1))
-    one = adversary.start(x, tf.constant(1, tf.int64), salt=0)
-    np.testing.assert_array_equal(one, adversary.start(x, tf.constant(1, tf.int64), salt=0))
+    whole = divide(3, num_parts=1, num_replicas=1, replica=0)
+
+    def start(step: int, salt: int) -> Any:
+        return adversary.start(tf.zeros((3, 2, 2, 1)), whole, tf.constant(step, tf.int64), salt)
+
+    one = start(1, 0)
+    np.testing.assert_array_equal(one, start(1, 0))
     for step, salt in ((2, 0), (1, 1)):
-        assert not np.array_equal(one, adversary.start(x, tf.constant(step, tf.int64), salt=salt))
+        assert not np.array_equal(one, start(step, salt))
     assert float(tf.reduce_max(tf.abs(one))) <= 1
+    of_second = divide(3, num_parts=2, num_replicas=2, replica=1)
+    drawn = adversary.start(tf.zeros((2, 2, 2, 1)), of_second, tf.constant(1, tf.int64), salt=0)
+    np.testing.assert_array_equal(one[1:], drawn)
 
 
 def test_robust_accuracy_is_measured_under_the_attack() -> None:
@@ -300,7 +306,7 @@ def test_model_takes_what_the_objective_names_of_the_batch() -> None:
         model = keras.Model([inner.inputs[0], more], keras.layers.Add()([inner.outputs[0], more]))
         objective = dataclasses.replace(make_objective(), further_inputs=lambda batch: [noise(batch["draws"])])
         data = make_data(seed=3)
-        step = make_step(model, data, objective=objective, num_parts=num_parts, part_size=-(-8 // num_parts))
+        step = make_step(model, data, objective=objective, num_parts=num_parts)
         assert step.run(data.source(1), 0, data.num_steps)
         evaluation = EvaluationStep(model=model, objective=objective, data=data)
         evaluation.run(data.source(0), 0, data.num_steps)

@@ -151,6 +151,11 @@ def prepare(loaded: LoadedRecipe, recipe: LanguageModel, device: Device, console
     Raises:
         InputError: the texts or the recipe cannot be used.
     """
+    if device.num_devices > 1 and getattr(recipe.model, "stateful", False):
+        raise loaded.error(
+            "model.stateful",
+            "needs one device, because it carries the states of a whole batch: use --device cpu or gpu",
+        )
     dataset = open_texts(loaded, recipe.data)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     texts = [train.text] if isinstance(train, Passage) else train.texts

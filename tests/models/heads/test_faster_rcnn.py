@@ -233,7 +233,6 @@ def trained_weights(num_parts: int, *, stop_after: int = 4) -> list[np.ndarray]:
                 rate=schedule.constant(learning_rate=0.05),
                 clipping=None,
                 num_parts=num_parts,
-                part_size=-(-4 // num_parts),
                 loss_scaling=False,
             )
         epoch, position = divmod(number, 2)

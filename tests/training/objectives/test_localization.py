@@ -432,7 +432,6 @@ def make_step(model: keras.Model, data: Batches, goal: Objective, *, num_parts: 
         rate=schedule.constant(learning_rate=rate),
         clipping=None,
         num_parts=num_parts,
-        part_size=-(-8 // num_parts),
         loss_scaling=False,
     )
 
