@@ -288,6 +288,9 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if data["kind"] == "addition":
             data.pop("num_samples", None)
             data["digits"] = 3
+    if model.get("cell") != "leaky":
+        model.pop("decay", None)
+        model.pop("learn_decay", None)
     if "kernel_sizes" in model:
         model["kernel_sizes"] = (3, 5)
     if model["kind"] == "linear":

@@ -1,7 +1,8 @@
 """Recurrent layers: the simple recurrent network, LSTM (Hochreiter and Schmidhuber 1997) and GRU (Cho et al. 2014).
 
-The equations are Keras's. With ``s`` the logistic sigmoid, ``*`` elementwise, ``x`` the input of the step and ``h`` the
-previous output, a simple cell is ``h' = tanh(W x + U h + b)``; an LSTM is
+Leaky units and Jordan networks are in :mod:`dlcli.models.sequences.cells`. The equations are Keras's. With ``s`` the
+logistic sigmoid, ``*`` elementwise, ``x`` the input of the step and ``h`` the previous output, a simple cell is
+``h' = tanh(W x + U h + b)``; an LSTM is
 
     i = s(Wi x + Ui h + bi)    f = s(Wf x + Uf h + bf)    o = s(Wo x + Uo h + bo)
     g = tanh(Wg x + Ug h + bg)    c' = f * c + i * g    h' = o * tanh(c')
@@ -19,10 +20,11 @@ from typing import Any, Literal
 
 import keras
 
+from dlcli.models.sequences.cells import JordanCell, LeakyCell
 from dlcli.models.sequences.pooling import last_step, lengths, masked, rows
 
 Tensor = Any  # a symbolic keras.KerasTensor
-Cell = Literal["simple", "lstm", "gru"]
+Cell = Literal["simple", "leaky", "jordan", "lstm", "gru"]
 
 LAYERS = {"simple": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
@@ -41,6 +43,8 @@ def steps(
     layer_norm: bool,
     recurrent_initializer: Literal["orthogonal", "glorot_uniform"],
     forget_bias: bool,
+    decay: float,
+    learn_decay: bool,
     last_only: bool,
     is_first: Tensor | None = None,
 ) -> Tensor:
@@ -60,6 +64,7 @@ def steps(
         layer_norm: normalize each layer's outputs over the units (Ba et al. 2016), after the sum.
         recurrent_initializer: initializer of U.
         forget_bias: initialize the LSTM's ``bf`` to 1 (Jozefowicz et al. 2015).
+        decay, learn_decay: of leaky units, as in :class:`dlcli.models.sequences.cells.LeakyCell`.
         last_only: return the state after each sequence's last step (backward: after its first) instead of all steps.
         is_first: bool ``[batch]``, for layers that continue from the final state of the previous batch: true where a
             new sequence starts. The batch size must then be fixed, and ``bidirectional`` false.
@@ -68,23 +73,33 @@ def steps(
         ``[batch, steps, outputs]``, or ``[batch, outputs]`` with ``last_only``; there are as many outputs as units, or
         twice as many if bidirectional.
     """
-    for number in range(1, layers + 1):
+
+    def layer(name: str, *, return_state: bool = False) -> Any:
         options: dict[str, Any] = {
-            "return_sequences": True,
             "dropout": dropout,
             "recurrent_dropout": recurrent_dropout,
             "recurrent_initializer": recurrent_initializer,
         }
-        if cell == "lstm":
-            options["unit_forget_bias"] = forget_bias
+        of_layer: dict[str, Any] = {"return_sequences": True, "return_state": return_state, "name": name}
+        match cell:
+            case "leaky":
+                own = LeakyCell(units, decay=decay, learn_decay=learn_decay, **options, name="cell")
+                return keras.layers.RNN(own, **of_layer)
+            case "jordan":
+                return keras.layers.RNN(JordanCell(units, **options, name="cell"), **of_layer)
+            case "lstm":
+                options["unit_forget_bias"] = forget_bias
+        return LAYERS[cell](units, **options, **of_layer)
+
+    for number in range(1, layers + 1):
         # no mask, which would have to hold the state at each padded step: only padding follows a sequence
         if is_first is None:
-            y = LAYERS[cell](units, name=f"{cell}{number}", **options)(x)
+            y = layer(f"{cell}{number}")(x)
         else:
-            layer = LAYERS[cell](units, name=f"{cell}{number}", return_state=True, **options)
-            y = Carried(layer, name=f"{cell}{number}_carried")(x, is_first)
+            inner = layer(f"{cell}{number}", return_state=True)
+            y = Carried(inner, name=f"{cell}{number}_carried")(x, is_first)
         if bidirectional:
-            backward = LAYERS[cell](units, name=f"{cell}{number}_backward", **options)(reversed_each(x, mask))
+            backward = layer(f"{cell}{number}_backward")(reversed_each(x, mask))
             if last_only and number == layers and not residual and not layer_norm:
                 return keras.ops.concatenate([last_step(y, mask), last_step(backward, mask)], axis=-1)
             y = keras.ops.concatenate([y, reversed_each(backward, mask)], axis=-1)
@@ -121,7 +136,9 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
     def build(self, x_shape: Any, is_first_shape: Any) -> None:
         self.layer.build(x_shape)
         self.states = [
-            self.add_weight(shape=(x_shape[0], self.layer.units), initializer="zeros", trainable=False, name="state")
+            self.add_weight(
+                shape=(x_shape[0], self.layer.cell.units), initializer="zeros", trainable=False, name="state"
+            )
             for _ in (self.layer.state_size if isinstance(self.layer.state_size, list | tuple) else [0])
         ]
 

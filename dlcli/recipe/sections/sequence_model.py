@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, NullForDefault, Proportion, Section
@@ -13,12 +13,13 @@ KernelSize = Annotated[int, Ge(1), Le(1000)]
 
 
 class Recurrent(Section):
-    """One or more recurrent layers: simple, LSTM or GRU, in one direction or both."""
+    """One or more recurrent layers: simple, leaky, Jordan, LSTM or GRU, in one direction or both."""
 
     kind: Literal["recurrent"]
     """Family of networks."""
-    cell: Literal["simple", "lstm", "gru"] = "lstm"
-    """Type of recurrent cell."""
+    cell: Literal["simple", "leaky", "jordan", "lstm", "gru"] = "lstm"
+    """Type of recurrent cell. A leaky unit keeps the proportion `decay` of its state at each step; in a Jordan network
+    an output layer is fed back instead of the hidden units."""
     units: Count = 128
     """Units of each layer, for each direction."""
     layers: NumLayers = 1
@@ -40,6 +41,18 @@ class Recurrent(Section):
     """Initializer of the recurrent weights."""
     forget_bias: bool = True
     """Whether the biases of LSTM's forget gates are initialized to 1."""
+    decay: Annotated[float, Gt(0), Lt(1)] = 0.95
+    """For leaky units, the proportion of its state that a unit keeps at each step; near one it remembers longer, for
+    about 1 / (1 - decay) steps. With `learn_decay` its initial value."""
+    learn_decay: bool = False
+    """For leaky units, whether each learns its own decay."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.cell != "leaky":
+            fields = Recurrent.model_fields
+            for key in ("decay", "learn_decay"):
+                if getattr(self, key) != fields[key].default:
+                    yield key, f"is for cell: leaky; remove it. Received cell: {self.cell}."
 
 
 class Convolutional(Section):

@@ -71,7 +71,7 @@ class LanguageTokens(Tokens):
 
 
 class LanguageRecurrent(Recurrent):
-    """One or more recurrent layers: simple, LSTM or GRU."""
+    """One or more recurrent layers: simple, leaky, Jordan, LSTM or GRU."""
 
     stateful: bool = False
     """Start each window of a long text from the final state of the window before it (truncated backpropagation through

@@ -22,6 +22,7 @@ SEPARABLE_CONVOLUTIONS = (layers.SeparableConv1D, layers.SeparableConv2D)
 TRANSPOSED_CONVOLUTIONS = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 RECURRENT_LAYERS = (layers.SimpleRNN, layers.LSTM, layers.GRU, layers.RNN)
 RECURRENT_CELLS = (layers.SimpleRNNCell, layers.LSTMCell, layers.GRUCell)
+OWN_CELLS = "dlcli.models.sequences.cells"
 NORMALIZATIONS = (
     layers.BatchNormalization,
     layers.LayerNormalization,
@@ -141,6 +142,8 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         return Operations(products, math.prod(outputs[0]) if layer.use_bias else 0)
     if kind in RECURRENT_LAYERS and type(layer.cell) in RECURRENT_CELLS:
         return _products(layer.cell, inputs[0][0], layer.cell.kernel, layer.cell.recurrent_kernel)
+    if kind is layers.RNN and type(layer.cell).__module__ == OWN_CELLS:
+        return _products_of_cell(layer.cell, inputs[0][0])
     if kind is layers.Bidirectional:
         directions = [
             _operations(direction, inputs, outputs) for direction in (layer.forward_layer, layer.backward_layer)
@@ -217,6 +220,14 @@ def _products(layer: Any, positions: int, *kernels: Any) -> Operations:
     weights = sum(math.prod(kernel.shape) for kernel in kernels)
     biases = math.prod(layer.bias.shape) if layer.use_bias else 0
     return Operations(positions * weights, positions * biases)
+
+
+def _products_of_cell(cell: Any, steps: int) -> Operations:
+    """Each matrix of a cell is used once at each step, and so are the biases."""
+    biases = sum(math.prod(weight.shape) for weight in cell.weights if weight.name.endswith("bias"))
+    return Operations(
+        steps * sum(math.prod(weight.shape) for weight in cell.weights if len(weight.shape) == 2), steps * biases
+    )
 
 
 def _positions(shape: FixedShape, layer: Any) -> int:

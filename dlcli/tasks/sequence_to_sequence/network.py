@@ -35,6 +35,8 @@ def build_encoder_decoder(recipe: SequenceToSequence, vocabularies: Vocabularies
         layer_norm=False,
         recurrent_initializer=section.recurrent_initializer,
         forget_bias=section.forget_bias,
+        decay=0.0,  # of leaky units, which decoders do not have
+        learn_decay=False,
         last_only=False,
     )
     last = recurrent.summary(memory, mask, bidirectional=section.bidirectional)

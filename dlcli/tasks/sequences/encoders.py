@@ -157,8 +157,8 @@ def slow_on_gpu(section: AnyStepModel | SeriesModel | EncoderDecoder) -> str:
         return "the decoder runs step by step, for which cuDNN has no kernel"
     if not isinstance(section, Recurrent):
         return ""
-    if section.cell == "simple":
-        return "cell: simple has no cuDNN kernel (lstm and gru do)"
+    if section.cell not in ("lstm", "gru"):
+        return f"cell: {section.cell} has no cuDNN kernel (lstm and gru do)"
     if section.recurrent_dropout > 0:
         return "recurrent_dropout disables the cuDNN kernel"
     return ""
@@ -178,6 +178,8 @@ def _recurrent(section: Recurrent, x: Any, mask: Any, *, last_only: bool, is_fir
         layer_norm=section.layer_norm,
         recurrent_initializer=section.recurrent_initializer,
         forget_bias=section.forget_bias,
+        decay=section.decay,
+        learn_decay=section.learn_decay,
         last_only=last_only,
         is_first=is_first,
     )

@@ -22,6 +22,8 @@ RECURRENT: dict[str, Any] = {
     "layer_norm": False,
     "recurrent_initializer": "orthogonal",
     "forget_bias": True,
+    "decay": 0.9,
+    "learn_decay": False,
     "last_only": False,
 }
 CONVOLUTIONAL: dict[str, Any] = {

@@ -1,5 +1,7 @@
 """Recurrent layers: the equations of the cells in NumPy, directions, residuals, and states carried over."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -35,7 +37,19 @@ def gru_step(x: np.ndarray, state: list[np.ndarray], weights: list[np.ndarray]) 
     return [z * h + (1 - z) * g]
 
 
-STEP = {"simple": simple_step, "lstm": lstm_step, "gru": gru_step}
+def leaky_step(x: np.ndarray, state: list[np.ndarray], weights: list[np.ndarray]) -> list[np.ndarray]:
+    *own, logit = weights if len(weights) == 4 else [*weights, np.log(0.9 / 0.1)]
+    decay = sigmoid(logit)
+    return [decay * state[0] + (1 - decay) * simple_step(x, state, own)[0]]
+
+
+def jordan_step(x: np.ndarray, state: list[np.ndarray], weights: list[np.ndarray]) -> list[np.ndarray]:
+    w, u, b, v, c = weights
+    (output,) = state
+    return [np.tanh(np.tanh(x @ w + output @ u + b) @ v + c)]
+
+
+STEP = {"simple": simple_step, "leaky": leaky_step, "jordan": jordan_step, "lstm": lstm_step, "gru": gru_step}
 
 
 def by_hand(cell: str, values: np.ndarray, lengths: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
@@ -49,7 +63,7 @@ def by_hand(cell: str, values: np.ndarray, lengths: np.ndarray, weights: list[np
     return outputs
 
 
-@pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
+@pytest.mark.parametrize("cell", STEP)
 def test_a_cell_is_its_equations(cell: str) -> None:
     model = build(recurrent.steps, RECURRENT, cell=cell)
     expected = by_hand(cell, VALUES, LENGTHS, model.get_weights())
@@ -57,6 +71,25 @@ def test_a_cell_is_its_equations(cell: str) -> None:
     last = build(recurrent.steps, RECURRENT, cell=cell, last_only=True)
     last.set_weights(model.get_weights())
     np.testing.assert_allclose(run(last), expected[np.arange(BATCH), LENGTHS - 1], atol=1e-6)
+
+
+def test_leaky_units_can_learn_their_decay() -> None:
+    model = build(recurrent.steps, RECURRENT, cell="leaky", learn_decay=True)
+    np.testing.assert_allclose(run(model), by_hand("leaky", VALUES, LENGTHS, model.get_weights()), atol=1e-6)
+    keras.utils.set_random_seed(0)
+    values, mask = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool")
+    options = RECURRENT | {"cell": "leaky", "learn_decay": True}
+    initial = keras.Model([values, mask], recurrent.steps(values, mask, **options)).get_weights()[3]
+    np.testing.assert_allclose(sigmoid(initial), np.full(UNITS, 0.9), rtol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["leaky", "jordan"])
+def test_own_cells_are_saved_with_their_settings(cell: str, tmp_path: Path) -> None:
+    model = build(recurrent.steps, RECURRENT, cell=cell, decay=0.7, recurrent_dropout=0.2)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(run(loaded), run(model))
+    assert loaded.get_layer(f"{cell}1").cell.recurrent_dropout == 0.2
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
@@ -103,7 +136,7 @@ def test_first_weights_of_the_state_are_orthogonal_and_forget_gates_open() -> No
     assert not plain.get_weights()[2].any()
 
 
-@pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])
+@pytest.mark.parametrize("cell", ["simple", "leaky", "lstm", "gru"])
 def test_carried_layers_continue_from_the_previous_batch(cell: str) -> None:
     options = {**RECURRENT, "cell": cell, "layers": 2, "residual": True, "layer_norm": True}
     whole = build(recurrent.steps, options)

@@ -1,6 +1,6 @@
 """Networks of sequences against their equations, and what comes after a sequence's end against what must not matter."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -28,9 +28,10 @@ RNG = np.random.default_rng(0)
 NETWORKS = [
     *(
         (recurrent.steps, RECURRENT, {"cell": cell, "bidirectional": both})
-        for cell in recurrent.LAYERS
+        for cell in get_args(recurrent.Cell)
         for both in (0, 1)
     ),
+    (recurrent.steps, RECURRENT, {"cell": "leaky", "learn_decay": True}),
     (recurrent.steps, RECURRENT, {"layers": 2, "residual": True, "layer_norm": True, "bidirectional": True}),
     (recurrent.steps, RECURRENT, {"last_only": True, "bidirectional": True, "layers": 2}),
     (convolutional.steps, CONVOLUTIONAL, {}),
