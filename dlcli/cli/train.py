@@ -262,12 +262,20 @@ def _show_run(result: dict[str, Any], as_json: bool) -> None:
 def write_result(result: dict[str, Any]) -> None:
     """Print what a run achieved: the best epoch, the headline metric, the worst classes, then the other metrics."""
     from dlcli.rundir.directory import RunDir
-    from dlcli.workflow.headline import headline, headline_of_targets, telling_metrics, worst_classes
+    from dlcli.workflow.headline import (
+        beside_headline,
+        headline,
+        headline_of_targets,
+        telling_metrics,
+        worst_classes,
+    )
 
     run, best = RunDir(Path(result["run"])), result["best"]
     say(f"{run.path}: best epoch {best['epoch']}, {best['metric']} {best['value']:.4f}")
     if first := headline(result):
-        say(f"{first[0]}: {first[1]:.4f}{_of_targets(headline_of_targets(run, result))}")
+        beside = beside_headline(result)
+        more = "" if beside is None else f", {beside[0]}: {beside[1]:.4f}"
+        say(f"{first[0]}: {first[1]:.4f}{more}{_of_targets(headline_of_targets(run, result))}")
     if worst := worst_classes(run, result["evaluated"]):
         say(f"lowest recall: {', '.join(f'{escaped_line(name)} ({recall:.4f})' for name, recall in worst)}")
     write_metrics(telling_metrics(run, result))

@@ -35,6 +35,21 @@ def metrics(*, nats: float, correct: float, num_tokens: int, num_characters: int
     return found
 
 
+def bits_per_byte(nats: float, *, unknown: NDArray[np.int64], num_bytes: int) -> float:
+    """Bits per byte of the text if it were coded with the model, so that vocabularies and units can be compared.
+
+    An unknown token is spelled after the model has predicted that it is unknown: its bytes and an end, each of 257
+    symbols equally probable. So a model gains nothing from a small vocabulary.
+
+    Args:
+        nats: sum of -log p over the tokens.
+        unknown: number of bytes of each predicted token that is unknown ``[n]``.
+        num_bytes: of the text that the predicted tokens stand for.
+    """
+    spelled = float(np.sum(unknown + 1)) * math.log(257)
+    return (nats + spelled) / math.log(2) / max(1, num_bytes)
+
+
 def unigram_loss(train: NDArray[np.int32], predicted: NDArray[np.int32], *, num_tokens: int) -> float:
     """Loss in nats per token of a unigram model with add-one smoothing.
 

@@ -126,6 +126,8 @@ def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> 
     coco = _coco_files(folder, folders, files)
     if coco:
         return Layout("coco", coco.pop("train"), coco)
+    if archived := _archive_of_series(files):
+        return _files_of_splits(folder, archived)
     tables = [path for path in files if suffix_of(path) in TABLES]
     image_folders = [path for path in folders if _has_images(path)]
     if image_folders and not (tables and len(image_folders) < 2):
@@ -274,6 +276,12 @@ def _files_of_splits(folder: Path, files: Sequence[Path]) -> Layout:
     """
     by_split = name_files_of_splits(folder, files)
     return Layout("file", by_split.pop("train"), by_split)
+
+
+def _archive_of_series(files: Sequence[Path]) -> list[Path]:
+    """The .ts files of a folder that has nothing else but the same splits in other formats, as archives do."""
+    series = [path for path in files if suffix_of(path) == ".ts"]
+    return series if {path.stem for path in series} == {path.stem for path in files} else []
 
 
 def _holds_masks(folder: Path, names: Sequence[str]) -> bool:

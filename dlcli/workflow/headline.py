@@ -39,6 +39,14 @@ def headline(info: Mapping[str, Any]) -> tuple[str, float] | None:
     return next(((name, final[name]) for name in names if name in final), None)
 
 
+def beside_headline(info: Mapping[str, Any]) -> tuple[str, float] | None:
+    """The name and value of the metric without which a run's headline cannot be understood, if its task has one."""
+    task = task_of_info(info)
+    name = f"{info.get('evaluated')}_{'' if task is None else task.beside_headline}"
+    value = final_metrics(info).get(name)
+    return None if value is None else (name, value)
+
+
 def headline_of_targets(run: RunDir, info: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The headline metric of each of several numbers that are predicted, by name; none for other runs.
 
@@ -67,7 +75,7 @@ def worst_classes(run: RunDir, split: str) -> list[tuple[str, float]]:
 def telling_metrics(run: RunDir, info: Mapping[str, Any]) -> dict[str, float]:
     """A run's final metrics without its headline, and without accuracies where there is one class, which are all 1."""
     first = headline(info)
-    left_out = set() if first is None else {first[0]}
+    left_out = {named[0] for named in (first, beside_headline(info)) if named is not None}
     split = str(info.get("evaluated"))
     if len(_classes(run, split)) == 1:
         left_out |= {f"{part}_accuracy" for part in (split, "train", "val")}

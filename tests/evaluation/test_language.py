@@ -39,3 +39,10 @@ def test_the_unigram_loss_counts_each_token_once_more() -> None:
 def test_the_unigram_loss_of_tokens_that_are_all_alike_is_that_of_a_uniform_guess() -> None:
     tokens = np.arange(50, dtype=np.int32)
     assert language.unigram_loss(tokens, tokens[:7], num_tokens=50) == pytest.approx(math.log(50))
+
+
+def test_bits_per_byte_charge_the_bytes_of_unknown_tokens() -> None:
+    known = language.bits_per_byte(16 * math.log(2), unknown=np.array([], np.int64), num_bytes=8)
+    assert known == pytest.approx(2.0)
+    spelled = language.bits_per_byte(16 * math.log(2), unknown=np.array([3, 1]), num_bytes=8)
+    assert spelled == pytest.approx((16 + (4 + 2) * math.log2(257)) / 8)

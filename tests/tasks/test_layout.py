@@ -232,3 +232,10 @@ def test_recipes_and_runs_beside_the_data_are_no_data(tmp_path: Path) -> None:
     (root / "other.yaml").write_text("names: [a, b]\n")
     with pytest.raises(InputError, match=r"may be several data sets\..* 'photos', 'other\.yaml'\.$"):
         recognize(root)
+
+
+def test_an_archive_of_series_has_other_formats_beside(tmp_path: Path) -> None:
+    names = [f"Waves_{split}.{suffix}" for split in ("TRAIN", "TEST") for suffix in ("arff", "ts", "tsv", "txt")]
+    write(tmp_path, *names, "README.md")
+    layout = recognize(tmp_path)
+    assert layout == Layout("file", tmp_path / "Waves_TRAIN.ts", {"test": tmp_path / "Waves_TEST.ts"})

@@ -69,10 +69,15 @@ def write_sequences(folder: Path) -> dict[str, Path]:
     ]
     (folder / "hours.csv").write_text("\n".join(["year,month,day,hour,pm2.5,DEWP,TEMP,PRES,Iws,Is,Ir", *hours]))
     (folder / "prose.txt").write_text("the cat sat on the mat.\n" * 200)
+    (folder / "ts").mkdir()
+    for split in ("TRAIN", "TEST"):
+        lines = [f"{','.join(map(str, rng.integers(9, size=60)))}:{i % 2}\n" for i in range(30)]
+        (folder / "ts" / f"Waves_{split}.ts").write_text("@classLabel true 0 1\n@data\n" + "".join(lines))
     return {
         "lines": folder / "lines",
         "text": folder / "prose.txt",
         "conllu": folder / "a.conllu",
+        "ts": folder / "ts",
         "airline_passengers": folder / "months.csv",
         "beijing_pm25": folder / "hours.csv",
     }
@@ -130,6 +135,7 @@ SLOW = {
     "detect_scenes",
     "digits_adversarial",
     "film_reviews",
+    "gunpoint",
     "instance_scenes",
     "localize_photos",
     "localize_shapes",

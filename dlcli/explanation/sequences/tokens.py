@@ -55,18 +55,22 @@ def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
     Raises:
         NotExplainable: it lacks these layers, or has a single class; the message is written to follow "FILE: ".
     """
-    if not {"embedding", "logits"} <= {layer.name for layer in model.layers}:
+    names = {layer.name for layer in model.layers}
+    if not {"embedding", "logits"} <= names:
         raise NotExplainable("must have the layers embedding and logits to be explained.")
     embedding, logits = model.get_layer("embedding"), model.get_layer("logits")
-    inner = keras.Model([embedding.input, embedding.output], logits.output)
+    # an embedding whose weights also predict tokens is called twice
+    ids = model.get_layer("token_ids").output if "token_ids" in names else embedding.input
+    vectors = model.get_layer("token_vectors").output if "token_vectors" in names else embedding.output
+    inner = keras.Model([ids, vectors], logits.output)
 
     def outputs(points: Tensor) -> Tensor:
         # ids only say where padding is, and there is none
-        found = inner([tf.ones(tf.shape(points)[:2], embedding.input.dtype), points], training=False)
+        found = inner([tf.ones(tf.shape(points)[:2], ids.dtype), points], training=False)
         return found if by_step else found[:, None]
 
     scores = Scores(outputs, embedding.output_dim, int(logits.output.shape[-1]), is_class=True)
-    return TokenNetwork(model, keras.Model(model.input, embedding.input), scores)
+    return TokenNetwork(model, keras.Model(model.input, ids), scores)
 
 
 def of_equal_length(

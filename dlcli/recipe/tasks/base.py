@@ -57,6 +57,8 @@ class TaskRecipe(Section):
     special_headline: ClassVar[str | None] = None
     """The metric that comes first instead in evaluations that have it, such as ``entity_f1`` where tags mark entities;
     what the baseline reaches in it has its name after ``baseline_``."""
+    beside_headline: ClassVar[str | None] = None
+    """A metric without which the headline cannot be understood, such as the proportion of unknown tokens."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """The metrics of an evaluation that say what baselines reach in the headline, without the split."""
 

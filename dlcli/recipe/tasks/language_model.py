@@ -70,7 +70,15 @@ class LanguageTokens(Tokens):
         return self.standardize or "none"
 
 
-class LanguageRecurrent(Recurrent):
+class Tied(Section):
+    """The key of weight tying."""
+
+    tie_embeddings: bool = False
+    """Weight tying: predict the next token by the embeddings of the tokens, instead of by weights of its own (Press and
+    Wolf 2017; Inan et al. 2017). Outputs are projected to the size of the embeddings if they have another."""
+
+
+class LanguageRecurrent(Tied, Recurrent):
     """One or more recurrent layers: simple, leaky, Jordan, LSTM or GRU."""
 
     stateful: bool = False
@@ -79,7 +87,17 @@ class LanguageRecurrent(Recurrent):
     epoch."""
 
 
-LanguageNetwork = Annotated[LanguageRecurrent | Convolutional | Transformer, Field(discriminator="kind")]
+class LanguageConvolutional(Tied, Convolutional):
+    """One-dimensional convolutions over the steps, which may be dilated and must be causal."""
+
+
+class LanguageTransformer(Tied, Transformer):
+    """Blocks of self-attention and a feed-forward network (Vaswani et al. 2017), which must be causal."""
+
+
+LanguageNetwork = Annotated[
+    LanguageRecurrent | LanguageConvolutional | LanguageTransformer, Field(discriminator="kind")
+]
 
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -95,6 +113,7 @@ class LanguageModel(TaskRecipe):
     explanation_options = frozenset(("--class", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     headline = "perplexity"
+    beside_headline = "unknown"
     baselines = ("ngram_perplexity",)
     instead = MappingProxyType({"predict": "Use dlcli generate."})
 

@@ -140,6 +140,10 @@ def _operations(layer: Any, inputs: Sequence[FixedShape], outputs: Sequence[Fixe
         # the gradient of a convolution: each weight is used once at each position of the input
         products = _products(layer, _positions(inputs[0], layer), layer.kernel).multiply_adds
         return Operations(products, math.prod(outputs[0]) if layer.use_bias else 0)
+    if kind is layers.ReversibleEmbedding:
+        if len(outputs[0]) > len(inputs[0]):
+            return Operations()  # it looks up
+        return Operations(math.prod(outputs[0]) * layer.output_dim)
     if kind in RECURRENT_LAYERS and type(layer.cell) in RECURRENT_CELLS:
         return _products(layer.cell, inputs[0][0], layer.cell.kernel, layer.cell.recurrent_kernel)
     if kind is layers.RNN and type(layer.cell).__module__ == OWN_CELLS:

@@ -1,5 +1,6 @@
 """Evaluates a language model on a split or on another text."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.corpus import Passage
+from dlcli.data.text.pieces import num_bytes, pieces
 from dlcli.data.text.vocabulary import END, FIRST, UNKNOWN
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import language
@@ -106,10 +108,12 @@ def evaluate_texts(
             raise InputError(f"{samples.place}: must have more than one token. Received {len(inputs.flat)}.")
         data: Batches = window_batches(recipe, inputs.flat, in_training=False)
         num_characters = len(samples.text)
+        texts: Sequence[str] = [samples.text]
     else:
         assert samples.texts is not None
         data = SequenceBatches(inputs=inputs, targets={"tags": targets}, batch_size=recipe.train.batch_size)
         num_characters = sum(map(len, samples.texts))
+        texts = samples.texts
     network = generator.stateful_network(recipe.train.batch_size) if is_stateful(recipe) else generator.network()
     nats, correct, counts = token_sums(network, data, console=console)
     if not np.isfinite(nats).all():
@@ -122,10 +126,15 @@ def evaluate_texts(
         by_words=recipe.text.unit == "words",
     )
     metrics["unknown"] = float(np.mean(targets.flat == UNKNOWN))
+    spelled = _spelled(recipe, texts, targets)
+    metrics["bits_per_byte"] = language.bits_per_byte(float(nats.sum()), **spelled)
     if train is None and metrics["unknown"] >= REPORTED_UNKNOWN:
         console.warn(f"{metrics['unknown']:.1%} of the {recipe.text.unit} are unknown: all count as the same token")
     if train is not None:
         metrics |= _baselines(generator, train.splits["train"], inputs, targets)
+        if "ngram_loss" in metrics:
+            ngram_nats = metrics["ngram_loss"] * len(targets.flat)
+            metrics["ngram_bits_per_byte"] = language.bits_per_byte(ngram_nats, **spelled)
         if metrics["loss"] >= metrics["unigram_loss"]:
             console.say("no better than predicting by token frequencies (unigram_loss)")
         elif metrics["loss"] >= metrics.get("ngram_loss", np.inf):
@@ -165,6 +174,23 @@ def _baselines(generator: Generator, train: Passage | Sequences, inputs: Ragged,
         found["ngram_loss"] = ngram_loss(counted, predicted, num_tokens=num_tokens, order=ORDER[unit])
         found["ngram_perplexity"] = float(np.exp(found["ngram_loss"]))
     return found
+
+
+def _spelled(recipe: LanguageModel, texts: Sequence[str], targets: Ragged) -> dict[str, Any]:
+    """What :func:`language.bits_per_byte` needs: the bytes of unknown tokens, and of all that are predicted.
+
+    Words are joined by one byte, and the end of a line is one byte.
+    """
+    has_ends, between = not isinstance(recipe.data, LongText), int(recipe.text.unit == "words")
+    strips = recipe.text.final_standardize.endswith("punctuation")
+    unknown, total = [], 0
+    for text, ids in zip(texts, np.split(targets.flat, np.cumsum(targets.lengths)[:-1]), strict=True):
+        parts = num_bytes(pieces(encodable(text), unit=recipe.text.unit, strips_punctuation=strips))
+        predicted = parts[: len(ids)] if has_ends else parts[1 : len(ids) + 1]  # the first of a long text is not
+        unknown.append(predicted[ids[: len(predicted)] == UNKNOWN])
+        total += int(predicted.sum()) + between * max(0, len(predicted) - int(has_ends))
+        total += int(has_ends and ids[-1] == END)
+    return {"unknown": np.concatenate(unknown), "num_bytes": total}
 
 
 def _sequences(inputs: Ragged, targets: Ragged) -> list[np.ndarray]:

@@ -44,7 +44,17 @@ class Generator:
     @functools.cached_property
     def front(self) -> keras.Model:
         """The model's own first layers: raw text -> token ids, padded with 0."""
-        return keras.Model(self.model.input, self.model.get_layer("embedding").input)
+        return keras.Model(self.model.input, self._ids)
+
+    @property
+    def _ids(self) -> Any:
+        """The token ids in the model ``[batch, tokens]``; an embedding that is tied has a second input."""
+        names = {layer.name for layer in self.model.layers}
+        return (
+            self.model.get_layer("token_ids").output
+            if "token_ids" in names
+            else self.model.get_layer("embedding").input
+        )
 
     def encode(self, text: str, label: str | None = None) -> list[int]:
         """The token ids of a text, after its start token if texts have one (`has_ends`)."""
@@ -60,7 +70,7 @@ class Generator:
 
     def network(self) -> keras.Model:
         """Token ids ``[batch, steps]`` -> logits of the next token at each position, from an initial state of zeros."""
-        return keras.Model(self.model.get_layer("embedding").input, self.model.get_layer("logits").output)
+        return keras.Model(self._ids, self.model.get_layer("logits").output)
 
     def stateful_network(self, num_samples: int) -> keras.Model:
         """The same network, keeping its states from call to call, for batches of ``num_samples``."""
@@ -71,7 +81,7 @@ class Generator:
             section,
             self.recipe.text,
             num_ids=embedding.input_dim,
-            num_tokens=logits.units,
+            num_tokens=int(logits.output.shape[-1]),
             num_samples=num_samples,
         )
         for variable, trained in zip(network.trainable_variables, self.model.trainable_variables, strict=True):
@@ -185,7 +195,7 @@ def generator_of(run: RunDir, recipe: LanguageModel, model: keras.Model) -> Gene
     """
     tokens = read_vocabulary(run.vocabulary)
     classes = run.read_classes() if "classes" in run.read_info()["data"] else ()
-    units = next((layer.units for layer in model.layers if layer.name == "logits"), None)
+    units = next((layer.output.shape[-1] for layer in model.layers if layer.name == "logits"), None)
     if units is None or not {"embedding", "tokens"} <= {layer.name for layer in model.layers}:
         raise InputError(f"{run.model}: is not the model that this run saved: it must take text and predict tokens.")
     if units != FIRST + len(tokens):

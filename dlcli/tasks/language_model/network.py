@@ -67,7 +67,33 @@ def _next_token(
     section: LanguageNetwork, tokens: LanguageTokens, ids: Any, *, num_ids: int, num_tokens: int, is_first: Any = None
 ) -> Any:
     """Logits of the next token at each position: ``[batch, steps]`` -> float32 ``[batch, steps, num_tokens]``."""
+    if section.tie_embeddings:
+        return _tied(section, tokens, ids, num_ids=num_ids, num_tokens=num_tokens, is_first=is_first)
     x = keras.layers.Embedding(num_ids, tokens.embedding, name="embedding")(ids)
-    x = steps_of(section, x, keras.ops.not_equal(ids, text_input.PADDING), is_first=is_first)
-    x = heads.dense_layers(x, dense=(), dropout=section.dropout)
+    x = _outputs(section, x, ids, is_first)
     return keras.layers.Dense(num_tokens, dtype="float32", name="logits")(x)
+
+
+def _tied(
+    section: LanguageNetwork, tokens: LanguageTokens, ids: Any, *, num_ids: int, num_tokens: int, is_first: Any
+) -> Any:
+    """Logits by the embeddings themselves: ``E x``, of the tokens that can follow (Press and Wolf 2017, section 2).
+
+    The embedding is called twice; ``token_ids`` and ``token_vectors`` are input and output of its first call.
+    """
+    embedding = keras.layers.ReversibleEmbedding(
+        num_ids, tokens.embedding, tie_weights=True, reverse_dtype="float32", name="embedding"
+    )
+    ids = keras.layers.Identity(dtype="int32", name="token_ids")(ids)
+    x = keras.layers.Identity(name="token_vectors")(embedding(ids))
+    x = _outputs(section, x, ids, is_first)
+    if x.shape[-1] != tokens.embedding:
+        x = keras.layers.Dense(tokens.embedding, name="output_projection")(x)
+    logits = embedding(x, reverse=True)[..., :num_tokens]  # start tokens never follow
+    return keras.layers.Identity(dtype="float32", name="logits")(logits)
+
+
+def _outputs(section: LanguageNetwork, x: Any, ids: Any, is_first: Any) -> Any:
+    """The network's outputs for the embeddings of token ids, with dropout."""
+    x = steps_of(section, x, keras.ops.not_equal(ids, text_input.PADDING), is_first=is_first)
+    return heads.dense_layers(x, dense=(), dropout=section.dropout)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlcli.data.text.pieces import pieces
+from dlcli.data.text.pieces import num_bytes, pieces
 from dlcli.models.sequences.text_input import Standardize, Unit, splitter
 
 TEXTS = [
@@ -24,3 +24,8 @@ def test_there_is_a_piece_for_each_token(unit: Unit, standardize: Standardize) -
     assert [len(parts) for parts in found] == lengths.tolist()
     if unit == "words" and "strip" in standardize:
         assert found[0] == ["A", "dull", "and", "lifeless", "MESS,", "(but", "charming)"]
+
+
+def test_bytes_of_pieces() -> None:
+    assert num_bytes(["a", "é", "語", ""]).tolist() == [1, 2, 3, 0]
+    assert num_bytes(["\ud800"]).tolist() == [1]

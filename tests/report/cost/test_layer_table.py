@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from dlcli.models.sequences.cells import JordanCell, LeakyCell
 from dlcli.report.cost.layer_table import LayerTable, layer_table, table_text
 from dlcli.report.cost.multiply_adds import Operations, operations
 from dlcli.report.cost.training_memory import memory_text, training_memory
@@ -52,6 +53,8 @@ CLOSED_FORMS = [
     (layers.GRU(4), (9, 3), Operations(9 * 3 * 4 * (3 + 4), 9 * 2 * 3 * 4)),  # reset_after has two biases
     (layers.GRU(4, reset_after=False, use_bias=False), (9, 3), Operations(9 * 3 * 4 * (3 + 4))),
     (layers.RNN(layers.LSTMCell(4)), (9, 3), Operations(9 * 4 * 4 * (3 + 4), 9 * 4 * 4)),
+    (layers.RNN(LeakyCell(4, decay=0.9, learn_decay=True)), (9, 3), Operations(9 * 4 * (3 + 4), 9 * 4)),
+    (layers.RNN(JordanCell(4)), (9, 3), Operations(9 * 4 * (3 + 4 + 4), 9 * (4 + 4))),
     (layers.Bidirectional(layers.LSTM(4)), (9, 3), Operations(2 * 9 * 4 * 4 * (3 + 4), 2 * 9 * 4 * 4)),
     (layers.TimeDistributed(layers.Conv2D(4, 3)), (6, 5, 5, 2), Operations(6 * 9 * 9 * 2 * 4, 6 * 9 * 4)),
     (layers.BatchNormalization(), (4, 5, 6), Operations(normalization=120)),
