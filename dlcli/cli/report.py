@@ -31,20 +31,34 @@ def report(
 
     It has the score with its interval and baselines, the warnings, data, learning curves, results by class, mistakes,
     explanations, robustness, cost, how to reproduce the run, and its limits; for two runs also a paired test and the
-    differences of the recipes. What is missing is named with the command that makes it. The page has no scripts.
+    differences of the recipes. What is missing is named with the command that makes it. RUN may be a search or sweep,
+    whose report has its result, plots, finalists and trials. The page has no scripts.
 
     \b
     Examples:
       dlcli report digits_convnet
       dlcli report digits_convnet digits_mlp -o comparison.html
+      dlcli report sweep_digits
       dlcli report digits_convnet --card
     """
     from dlcli.rundir.runs import find_run
+    from dlcli.workflow.trials.directory import find_any_study
 
     if card and other is not None:
         raise click.UsageError("--card describes one run. Leave OTHER out.")
     if output is not None:
         check_output(output, (".md",) if card else (".html",), force=force)
+    study = find_any_study(runs, run)
+    if study is not None and (card or other is not None):
+        raise click.UsageError(
+            f"{study.path} is a {study.kind}, for which there is no {'--card' if card else 'OTHER'}."
+        )
+    if study is not None:
+        from dlcli.workflow.report.report import report_of_study
+
+        path = report_of_study(study, output, force=force)
+        _show(path, card=False, as_json=as_json)
+        return
     found = [find_run(runs, name) for name in (run, other) if name is not None]
     if card:
         from dlcli.workflow.report.model_card import write_card
@@ -54,6 +68,10 @@ def report(
         from dlcli.workflow.report.report import report as write_report
 
         path = write_report(found, output, force=force)
+    _show(path, card=card, as_json=as_json)
+
+
+def _show(path: Path, *, card: bool, as_json: bool) -> None:
     if as_json:
         write_json({"file": str(path)})
     else:

@@ -1,6 +1,7 @@
 """``dlcli runs``."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def runs() -> None:
 def list_(sort: str, runs: Path, as_json: bool) -> None:
     """List runs with the metric that chose the best epoch, and the headline metric of the evaluated split.
 
-    Why a run cannot be read, and where a link leads, is reported on stderr.
+    Searches and sweeps have a table of their own, and a "kind" in the output of --json. Why a run cannot be read, and
+    where a link leads, is reported on stderr.
 
     \b
     Examples:
@@ -47,14 +49,14 @@ def list_(sort: str, runs: Path, as_json: bool) -> None:
       dlcli runs list --runs experiments --json
     """
     from dlcli.rundir.runs import describe_others
-    from dlcli.workflow.runs import ORDERS, in_order, list_all, value_of
+    from dlcli.workflow.runs import ORDERS, in_order, list_all, list_all_studies, value_of
 
-    summaries = in_order(list_all(runs), sort)
+    summaries, studies = in_order(list_all(runs), sort), list_all_studies(runs)
     if as_json:
-        write_json(summaries)
-    elif not summaries:
+        write_json([*summaries, *studies])
+    elif not summaries and not studies:
         say(f"{runs}: no runs found", err=True)
-    else:
+    elif summaries:
         columns = ["name", "status", "started", "seed", "epochs", "metric", "best", "headline", "value"]
         rows = [
             [str(run.get("started") or "-")[:16] if c == "started" else run.get(c) for c in columns]
@@ -64,13 +66,23 @@ def list_(sort: str, runs: Path, as_json: bool) -> None:
             columns.append(sort)
             rows = [[*row, value_of(run, sort)] for row, run in zip(rows, summaries, strict=True)]
         write_table(columns, rows)
-    for run in summaries:
+    if studies and not as_json:
+        _show_studies(studies, is_first=not summaries)
+    for run in [*summaries, *studies]:
         if "link" in run:
             say(f"{runs / run['name']}: is a link to {run['link']}", err=True)
         if "reason" in run:
             say(run["reason"], err=True)
     for line in describe_others(runs):
         say(line, err=True)
+
+
+def _show_studies(studies: Sequence[Mapping[str, Any]], *, is_first: bool) -> None:
+    columns = ["name", "kind", "status", "started", "seed", "trials", "metric", "best", "headline", "value"]
+    rows = [[str(one.get("started") or "-")[:16] if c == "started" else one.get(c) for c in columns] for one in studies]
+    if not is_first:
+        say()
+    write_table(columns, rows)
 
 
 @runs.command("show", short_help="Show one run.")
@@ -152,17 +164,17 @@ def _in_a_line(value: Any) -> str:
     return value if isinstance(value, str) else shortened(as_recipe(value))
 
 
-@runs.command("remove", short_help="Delete a run.")
+@runs.command("remove", short_help="Delete a run, search or sweep.")
 @run_argument(required=True)
 @runs_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(run: str, runs: Path, yes: bool) -> None:
-    """Delete a run directory and everything in it.
+    """Delete the directory of a run, search or sweep and everything in it.
 
     \b
     Examples:
       dlcli runs remove digits_convnet-2
-      dlcli runs remove digits_convnet-2 --yes
+      dlcli runs remove sweep_digits --yes
 
     Removals that were killed are finished first.
     """

@@ -87,6 +87,8 @@ def _resume(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _show(info: dict[str, Any]) -> None:
     """Print what was found: the trials, the finalists, and how they compare with those of random search."""
+    from dlcli.workflow.search.results import conclusion
+
     result, directory = info["result"], info["directory"]
     metric = result["metric"]
     for origin in ("search", "random"):
@@ -106,16 +108,5 @@ def _show(info: dict[str, Any]) -> None:
         spread = "" if scores["spread"] is None else f" (standard deviation {scores['spread']:.4f})"
         say(f"{name} of the chosen finalist of {origin}: {scores['mean']:.4f}{spread}")
     if result["comparison"] is not None:
-        say(_conclusion(result["comparison"], name))
+        say(conclusion(result["comparison"], name))
     say(f"recipe: {directory}/best.yaml")
-
-
-def _conclusion(compared: dict[str, Any], name: str) -> str:
-    if compared["is_same"]:
-        return "search and random search chose the same cells: no evidence that the search is better"
-    text = f"difference of search to random in {name}: {compared['difference']:+.4f}"
-    if compared["interval"] is None:
-        return f"{text}; no evidence: one seed has no spread. Set search.final.seeds to 3 or more"
-    low, high = compared["interval"]
-    text += f" ({compared['level']:.0%} interval over seeds: {low:+.4f} to {high:+.4f})"
-    return text if compared["is_evidence"] else f"{text}: no evidence of a difference"

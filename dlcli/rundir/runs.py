@@ -132,6 +132,10 @@ def find_run(runs: Path, reference: str | None) -> RunDir:
         if entry_mode(path / "run.json"):  # of any kind: using it reports what is wrong
             return RunDir(path if path.name not in ("", "..") else path.resolve())
     for path in (Path(reference), runs / reference) if reference not in ("", ".", "..") else ():
+        if (
+            kind := next((kind for kind in ("search", "sweep") if entry_mode(path / f"{kind}.json")), None)
+        ) is not None:
+            raise InputError(f"{path}: is a {kind}, not a run. See its result with: dlcli report {path}")
         if path.is_dir():
             raise InputError(f"{path}: is not a run directory: it has no run.json.")
     known = ", ".join(run.name for run in list_runs(runs)[:5]) or "none"

@@ -21,13 +21,15 @@ from dlcli.rundir.tables import read_csv
 from dlcli.training.direction import lower_is_better
 from dlcli.workflow.compare import ABSENT, differences
 from dlcli.workflow.headline import final_metrics, headline
+from dlcli.workflow.trials.directory import StudyDir, find_any_study, list_studies, study_at
+from dlcli.workflow.trials.summary import summary as summary_of_study
 
 REMOVING = ".removing-"  # prefix of the folders with runs that are being removed
 ORDERS = ("started", "name", "best")  # by which runs are sorted, besides the names of metrics
 
 
 def summary(run: RunDir) -> dict[str, Any]:
-    """Summarize a run in a few values; the ``status`` of a run that cannot be read is ``corrupt``, for a ``reason``."""
+    """Summarize a run in a few values; the ``status`` of one that cannot be read is ``corrupt``, for a ``reason``."""
     link = {"link": os.readlink(run.path)} if run.path.is_symlink() else {}
     try:
         info = run.read_info()
@@ -58,6 +60,12 @@ def summary(run: RunDir) -> dict[str, Any]:
 def list_all(runs: Path) -> list[dict[str, Any]]:
     """Summarize all runs of a folder, newest first."""
     return [summary(run) for run in list_runs(runs)]
+
+
+def list_all_studies(runs: Path) -> list[dict[str, Any]]:
+    """Summarize all searches and sweeps of a folder, newest first."""
+    summaries = [summary_of_study(study) for study in list_studies(runs)]
+    return sorted(summaries, key=lambda one: str(one.get("started") or ""), reverse=True)
 
 
 def value_of(run: dict[str, Any], metric: str) -> float | None:
@@ -138,21 +146,22 @@ def diff(one: RunDir, other: RunDir) -> dict[str, Any]:
 
 
 def find_removable(runs: Path, reference: str) -> RunDir:
-    """Find a run that may be deleted: one that reads as a run of dlcli, at the path as given.
+    """Find a run, search or sweep that may be deleted: one that reads as one of dlcli, at the path as given.
 
     Raises:
         InputError: there is no such run, the path contains ``..`` or is a link, or run.json is not that of a run.
     """
     if ".." in Path(reference).parts:
         raise InputError(f"{reference}: must not contain '..'. Give the path of the run directory itself.")
-    run = find_run(runs, reference)
+    run: RunDir = find_any_study(runs, reference) or find_run(runs, reference)
     if run.path.is_symlink():
         raise InputError(f"{run.path}: is a link. Give the path of the run directory itself.")
     try:
         run.read_info()
     except InputError as error:
+        kind = run.kind if isinstance(run, StudyDir) else "run"
         raise InputError(
-            f"{run.path}: not removed, because it does not read as a run of dlcli ({error}). If nothing in it is "
+            f"{run.path}: not removed, because it does not read as a {kind} of dlcli ({error}). If nothing in it is "
             f"needed, delete it with: rm -r {shlex.quote(str(run.path))}"
         ) from None
     return run
@@ -161,8 +170,8 @@ def find_removable(runs: Path, reference: str) -> RunDir:
 def remove(run: RunDir) -> None:
     """Delete a run directory that :func:`find_removable` found.
 
-    It is renamed first, so that a half-deleted directory is never mistaken for a run; run.json is deleted last, so that
-    what a killed removal left can still be recognized as a run.
+    It is renamed first, so that a half-deleted directory is never mistaken for a run; run.json (or search.json,
+    sweep.json) is deleted last, so that what a killed removal left can still be recognized.
 
     Raises:
         InputError: a process is using it.
@@ -171,8 +180,9 @@ def remove(run: RunDir) -> None:
     try:
         names = (f"{REMOVING}{number}-{run.name}" for number in itertools.count(1))
         renamed = next(path for path in map(run.path.with_name, names) if not os.path.lexists(path))
+        info = run.info.name
         run.path.rename(renamed)
-        _delete(renamed)
+        _delete(renamed, info)
     finally:
         with contextlib.suppress(OSError):
             run.unlock()
@@ -186,11 +196,11 @@ def finish_removals(runs: Path) -> list[str]:
             if folder.is_symlink():
                 continue
             if any(folder.iterdir()):
-                run = RunDir(folder)
+                run = study_at(folder) or RunDir(folder)
                 run.read_info()
                 run.lock()
                 try:
-                    _delete(folder)
+                    _delete(folder, run.info.name)
                 finally:
                     run.unlock()
             else:  # killed before its last step
@@ -199,9 +209,9 @@ def finish_removals(runs: Path) -> list[str]:
     return finished
 
 
-def _delete(folder: Path) -> None:
-    """Delete a run directory: run.json last, the lock before it."""
-    last = [folder / "run.lock", folder / "run.json"]
+def _delete(folder: Path, info: str) -> None:
+    """Delete the directory of a run, search or sweep: run.json (or its like) last, the lock before it."""
+    last = [folder / "run.lock", folder / info]
     for entry in [*(entry for entry in list(folder.iterdir()) if entry not in last), *last]:
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -1,6 +1,6 @@
-"""``dlcli report``: one or two runs as a self-contained page. Needs no TensorFlow."""
+"""``dlcli report``: one or two runs, or a search or sweep, as a self-contained page. Needs no TensorFlow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from dlcli.rundir.writing import replace_file
 from dlcli.workflow.report.comparison import comparison
 from dlcli.workflow.report.facts import Facts, existing, read_facts, values_of_others
 from dlcli.workflow.report.sections import sections_of
+from dlcli.workflow.report.study import sections_of_study
+from dlcli.workflow.trials.directory import StudyDir
 
 MAX_BYTES = 2**20
 """Of the page for each run."""
@@ -76,18 +78,51 @@ def _check_own(path: Path) -> None:
         )
 
 
+def report_of_study(study: StudyDir, output: Path | None, *, force: bool = False) -> Path:
+    """Write the report of a search or sweep.
+
+    Args, returns and raises as :func:`report`; the default place is report.html in its directory.
+    """
+    if output is None and not force:
+        _check_own(study.report)
+    task = study.read_info()["config"].get("task")
+    page = _within_limit(
+        f"Report on {study.kind} {study.name}", str(task), lambda width: sections_of_study(study, max_width=width)
+    )
+    path = output or study.report
+    replace_file(path, page)
+    return path
+
+
 def _page(facts: Sequence[Facts]) -> str:
-    """The page with the widest images within the limit."""
-    limit = MAX_BYTES * len(facts)
-    for width in WIDTHS:
-        sections: list[Section] = [] if len(facts) == 1 else [comparison(*facts)]
+    """The page of one or two runs."""
+
+    def sections(width: int) -> list[Section]:
+        found: list[Section] = [] if len(facts) == 1 else [comparison(*facts)]
         for each in facts:
             own = sections_of(each, max_width=width)
             prefix = "" if len(facts) == 1 else f"{each.run.name}: "
-            sections += [replace(section, title=f"{prefix}{section.title}") for section in own]
-        names = " and ".join(each.run.name for each in facts)
-        subtitle = f"task: {facts[0].info.get('task')} · written {now()[:16]} UTC by dlcli {__version__}"
-        page = render(f"Report on {names}", subtitle, sections)
+            found += [replace(section, title=f"{prefix}{section.title}") for section in own]
+        return found
+
+    names = " and ".join(each.run.name for each in facts)
+    return _within_limit(f"Report on {names}", str(facts[0].info.get("task")), sections, num_pages=len(facts))
+
+
+def _within_limit(title: str, task: str, sections: Callable[[int], list[Section]], *, num_pages: int = 1) -> str:
+    """The page with the widest images within the limit.
+
+    Args:
+        sections: of the page, by the width of its images.
+        num_pages: by which the limit is multiplied.
+
+    Raises:
+        InputError: it is larger with small images, too.
+    """
+    limit = MAX_BYTES * num_pages
+    subtitle = f"task: {task} · written {now()[:16]} UTC by dlcli {__version__}"
+    for width in WIDTHS:
+        page = render(title, subtitle, sections(width))
         if len(page.encode()) <= limit:
             return page
     raise InputError(f"the report would be larger than {limit // 2**20} MiB, even with small images.")

@@ -111,7 +111,7 @@ def data(facts: Facts, max_width: int) -> Section:
     if left_out:
         lines.append(f"{len(left_out)} files were left out; run.json has the reason of each.")
     tables = [Table(["split", "samples"], list(splits.items()))]
-    shown = _image(facts.run.plots / "batch.png", "The first training batch as the network sees it", max_width)
+    shown = image_of(facts.run.plots / "batch.png", "The first training batch as the network sees it", max_width)
     return Section("Data", lines, tables=tables, images=shown)
 
 
@@ -164,7 +164,7 @@ def results(facts: Facts, max_width: int) -> Section:
         "ap50.png": "Average precision by class",
         "predictions.png": "Predictions by true values",
     }
-    images = [image for name, alt in names.items() for image in _image(facts.folder / name, alt, max_width)]
+    images = [image for name, alt in names.items() for image in image_of(facts.folder / name, alt, max_width)]
     missing = []
     if "calibration_error" in facts.metrics and not facts.run.calibration.exists():
         missing.append(("The probabilities are not calibrated.", f"dlcli evaluate {_name(facts)} --calibrate"))
@@ -202,7 +202,7 @@ def mistakes(facts: Facts, max_width: int) -> Section:
         "boxes.png": "Images with their true and predicted boxes",
         "forecasts.png": "Forecasts beside the true values",
     }
-    images = [image for name, alt in names.items() for image in _image(facts.folder / name, alt, max_width)]
+    images = [image for name, alt in names.items() for image in image_of(facts.folder / name, alt, max_width)]
     if not facts.metrics:
         return Section("Mistakes", missing=[_evaluation(facts)])
     lines = [] if images else ["The evaluation of this task draws no mistakes."]
@@ -224,8 +224,8 @@ def explanations(facts: Facts, max_width: int) -> Section:
     name, content = next(iter(checked or of_splits or found))
     lines = [f"explanations/{name}, of samples from: {content.get('source', 'unknown')}."]
     folder = facts.run.explanations / name
-    images = _image(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
-    images += _image(folder / "attention.png", "Attention weights, not reasons", max_width) + norms
+    images = image_of(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
+    images += image_of(folder / "attention.png", "Attention weights, not reasons", max_width) + norms
     texts = marked_texts(folder, content)
     lines += ["Red tokens speak for the class, blue ones against it."] if texts else []
     if not checked:
@@ -251,7 +251,7 @@ def _gradient_norms(names: Sequence[str], facts: Facts, max_width: int) -> list[
     return [
         image
         for name in names[:1]
-        for image in _image(facts.run.explanations / name / "gradient_norms.png", alt, max_width)
+        for image in image_of(facts.run.explanations / name / "gradient_norms.png", alt, max_width)
     ]
 
 
@@ -282,7 +282,7 @@ def robustness(facts: Facts, max_width: int) -> Section:
     images = [
         image
         for file, alt in (("curve.png", "Accuracy by epsilon"), ("examples.png", "Adversarial examples"))
-        for image in _image(facts.run.attacks / found[0][0] / file, alt, max_width)
+        for image in image_of(facts.run.attacks / found[0][0] / file, alt, max_width)
     ]
     header = ["attack", "epsilon (of the pixel range)", "accuracy before", "accuracy under attack"]
     return Section("Robustness", tables=[Table(header, rows)], images=images)
@@ -334,8 +334,8 @@ def _limits_of(facts: Facts) -> Iterator[str]:
     yield "A report cannot say what the model may be used for; a model card (--card) has a place for that."
 
 
-def _image(path: Path, alt: str, max_width: int) -> list[Image]:
-    """A figure of the run, if it exists and can be read."""
+def image_of(path: Path, alt: str, max_width: int) -> list[Image]:
+    """A PNG file as a figure, if it exists and can be read."""
     with contextlib.suppress(BadFile, OSError):
         return [Image(embedded_png(read_file(path, MAX_PNG_BYTES), max_width=max_width), alt)]
     return []

@@ -65,3 +65,20 @@ def compared(metric: str, values: Mapping[str, Sequence[float]], chosen: Mapping
         comparison = difference(values["search"], values["random"])
         comparison["is_same"] = chosen["search"].genotype == chosen["random"].genotype
     return {"compared_by": metric, "chosen": scores, "comparison": comparison}
+
+
+def conclusion(compared: Mapping[str, Any], name: str) -> str:
+    """What the comparison of the chosen finalists says, as a sentence.
+
+    Args:
+        compared: the ``comparison`` of :func:`compared`.
+        name: of the metric.
+    """
+    if compared["is_same"]:
+        return "search and random search chose the same cells: no evidence that the search is better"
+    text = f"difference of search to random in {name}: {compared['difference']:+.4f}"
+    if compared["interval"] is None:
+        return f"{text}; no evidence: one seed has no spread. Set search.final.seeds to 3 or more"
+    low, high = compared["interval"]
+    text += f" ({compared['level']:.0%} interval over seeds: {low:+.4f} to {high:+.4f})"
+    return text if compared["is_evidence"] else f"{text}: no evidence of a difference"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dlcli.errors import InputError
 from dlcli.rundir.directory import RunDir
@@ -11,12 +11,13 @@ from dlcli.rundir.runs import NAME, create
 
 LOGS = TRIALS, BASELINE, FINALS = "trials.jsonl", "baseline.jsonl", "finals.jsonl"
 Kind = Literal["search", "sweep"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class StudyDir(RunDir):
     """The directory of a search or sweep. What it says about itself is in search.json or sweep.json.
 
-    It is not a run: ``dlcli runs`` does not list it, and no other verb takes it for the newest run.
+    It is not a run: no verb takes it for the newest run.
     """
 
     def __init__(self, path: Path, kind: Kind) -> None:
@@ -95,14 +96,34 @@ def create_study(runs: Path, name: str, kind: Kind, write: Callable[[StudyDir], 
     return create(runs, name, write, lambda path: StudyDir(path, kind))
 
 
+def study_at(path: Path) -> StudyDir | None:
+    """The search or sweep whose directory is at a path; None if it is none."""
+    for kind in KINDS:
+        if entry_mode(path / f"{kind}.json"):  # of any kind: using it reports what is wrong
+            return StudyDir(path if path.name not in ("", "..") else path.resolve(), kind)
+    return None
+
+
+def find_any_study(runs: Path, reference: str) -> StudyDir | None:
+    """A search or sweep by its name under ``runs`` or by the path of its directory; None if there is none."""
+    paths = (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),)
+    return next((found for path in paths if (found := study_at(path)) is not None), None)
+
+
 def find_study(runs: Path, reference: str, kind: Kind) -> StudyDir:
-    """Find a search or sweep by its name under ``runs`` or by the path of its directory.
+    """Find a search, or a sweep, to resume it.
 
     Raises:
         InputError: there is none.
     """
-    for path in (Path(reference), runs / reference) if NAME.fullmatch(reference) else (Path(reference),):
-        if entry_mode(path / f"{kind}.json"):
-            return StudyDir(path if path.name not in ("", "..") else path.resolve(), kind)
-    known = ", ".join(sorted(path.parent.name for path in runs.glob(f"*/{kind}.json"))) or "none"
-    raise InputError(f"{reference}: no {kind} of this name in {runs}. Available: {known}.")
+    found = find_any_study(runs, reference)
+    if found is None or found.kind != kind:
+        known = ", ".join(sorted(study.name for study in list_studies(runs) if study.kind == kind)) or "none"
+        raise InputError(f"{reference}: no {kind} of this name in {runs}. Available: {known}.")
+    return found
+
+
+def list_studies(runs: Path) -> list[StudyDir]:
+    """The searches and sweeps in a folder of runs, by name, corrupt ones too."""
+    paths = sorted(runs.iterdir()) if runs.is_dir() else []
+    return [found for path in paths if (found := study_at(path)) is not None]

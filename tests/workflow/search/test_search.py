@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import processes  # type: ignore[import-not-found]
 import pytest
+from click.testing import CliRunner
 from search_worker import WithoutTraining  # type: ignore[import-not-found]
 
+from dlcli.cli import cli
 from dlcli.recipe.load import load
 
 RECIPE = """
@@ -124,6 +127,40 @@ def test_the_comparison_is_printed(done: tuple[Path, dict[str, Any]]) -> None:
     assert info["status"] == "completed"
     _, stderr = search(folder, "--resume", "digits", status=2)
     assert "runs/digits: this search is complete. Its best recipe is runs/digits/best.yaml." in stderr
+
+
+def test_the_search_is_listed_reported_and_removed(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    runs, info = tmp_path / "runs", done[1]
+    shutil.copytree(done[0] / "runs", runs)
+    found = CliRunner().invoke(cli, ["runs", "list", "--runs", str(runs), "--json"])
+    (listed,) = json.loads(found.stdout)
+    best = info["result"]["search"]["best"]
+    assert {key: listed[key] for key in ("name", "kind", "status", "metric", "best", "headline", "value")} == {
+        "name": "digits",
+        "kind": "search",
+        "status": "completed",
+        "metric": "val_accuracy",
+        "best": best["val_accuracy"],
+        "headline": "test_accuracy",
+        "value": info["result"]["chosen"]["search"]["mean"],
+    }
+    report = CliRunner().invoke(cli, ["report", "digits", "--runs", str(runs)])
+    assert report.exit_code == 0, report.exception
+    page = (runs / "digits" / "report.html").read_text()
+    for one in info["result"]["finalists"]:
+        assert f'<td class="number">{one["mean"]:.4f}</td>' in page
+    assert "No evidence" in page or "Difference of search to random" in page or "no evidence" in page
+    other = CliRunner().invoke(cli, ["report", "digits", "--card", "--runs", str(runs)])
+    assert "is a search, for which there is no --card." in other.stderr
+    shown = CliRunner().invoke(cli, ["runs", "show", "digits", "--runs", str(runs)])
+    assert "is a search, not a run. See its result with: dlcli report" in str(shown.exception)
+    (runs / "digits" / "trials.jsonl").write_text("{\n")
+    listed_again = CliRunner().invoke(cli, ["runs", "list", "--runs", str(runs)])
+    assert "corrupt" in listed_again.stdout
+    assert "trials.jsonl:1: is corrupt: the line is not valid JSON." in listed_again.stderr
+    removed = CliRunner().invoke(cli, ["runs", "remove", "digits", "--yes", "--runs", str(runs)])
+    assert removed.exit_code == 0, removed.exception
+    assert not list(runs.iterdir())
 
 
 def same(one: Path, other: Path) -> None:

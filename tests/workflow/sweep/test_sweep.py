@@ -125,6 +125,12 @@ def test_a_random_sweep_and_its_files(sweep: Callable[..., Result]) -> None:
     assert written.train.best_metric == "val_accuracy"
     assert {path.name for path in Path("runs/recipe/plots").iterdir()} >= {"progress.png", "parallel_coordinates.png"}
     assert not [task for task in trainer.tasks if "test" in task["kind"]]
+    assert CliRunner().invoke(cli, ["report", "recipe"]).exit_code == 0
+    page = Path("runs/recipe/report.html").read_text()
+    assert f"Best val accuracy: {float(best['val_accuracy']):.4f}, in trial {best['trial']} of 13 trials" in page
+    assert page.count("data:image/webp;base64,") == len(list(Path("runs/recipe/plots").iterdir()))
+    ranks = [page.index(f'<td class="number">{float(row["val_accuracy"]):.4f}</td>') for row in (best, rows[0])]
+    assert ranks == sorted(ranks)
 
 
 def test_asha_trains_fewer_epochs_and_keeps_no_checkpoint(sweep: Callable[..., Result]) -> None:
