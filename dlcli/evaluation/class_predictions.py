@@ -97,13 +97,23 @@ class ScoredClasses(RankedClasses):
         return np.stack([pairs // base, pairs % base, counts], axis=1)
 
 
-def rank(probabilities: Array, *, num_top: int = NUM_TOP) -> RankedClasses:
-    """The most probable classes by probabilities ``[n, classes]``, at most ``num_top`` of them."""
-    return RankedClasses(**_ranked(probabilities, num_top))
+def rank(probabilities: Array, *, num_top: int = NUM_TOP, predicted: Array | None = None) -> RankedClasses:
+    """The most probable classes by probabilities ``[n, classes]``, at most ``num_top`` of them.
+
+    Args:
+        predicted: the class of each sample ``[n]`` that comes first, whatever its probability, because classes of
+            several samples were predicted together; None for the most probable one.
+    """
+    return RankedClasses(**_ranked(probabilities, _before_all(probabilities, predicted), num_top))
 
 
-def score(labels: Labels, probabilities: Array, *, num_top: int = NUM_TOP) -> ScoredClasses:
+def score(
+    labels: Labels, probabilities: Array, *, num_top: int = NUM_TOP, predicted: Array | None = None
+) -> ScoredClasses:
     """The most probable classes by probabilities ``[n, classes]``, and what became of the labels ``[n]``.
+
+    Args:
+        predicted: as for :func:`rank`.
 
     Raises:
         ValueError: the shapes do not match, or a label is out of range.
@@ -118,23 +128,34 @@ def score(labels: Labels, probabilities: Array, *, num_top: int = NUM_TOP) -> Sc
         raise ValueError(
             f"labels must be in [0, {num_classes}). Received labels from {labels.min()} to {labels.max()}."
         )
-    of_label = probabilities[np.arange(len(labels)), labels]
+    of_label = (np.arange(len(labels)), labels)
+    order = _before_all(probabilities, predicted)
     is_before = np.arange(num_classes) < labels[:, None]
     # ties are resolved in favor of the first classes, as argmax does
-    ahead = (probabilities > of_label[:, None]) | ((probabilities == of_label[:, None]) & is_before)
+    place = order[of_label][:, None]
+    ahead = (order > place) | ((order == place) & is_before)
     return ScoredClasses(
-        **_ranked(probabilities, num_top),
+        **_ranked(probabilities, order, num_top),
         labels=labels,
-        label_probability=of_label,
+        label_probability=probabilities[of_label],
         label_rank=ahead.sum(axis=1),
         sum_of_squares=np.square(probabilities, dtype=np.float64).sum(axis=1),
     )
 
 
-def _ranked(probabilities: Array, num_top: int) -> dict[str, Array]:
+def _before_all(probabilities: Array, predicted: Array | None) -> Array:
+    """The probabilities by which classes are ranked: infinite for those that are predicted."""
+    if predicted is None:
+        return probabilities
+    order = probabilities.copy()
+    order[np.arange(len(order)), predicted] = np.inf
+    return order
+
+
+def _ranked(probabilities: Array, order: Array, num_top: int) -> dict[str, Array]:
     num_samples, num_classes = probabilities.shape
     rows = np.arange(num_samples)
-    rest = probabilities.copy()
+    rest = order.copy()
     top = np.empty((num_samples, min(num_top, num_classes)), np.int64)
     for place in range(top.shape[1]):  # faster than sorting all classes, and ties go to the first
         top[:, place] = rest.argmax(axis=1)

@@ -41,12 +41,22 @@ class Ranking:
         if output is not None and output.suffix.lower() == ".npz":
             self.kept = ProbabilityFile(output.parent, num_samples=num_samples, num_classes=num_classes)
 
-    def add(self, index: np.ndarray, logits: np.ndarray, probabilities: np.ndarray) -> None:
-        """Add the outputs ``[b, classes]`` of the model for the samples at ``index``."""
+    def add(
+        self,
+        index: np.ndarray,
+        logits: np.ndarray,
+        probabilities: np.ndarray,
+        predicted: np.ndarray | None = None,
+    ) -> None:
+        """Add the outputs ``[b, classes]`` of the model for the samples at ``index``.
+
+        Args:
+            predicted: as for :func:`dlcli.evaluation.class_predictions.rank`.
+        """
         if self._calibration is not None:
             probabilities = self._calibration.probabilities(logits)
         self._index.append(index)
-        self._parts.append(rank(probabilities, num_top=self._num_top))
+        self._parts.append(rank(probabilities, num_top=self._num_top, predicted=predicted))
         if self.kept is not None:
             self.kept.write(index, probabilities)
 

@@ -37,13 +37,19 @@ class Reduction:
         logits: NDArray[np.float32],
         probabilities: NDArray[np.float32],
         losses: NDArray[np.float32],
+        predicted: NDArray[np.int32] | None = None,
     ) -> None:
-        """Add the outputs ``[b, classes]`` of the model for the samples at ``index``, and their losses ``[b]``."""
+        """Add the outputs ``[b, classes]`` of the model for the samples at ``index``, and their losses ``[b]``.
+
+        Args:
+            predicted: as for :func:`dlcli.evaluation.class_predictions.rank`.
+        """
         if self._calibration is not None:
-            self._confidence.append(probabilities.max(axis=1))
+            chosen = probabilities.argmax(axis=1) if predicted is None else predicted
+            self._confidence.append(probabilities[np.arange(len(index)), chosen])
             probabilities = self._calibration.probabilities(logits)
         self._index.append(index)
-        self._scores.append(score(self._labels[index], probabilities))
+        self._scores.append(score(self._labels[index], probabilities, predicted=predicted))
         self._losses.append(losses)
         if self._kept is not None:
             self._kept.write(index, probabilities)

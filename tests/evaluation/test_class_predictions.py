@@ -29,6 +29,17 @@ def test_classes_are_ranked_as_by_sorting_and_ties_go_to_the_first(num_classes: 
     np.testing.assert_array_equal(rank(probabilities, num_top=2).top, order[:, :2])
 
 
+def test_a_class_that_was_predicted_with_others_comes_first() -> None:
+    probabilities = np.array([[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]], np.float32)
+    found = score(np.array([2, 2], np.int32), probabilities, predicted=np.array([2, 1]))
+    assert found.top.tolist() == [[2, 0, 1], [1, 2, 0]]
+    assert found.is_correct.tolist() == [True, False]
+    assert found.label_rank.tolist() == [0, 1]
+    np.testing.assert_array_equal(found.confidence, np.float32([0.3, 0.6]))
+    np.testing.assert_array_equal(found.label_probability, np.float32([0.3, 0.3]))
+    assert rank(probabilities, predicted=np.array([1, 0])).predicted.tolist() == [1, 0]
+
+
 def test_all_probabilities_are_kept_up_to_many_classes() -> None:
     for num_classes, num_kept in ((MANY_CLASSES, MANY_CLASSES), (MANY_CLASSES + 1, 0)):
         found = score(*tied_case(7, num_classes))

@@ -268,6 +268,9 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             model["units"] = min(model.get("units", 128), 2**60)  # 4 times as many must be a whole number of 64 bits
     if values["task"] in ("tagging", "step_prediction", "language_model"):
         model.pop("pooling", None)
+    if model.get("crf"):
+        for key in ("class_weights", "label_smoothing", "loss"):
+            train.pop(key, None)
     if values["task"] == "language_model":
         for split in ("validation", "test"):
             if data.get(f"{split}_path") is not None:

@@ -171,6 +171,35 @@ def test_explanations_name_the_words_that_a_tag_is_due_to(folder: Path) -> None:
     assert all(row["class"].endswith("/VERB") for row in read_csv(made / "explanations.csv"))
 
 
+CRF = ("-s", "model.crf=true", "-s", "train.label_smoothing=0")
+
+
+@pytest.mark.slow
+def test_a_crf_decodes_alike_wherever_its_model_is_used(folder: Path) -> None:
+    run("train", "tagger.yaml", *CRF, "--name", "crf", folder=folder)
+    path = folder / "runs" / "crf"
+    info = read_json(path / "run.json")
+    assert info["custom_layers"] == ["Crf"]
+    assert info["final"]["test_accuracy"] > 0.95
+    rows = read_csv(path / "evaluation" / "test" / "predictions.csv")
+    sentences: dict[str, list[str]] = {}
+    for row in rows:
+        sentences.setdefault(row["file"], []).append(row["text"])
+    model = keras.saving.load_model(path / "model.keras", safe_mode=True)
+    classes = read_json(path / "labels.json")["classes"]
+    words = max(sentences.values(), key=len)
+    found = model(tf.constant([words]), training=False)
+    tags = [classes[number] for number in found["tags"].numpy()[0, : len(words)]]
+    predicted = json.loads(run("predict", "crf", "--text", " ".join(words), "--json", folder=folder).stdout)
+    assert predicted["predictions"][0]["tags"] == tags
+    best = min(float(row["val_loss"]) for row in read_csv(path / "metrics.csv"))
+    again = json.loads(run("evaluate", "crf", "--split", "validation", "--json", folder=folder).stdout)
+    assert again["loss"] == pytest.approx(best, rel=1e-4)  # nats per word, in training and afterwards
+    run("explain", "crf", "--text", " ".join(words), folder=folder)
+    explained = read_csv(path / "explanations" / "integrated" / "explanations.csv")
+    assert [row["class"] for row in explained] == [f"{word}/{tag}" for word, tag in zip(words, tags, strict=True)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,7 +7,8 @@ from annotated_types import Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Section
-from dlcli.recipe.sections.sequence_model import StepModel, rules_of_steps
+from dlcli.recipe.sections.loss import CrossEntropy
+from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import TextSource
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
@@ -56,6 +57,29 @@ class Words(Section):
     """Size of the embedding of a word, which is trained with the network."""
 
 
+class Tagger(Section):
+    """The keys of a network with a tag for each word."""
+
+    crf: bool = False
+    """Whether a conditional random field chooses the tags of a sentence together, by learned scores of neighboring tags
+    (Lample et al. 2016); otherwise each tag is chosen for itself."""
+
+
+class TaggingRecurrent(Tagger, Recurrent):
+    """One or more recurrent layers: simple, LSTM or GRU, in one direction or both."""
+
+
+class TaggingConvolutional(Tagger, Convolutional):
+    """One-dimensional convolutions over the steps, which may be dilated and causal."""
+
+
+class TaggingTransformer(Tagger, Transformer):
+    """Blocks of self-attention and a feed-forward network (Vaswani et al. 2017)."""
+
+
+TaggingNetwork = Annotated[TaggingRecurrent | TaggingConvolutional | TaggingTransformer, Field(discriminator="kind")]
+
+
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 """The columns of metrics.csv that can steer training."""
 
@@ -79,10 +103,22 @@ class Tagging(TaskRecipe):
     """Source of the samples, and how they are split."""
     text: Words = Words()
     """Vocabulary of the words."""
-    model: StepModel
+    model: TaggingNetwork
     """The network."""
     train: ClassTrain[Metric] = ClassTrain[Metric]()
     """Length of training, optimizer, schedule, and which model is kept."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_steps(self.model)
+        if self.model.crf:
+            yield from self._rules_of_crf()
+
+    def _rules_of_crf(self) -> Iterator[tuple[str, str]]:
+        """The loss of a conditional random field is that of whole sentences."""
+        train = self.train
+        if train.class_weights is not None:
+            yield "train.class_weights", "is for losses of single words; remove it, or set model.crf to false"
+        if train.label_smoothing:
+            yield "train.label_smoothing", "must be 0 with model.crf, whose loss is that of whole sentences"
+        if train.loss != CrossEntropy(kind="cross_entropy"):
+            yield "train.loss", "cannot be combined with model.crf, which has a loss of its own; remove one of them"

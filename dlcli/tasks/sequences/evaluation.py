@@ -83,7 +83,7 @@ def _calibrate(run: RunDir, recipe: SequenceRecipe, best: BestModel, samples: Se
     if isinstance(recipe, Tagging):
         words, tags = words_and_tags(recipe, samples)
         of_words = predict_words(model, words, batch_size=batch_size, console=console)
-        calibrate(run, best.digest, ((index, logits) for index, logits, _ in of_words), tags.flat, console)
+        calibrate(run, best.digest, ((part.index, part.logits) for part in of_words), tags.flat, console)
         return
     outputs = predict_samples(model, samples, batch_size=batch_size, console=console)
     calibrate(run, best.digest, ((index, logits) for index, (logits, _) in outputs), samples.labels, console)

@@ -56,6 +56,10 @@ class SequenceJob(NetworkJob):
     train_data: SequenceBatches
     validation_data: SequenceBatches | None
 
+    @property
+    def custom_layers(self) -> list[str]:
+        return ["Crf"] if isinstance(self.recipe, Tagging) and self.recipe.model.crf else []
+
     def table(self) -> LayerTable:
         return layer_table(self.trained, steps=int(self.train_data.lengths.max()))
 
@@ -66,6 +70,8 @@ class SequenceJob(NetworkJob):
             return sequence_objectives.regression(variance=self.front.target_variance)
         weights = class_weights(recipe.train, self._labels, classes) if in_training else None
         arguments = loss_arguments(recipe.train, exact=exact)
+        if isinstance(recipe, Tagging) and recipe.model.crf:
+            return sequence_objectives.crf()
         if isinstance(recipe, Tagging):
             return sequence_objectives.tagging(class_weights=weights, **arguments)
         return classification_objectives.classification(num_classes=len(classes), class_weights=weights, **arguments)

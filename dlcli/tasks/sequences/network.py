@@ -5,12 +5,13 @@ import keras
 from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input
+from dlcli.models.sequences.crf import tags_of_sentences
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.sequence_model import SeriesModel, StepModel
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
-from dlcli.recipe.tasks.tagging import Tagging, Words
+from dlcli.recipe.tasks.tagging import Tagging, TaggingNetwork, Words
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector, series_vector, steps_of, token_ids
 
@@ -45,7 +46,7 @@ def build_text_classifier(
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
-def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
+def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
     """Build the network that predicts a tag for each word of a sentence."""
     text = keras.Input(shape=(None,), dtype="string", name="text")
     ids = text_input.word_ids(
@@ -53,8 +54,14 @@ def build_tagger(section: StepModel, words: Words, vocabulary: Vocabulary, *, nu
     )
     ids = text_input.one_at_least(ids)
     x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
-    x = steps_of(section, x, keras.ops.not_equal(ids, text_input.PADDING))
+    mask = keras.ops.not_equal(ids, text_input.PADDING)
+    x = steps_of(section, x, mask)
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)
+    if section.crf:
+        outputs, of_training = tags_of_sentences(x, mask, num_tags=num_classes)
+        return SequenceNetwork(
+            keras.Model(text, outputs, name=section.kind), keras.Model(ids, of_training, name=f"{section.kind}_crf")
+        )
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 

@@ -83,8 +83,8 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
     used = [sentence[: recipe.text.max_length] for sentence in sentences]
     calibration = read_calibration(run, loaded.digest, console)
     ranking = Ranking(sum(map(len, used)), len(classes), num_top=1, output=None, calibration=calibration)
-    for index, logits, probabilities in predict_words(model, used, batch_size=recipe.train.batch_size, console=console):
-        ranking.add(index, logits, probabilities)
+    for part in predict_words(model, used, batch_size=recipe.train.batch_size, console=console):
+        ranking.add(part.index, part.logits, part.probabilities, part.tags)
     ranked = ranking.ranked()
     best = ranked.predicted
     rows = [

@@ -1,7 +1,10 @@
 """Explains taggers: which words of a sentence the tag of each word is due to."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import UNKNOWN
@@ -12,11 +15,12 @@ from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.explanation import class_index
-from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.run_models import BestModel, load_sequence_model
 from dlcli.tasks.sequences.evaluation import own_data
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.output_explanation import AUTO, OutputTokens, explain_outputs
 from dlcli.tasks.sequences.prediction import named_sentences
+from dlcli.tasks.sequences.tagging import predict_words
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
@@ -50,25 +54,38 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
         raise InputError("nothing to explain: the inputs contain no words.")
     index = [usable[int(i)] for i in evenly_spaced(len(usable), request.limit or limit)]
     console.say(f"run {run.path}: explaining {len(index):,} of {len(sentences):,} sentences by {', '.join(methods)}")
-    explained = [_sample(network, names[i], sentences[i][: recipe.text.max_length], classes, tag) for i in index]
+    chosen = [sentences[i][: recipe.text.max_length] for i in index]
+    tags = _predicted(best, recipe, chosen, console) if tag is None else [np.full(len(words), tag) for words in chosen]
+    explained = [
+        _sample(network, names[i], words, classes, of_words)
+        for i, words, of_words in zip(index, chosen, tags, strict=True)
+    ]
     return explain_outputs(
         best, network.scores, explained, methods, request, source=source, separator=" ", console=console
     )
 
 
+def _predicted(
+    best: BestModel, recipe: Tagging, sentences: Sequence[tuple[str, ...]], console: Console
+) -> list[NDArray[np.int32]]:
+    """The predicted tags of each sentence."""
+    lengths = [len(words) for words in sentences]
+    tags = np.empty(sum(lengths), np.int32)
+    for part in predict_words(best.model, sentences, batch_size=recipe.train.batch_size, console=console):
+        tags[part.index] = part.logits.argmax(axis=1) if part.tags is None else part.tags
+    return np.split(tags, np.cumsum(lengths)[:-1])
+
+
 def _sample(
-    network: TokenNetwork, name: str, words: tuple[str, ...], classes: tuple[str, ...], tag: int | None
+    network: TokenNetwork, name: str, words: tuple[str, ...], classes: tuple[str, ...], tags: NDArray[np.int32]
 ) -> OutputTokens:
     """A sentence with the tags that are explained."""
     (ids,) = network.ids(tf.constant([[encodable(word) for word in words]]))
-    points = network.vectors(ids)
-    predicted = network.scores.values(points[None])[0].argmax(axis=1)
-    tags = predicted if tag is None else np.full(len(ids), tag)
     return OutputTokens(
         name=name,
         inputs=words,
         outputs=[f"{word}/{classes[number]}" for word, number in zip(words, tags, strict=True)],
         choices=np.stack([np.arange(len(ids)), tags], axis=1).astype(np.int32),
-        points=points,
+        points=network.vectors(ids),
         starts=network.vectors(np.full_like(ids, UNKNOWN)),
     )

@@ -1,16 +1,19 @@
 """Evaluates the tags of words beside each word's most frequent tag, and the entities that tags may mark."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.evaluation import classification, entities, tagging
+from dlcli.evaluation import classification, entities
+from dlcli.evaluation import tagging as tag_metrics
 from dlcli.evaluation.tag_baseline import most_frequent_tags
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.runtime.console import Console
@@ -19,7 +22,8 @@ from dlcli.tasks.evaluation_files import Destination, report_neglect, write_clas
 from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.sequences.tokens import encodable
-from dlcli.training.objectives.sequences import tagging as tagging_objective
+from dlcli.training.objectives.objective import Objective
+from dlcli.training.objectives.sequences import crf, tagging
 
 
 def evaluate_tags(
@@ -35,18 +39,16 @@ def evaluate_tags(
 ) -> dict[str, Any]:
     """As :func:`dlcli.tasks.sequences.evaluation.evaluate_split`, for tags."""
     words, tags = words_and_tags(recipe, samples)
-    objective = tagging_objective(**loss_arguments(recipe.train))
+    objective = crf() if recipe.model.crf else tagging(**loss_arguments(recipe.train))
     kept = to.probability_file(len(tags.flat), len(classes))
     reduction = Reduction(tags.flat, kept, calibration)
-    for index, logits, probabilities in predict_words(
-        model, words, batch_size=recipe.train.batch_size, console=console
-    ):
-        batch = {"y": {"tags": tf.constant(tags.flat[index])}}
-        reduction.add(index, logits, probabilities, objective.loss(tf.constant(logits), batch).numpy())
+    for part in predict_words(model, words, batch_size=recipe.train.batch_size, console=console):
+        losses = _losses(part, tags.flat[part.index], objective)
+        reduction.add(part.index, part.logits, part.probabilities, losses, part.tags)
     scored = reduction.scored()
     known = set(model.get_layer("words").get_vocabulary())
     is_known = np.array([word in known for sentence in words for word in sentence])
-    metrics = tagging.metrics(
+    metrics = tag_metrics.metrics(
         scored,
         classes,
         lengths=tags.lengths,
@@ -81,7 +83,7 @@ def evaluate_tags(
         classes,
         names=[name for name, sentence in zip(samples.names, words, strict=True) for _ in sentence],
         per_class=classification.per_class(scored, classes),
-        predictions=tagging.predictions(samples.names, words, scored, classes, is_known=is_known),
+        predictions=tag_metrics.predictions(samples.names, words, scored, classes, is_known=is_known),
         others={},
         more_tables=tables,
         probabilities=kept,
@@ -124,16 +126,36 @@ def words_and_tags(recipe: Tagging, samples: Sequences) -> tuple[list[tuple[str,
     return [sentence[:cut] for sentence in samples.words], samples.tags.cut(cut)
 
 
+@dataclass(frozen=True)
+class PredictedWords:
+    """What the saved model outputs for the n words of a batch of sentences.
+
+    Attributes:
+        index: their positions among the words of all sentences, int64 ``[n]``.
+        is_word: which steps of the batch are words, bool ``[sentences, steps]``, n of them.
+        logits, probabilities: float32 ``[n, classes]``.
+        tags: the tags of a conditional random field, int32 ``[n]``; None without one, for the most probable ones.
+        of_crf: what the objective of such a field takes; empty without one.
+    """
+
+    index: NDArray[np.int64]
+    is_word: NDArray[np.bool_]
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    tags: NDArray[np.int32] | None
+    of_crf: list[Any]
+
+
 def predict_words(
     model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Predict the words of sentences in inference mode, batch by batch.
-
-    Returns:
-        For the words of each batch their positions among the words of all sentences, int64 ``[b]``, their logits and
-        their probabilities, float32 ``[b, classes]``.
-    """
-    inner = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+) -> Iterator[PredictedWords]:
+    """Predict the words of sentences in inference mode, batch by batch."""
+    layers = {layer.name: layer for layer in model.layers}
+    outputs = [layers["logits"].output, layers["probabilities"].output]
+    if "crf" in layers:
+        scores, log_partition, _, tags = layers["crf"].output
+        outputs += [layers["emissions"].output, scores, log_partition, tags]
+    inner = keras.Model(model.input, outputs)
     compiled = tf.function(
         lambda batch: inner(batch, training=False),
         input_signature=[tf.TensorSpec([None, None], tf.string)],
@@ -145,9 +167,29 @@ def predict_words(
     for done, index in enumerate(batches, start=1):
         width = max(1, int(lengths[index].max()))
         batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
-        logits, probabilities = (tensor.numpy() for tensor in compiled(tf.constant(batch)))
+        logits, probabilities, *of_crf = compiled(tf.constant(batch))
         steps = np.arange(logits.shape[1])  # the network may have padded the batch further
         is_word = steps < lengths[index, None]
-        positions = (starts[index, None] + steps)[is_word]
-        yield positions, logits[is_word], probabilities[is_word]
+        yield PredictedWords(
+            index=(starts[index, None] + steps)[is_word],
+            is_word=is_word,
+            logits=logits.numpy()[is_word],
+            probabilities=probabilities.numpy()[is_word],
+            tags=of_crf[-1].numpy()[is_word] if of_crf else None,
+            of_crf=of_crf,
+        )
         console.evaluating(done, len(batches))
+
+
+def _losses(part: PredictedWords, labels: NDArray[np.int32], objective: Objective) -> NDArray[np.float32]:
+    """The loss of each word ``[n]``: under a conditional random field, the mean over the words of its sentence."""
+    if not part.of_crf:
+        of_words: NDArray[np.float32] = objective.loss(
+            tf.constant(part.logits), {"y": {"tags": tf.constant(labels)}}
+        ).numpy()
+        return of_words
+    tags = np.zeros(part.is_word.shape, np.int32)
+    tags[part.is_word] = labels
+    batch = {"y": {"tags": tf.constant(tags), "mask": tf.cast(part.is_word, tf.float32)}}
+    repeated: NDArray[np.float32] = np.repeat(objective.loss(part.of_crf, batch).numpy(), part.is_word.sum(axis=1))
+    return repeated

@@ -60,6 +60,38 @@ def tagging(
     )
 
 
+def crf() -> Objective:
+    """The negative log-likelihood of each sentence's tags under a conditional random field, in nats per word ``[b]``
+    (Lample et al. 2016, section 2.2), so that its mean over all words is comparable with that of `tagging`.
+
+    Model outputs are emissions float32 ``[b, t, k]``; the scores of first tags, of pairs of neighbors and of last tags
+    ``[b, k + 2, k]``; log Z ``[b]``; and the most probable tags int32 ``[b, t]``. Labels and mask are as for `tagging`.
+    """
+
+    def lengths(batch: Batch) -> Tensor:
+        return tf.reduce_sum(batch["y"]["mask"], axis=1)
+
+    def loss(outputs: Tensor, batch: Batch) -> Tensor:
+        emissions, scores, log_partition, _ = outputs
+        tags, mask = batch["y"]["tags"], batch["y"]["mask"]
+        last = tf.gather(tags, tf.cast(lengths(batch), tf.int32) - 1, batch_dims=1)
+        pairs = tf.gather_nd(scores[:, 1:-1], tf.stack([tags[:, :-1], tags[:, 1:]], axis=-1), batch_dims=1)
+        of_labels = (
+            tf.gather(scores[:, 0], tags[:, 0], batch_dims=1)
+            + tf.reduce_sum(tf.gather(emissions, tags, batch_dims=2) * mask, axis=1)
+            + tf.reduce_sum(pairs * mask[:, 1:], axis=1)
+            + tf.gather(scores[:, -1], last, batch_dims=1)
+        )
+        return (log_partition - of_labels) / lengths(batch)
+
+    return Objective(
+        loss=loss,
+        metrics={"accuracy": lambda outputs, batch: tf.cast(tf.equal(outputs[3], batch["y"]["tags"]), tf.float32)},
+        weight=lambda batch: batch["weight"] * lengths(batch),
+        metric_weights={"accuracy": lambda batch: batch["weight"][:, None] * batch["y"]["mask"]},
+    )
+
+
 def bits() -> Objective:
     """Cross-entropy in nats per bit of the logits of each bit and step, float32 ``[b, t, bits]``.
 

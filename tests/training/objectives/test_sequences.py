@@ -53,6 +53,26 @@ def test_tagging_is_keras_cross_entropy_over_the_unmasked_steps(smoothing: float
     )
 
 
+def test_a_crf_is_the_negative_log_likelihood_of_the_sentence_per_word() -> None:
+    """Against the scores of all four sequences of two tags for two words, and of both for one."""
+    goal = sequences.crf()
+    emissions = RNG.normal(size=(2, 2, 2))
+    start, end, transitions = RNG.normal(size=2), RNG.normal(size=2), RNG.normal(size=(2, 2))
+    two = start[:, None] + emissions[0, 0][:, None] + transitions + emissions[0, 1] + end
+    one = start + emissions[1, 0] + end
+    log_partition = np.array([np.log(np.exp(two).sum()), np.log(np.exp(one).sum())])
+    scores = np.tile(np.stack([start, *transitions, end]), (2, 1, 1))
+    most_probable = np.array([np.unravel_index(two.argmax(), two.shape), (one.argmax(), -1)], np.int32)
+    outputs = [tf.constant(value, tf.float32) for value in (emissions, scores, log_partition)]
+    outputs.append(tf.constant(most_probable))
+    found = batch(tags=np.array([[1, 0], [1, 0]], np.int32), mask=np.array([[1.0, 1.0], [1.0, 0.0]], np.float32))
+    expected = np.array([(log_partition[0] - two[1, 0]) / 2, log_partition[1] - one[1]])
+    np.testing.assert_allclose(goal.loss(outputs, found), expected, rtol=1e-5)
+    np.testing.assert_array_equal(goal.weight(found), [1 * 2, 2 * 1])  # the mean over words
+    correct = [*(most_probable[0] == [1, 0]), most_probable[1, 0] == 1]
+    assert means(goal.metric_sums(outputs, found)) == pytest.approx([np.average(correct, weights=[1, 1, 2])])
+
+
 def test_bits_are_cross_entropy_per_bit_and_counted_where_they_are_asked() -> None:
     goal = sequences.bits()
     logits = tf.constant([[[2.0, -1.0], [-1.0, 3.0], [1.0, 1.0]], [[5.0, 5.0], [-1.0, -1.0], [1.0, -1.0]]])
