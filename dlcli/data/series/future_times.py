@@ -15,8 +15,9 @@ YEAR_AND_MONTH = re.compile(r"\d{4}[-/.]\d{1,2}")
 
 def future_times(
     moments: NDArray[np.float64] | None, last: str, number: int, *, are_dates: bool, num_columns: int
-) -> tuple[str, ...]:
-    """The times of the steps after the last row; empty texts where the rows show no step.
+) -> tuple[tuple[str, ...], NDArray[np.float64] | None]:
+    """The times of the steps after the last row, and the same as moments; empty texts and None where the rows show no
+    step.
 
     The step is the most frequent distance between rows, in months where all of them are on the first or on the last
     day of a month. Dates are written as in ISO 8601, those of several columns as their numbers.
@@ -28,15 +29,21 @@ def future_times(
         are_dates: whether the moments are seconds since 1970.
         num_columns: of columns that together give the time.
     """
-    unknown = ("",) * number
+    unknown = ("",) * number, None
     if moments is None or len(moments) < 2:
         return unknown
     if not are_dates:
         step = _most_frequent(np.diff(moments).tolist())
-        return unknown if step is None else tuple(f"{moments[-1] + step * i:.15g}" for i in range(1, number + 1))
+        if step is None:
+            return unknown
+        ahead = moments[-1] + step * np.arange(1, number + 1)
+        return tuple(f"{moment:.15g}" for moment in ahead), ahead
     dates = [datetime.fromtimestamp(moment, UTC) for moment in moments.tolist()]
     following = _following(dates, number)
-    return unknown if following is None else tuple(_written(date, last, dates, num_columns) for date in following)
+    if following is None:
+        return unknown
+    texts = tuple(_written(date, last, dates, num_columns) for date in following)
+    return texts, np.array([date.timestamp() for date in following])
 
 
 def _following(dates: Sequence[datetime], number: int) -> list[datetime] | None:

@@ -2,9 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import printable
-from dlcli.data.series.times import Errors, Moment, Row, Times, read_times
+from dlcli.data.series.covariates import (
+    Calendar,
+    Categories,
+    calendar_features,
+    calendar_names,
+    categories_of,
+    static_features,
+    static_names,
+)
+from dlcli.data.series.row_order import Part, as_numbers, gap_warnings, in_order
+from dlcli.data.series.times import Errors, read_times
 from dlcli.data.splits import DataWarning
 from dlcli.data.table import (
     MISSING,
@@ -33,7 +42,7 @@ OnMissing = Literal["error", "keep"]
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a table in the order of time.
+    """The rows of a table, series by series, each in the order of time.
 
     Attributes:
         times: each row's time as text.
@@ -43,6 +52,9 @@ class Table:
         moments: of the rows, float64 ``[rows]``: seconds since 1970, or numbers; None if they are neither.
         are_dates: whether the moments are seconds since 1970.
         warnings: about the order of the times, and gaps in them.
+        parts: the series; empty for a single one without a name.
+        known_ahead: names of the features whose values are known before their time.
+        categories: of the static columns of text.
     """
 
     times: tuple[str, ...]
@@ -52,11 +64,24 @@ class Table:
     exact: NDArray[np.float64] | None = None
     moments: NDArray[np.float64] | None = None
     are_dates: bool = False
+    parts: tuple[Part, ...] = ()
+    known_ahead: tuple[str, ...] = ()
+    categories: Categories = field(default_factory=dict)
 
     @property
     def target(self) -> NDArray[np.float64]:
         """The target, float64 ``[rows]``, with the digits of the file."""
         return self.values[:, 0].astype(np.float64) if self.exact is None else self.exact
+
+    @property
+    def series(self) -> tuple[Part, ...]:
+        """The series, of which there is at least one."""
+        return self.parts or (Part("", 0, len(self.values)),)
+
+    @property
+    def is_known_ahead(self) -> NDArray[np.bool_]:
+        """Which features are known before their time ``[features]``."""
+        return np.array([name in self.known_ahead for name in self.features])
 
 
 def read_table(
@@ -68,6 +93,11 @@ def read_table(
     on_missing: OnMissing,
     time_format: str | None = None,
     day_first: bool | None = None,
+    series: str | None = None,
+    future_features: Sequence[str] = (),
+    static: Sequence[str] = (),
+    calendar: Sequence[Calendar] = (),
+    categories: Categories | None = None,
 ) -> Table:
     """The numbers of a CSV file with a row for each time step.
 
@@ -80,6 +110,11 @@ def read_table(
         on_missing: refuse missing values, or keep them: the network then replaces them by the mean, and metrics ignore
             them.
         time_format, day_first: as for :func:`dlcli.data.series.times.read_times`.
+        series: name of the column that names the series of a row; None for a single series.
+        future_features: names of further columns whose values are known before their time.
+        static: names of columns with one value for each series.
+        calendar: features of the time itself.
+        categories: those of a trained model; None for those of the table.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
@@ -88,13 +123,15 @@ def read_table(
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file with a row for each time step.")
     header = column_names(table, text)
     if features is None:
-        features = [name for name in header if name not in (*time, target)]
+        taken = (*time, target, series, *future_features, *static)
+        features = [name for name in header if name not in taken]
         named = {f"time {i}": name for i, name in enumerate(time)} | {"target": target}
         found, _ = read_cells(table, text, named | {f"feature {name}": name for name in features}, required=())
         features = [name for name in features if all(_is_value(cells[f"feature {name}"]) for _, _, cells in found)]
     columns = {f"time {i}": name for i, name in enumerate(time)}
-    names = [target, *(name for name in features if name != target)]
-    columns |= {f"feature {name}": name for name in names}
+    names = [target, *(name for name in features if name != target), *future_features]
+    columns |= {f"feature {name}": name for name in names} | {f"static {name}": name for name in static}
+    columns |= {} if series is None else {"series": series}
 
     def error_of(cells: Cells) -> str | None:
         for name in names:
@@ -105,20 +142,23 @@ def read_table(
                 return f"column '{printable(name)}' must have a value. Fill it in, or set data.on_missing: keep."
         return None
 
-    records, errors = read_cells(
-        table, text, columns, required=[f"time {i}" for i in range(len(time))], error_of=error_of
-    )
+    required = [f"time {i}" for i in range(len(time))] + ([] if series is None else ["series"])
+    records, errors = read_cells(table, text, columns, required=required, error_of=error_of)
     written = [(line, [cells[f"time {i}"] for i in range(len(time))]) for line, _, cells in records]
     dated = read_times(written, time, source=str(table), time_format=time_format, day_first=day_first)
     errors += dated.errors
-    order, note = list(range(len(written))), None
+    rows_of: dict[str, list[int]] = {}
+    for position, (_, _, cells) in enumerate(records):
+        rows_of.setdefault(cells.get("series", ""), []).append(position)
+    order = list(range(len(written)))
+    notes: list[DataWarning] = []
     if not errors:
-        order, note = _in_order(dated, written, errors)
+        order, notes = in_order(dated, written, rows_of, errors)
+    statics = _statics(static, records, rows_of, errors)
     refuse_errors(table, errors)
     if not records:
         raise InputError(f"{table}: there must be rows below the header. Received none.")
     records = [records[i] for i in order]
-    moments = [dated.moments[i] for i in order]
     exact = np.array(
         [
             [math.nan if (cell := cells[f"feature {name}"]) in MISSING else float(cell) for name in names]
@@ -127,75 +167,55 @@ def read_table(
         np.float64,
     )
     times = tuple(printable(" ".join(cells[f"time {i}"] for i in range(len(time)))) for _, _, cells in records)
-    notes = () if note is None else (note,)
-    of_rows = _as_numbers(moments)
-    warnings = (*notes, *_gaps(of_rows, times))
+    moments = as_numbers([dated.moments[i] for i in order])
+    ends = list(itertools.accumulate(len(rows_of[name]) for name in sorted(rows_of)))
+    parts = tuple(
+        Part(printable(name), end - len(rows_of[name]), end) for name, end in zip(sorted(rows_of), ends, strict=True)
+    )
     are_dates = dated.are_dates or len(time) > 1
-    return Table(times, exact.astype(np.float32), tuple(names), warnings, exact[:, 0], of_rows, are_dates)
+    if calendar and not (are_dates and moments is not None):
+        raise InputError(f"{table}: data.calendar needs dates. Received times such as {times[0]}.")
+    if categories is None:
+        cells_of = {name: [cells[name] for cells in statics.values()] for name in static}
+        names_alone = () if series is None else (series,)
+        categories = categories_of(cells_of, source=str(table), never_numbers=names_alone)
+    of_series = [static_features(statics[name], categories) for name in sorted(rows_of)]
+    more = [np.repeat(np.array(of_series, np.float32), [part.end - part.start for part in parts], axis=0)]
+    if calendar:
+        assert moments is not None
+        more.append(calendar_features(moments, calendar))
+    further = (*static_names(static, categories), *calendar_names(calendar))
+    return Table(
+        times,
+        np.concatenate([exact.astype(np.float32), *more], axis=1),
+        (*names, *further),
+        (*notes, *gap_warnings(moments, times, parts)),
+        exact[:, 0],
+        moments,
+        are_dates,
+        () if series is None else parts,
+        (*future_features, *further) if future_features or calendar else (),
+        categories,
+    )
+
+
+def _statics(
+    static: Sequence[str], records: Sequence[tuple[int, str, Cells]], rows_of: Mapping[str, list[int]], errors: Errors
+) -> dict[str, dict[str, str]]:
+    """The static cells of each series by column; adds the rows where they differ to the errors."""
+    found = {}
+    for name, rows in rows_of.items():
+        first_line, _, first = records[rows[0]]
+        found[name] = {column: first[f"static {column}"] for column in static}
+        for row in rows[1:]:
+            line, _, cells = records[row]
+            for column in static:
+                if cells[f"static {column}"] != found[name][column]:
+                    must = f"column '{printable(column)}' must be the same in all rows of a series."
+                    errors.append((line, f"{must} Line {first_line} has another value."))
+                    break
+    return found
 
 
 def _is_value(cell: str) -> bool:
     return cell in MISSING or is_usable(parse_number(cell))
-
-
-def _in_order(found: Times, written: Sequence[Row], errors: Errors) -> tuple[list[int], DataWarning | None]:
-    """The positions of the rows in the order of time, and a note if that is another; adds the times that repeat, or do
-    not increase where they cannot be sorted, to the errors."""
-    moments = found.moments
-    order = sorted(range(len(moments)), key=moments.__getitem__) if found.can_be_sorted else list(range(len(moments)))
-    for earlier, later in itertools.pairwise(order):
-        (line_before, before), (line, now) = written[earlier], written[later]
-        if moments[later] == moments[earlier] and found.can_be_sorted:
-            remedy = "Remove one of the rows"
-            if found.are_dates:
-                remedy += ", or give times with their offset from UTC if clocks were set back"
-            words = printable(" ".join(now))
-            errors.append(
-                (line, f"a time must occur once. Received {words} again, after line {line_before}. {remedy}.")
-            )
-        elif not moments[later] > moments[earlier]:
-            words = f"{printable(' '.join(now))} after {printable(' '.join(before))}"
-            hint = "" if all(isinstance(part, float) for part in moments[later]) else " Dates need data.time_format."
-            errors.append((line, f"time must increase. Received {words}.{hint}"))
-    if order == list(range(len(order))):
-        return order, None
-    how = "newest first" if order == list(range(len(order)))[::-1] else "not in the order of time"
-    return order, DataWarning("times", f"the rows are {how}; they are sorted by time.")
-
-
-def _gaps(moments: NDArray[np.float64] | None, times: Sequence[str]) -> list[DataWarning]:
-    """A warning if the time has gaps, because a window of rows then spans more time than it seems to."""
-    if moments is None or len(moments) < 3:
-        return []
-    steps = np.diff(moments)
-    gaps = np.flatnonzero(steps > 1.5 * np.median(steps))
-    if not len(gaps):
-        return []
-    noun = "gap," if len(gaps) == 1 else "gaps, the first"
-    first = int(gaps[0])
-    return [
-        DataWarning(
-            "times",
-            f"the time has {len(gaps):,} {noun} between {times[first]} and {times[first + 1]}: windows extend across "
-            "a gap as if there were none. Add a row for each missing step, without values.",
-        )
-    ]
-
-
-def _as_numbers(moments: Sequence[Moment]) -> NDArray[np.float64] | None:
-    """Times as numbers: single numbers unchanged; year, month, day, hour, minute in seconds since 1970; else None."""
-    numbers = [_as_number(moment) for moment in moments]
-    known = [number for number in numbers if number is not None]
-    return np.array(known) if len(known) == len(numbers) else None
-
-
-def _as_number(moment: Moment) -> float | None:
-    if len(moment) == 1:
-        return moment[0] if isinstance(moment[0], float) else None
-    try:
-        numbers = [int(part) for part in moment]
-        year, month, day, *more = [*numbers, 1, 1][: max(3, len(numbers))]
-        hour, minute = [*more, 0, 0][:2]
-        return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -1,4 +1,4 @@
-"""One long series, split by time, and its windows for forecasting."""
+"""Windows of long series for forecasting, and batches of them."""
 
 import hashlib
 import json
@@ -9,10 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.listing import DEFAULT_TEST, DEFAULT_VALIDATION
 from dlcli.data.series.time_table import Table
 from dlcli.data.splits import SPLIT_COLUMNS, DataWarning, Index, LeftOut
-from dlcli.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -30,49 +28,104 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Series:
-    """A table split by time, with windows of ``history`` steps from which the next ``horizon`` steps are forecast.
-
-    A window belongs to the split that contains all steps it forecasts; its history may extend into the previous split.
+class Stretch:
+    """Consecutive rows of one series that belong to one split: those from ``start`` up to ``end``, exclusive.
 
     Attributes:
-        ends: the row after each split's last one.
+        history: the rows before ``start`` that belong to the same series.
+    """
+
+    series: str
+    split: str
+    start: int
+    end: int
+    history: int = 0
+
+
+@dataclass(frozen=True)
+class Series:
+    """A table divided into splits, and windows of ``history`` steps from which the next ``horizon`` are forecast.
+
+    A window lies within one series. It belongs to the split that contains all steps it forecasts; its history may
+    extend into the previous split.
+
+    Attributes:
+        stretches: series by series, in the order of time.
     """
 
     table: Table
     history: int
     horizon: int
-    ends: dict[str, int]
+    stretches: tuple[Stretch, ...]
     splits: dict[str, Windows]
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[DataWarning, ...] = ()
 
+    @property
+    def ends(self) -> dict[str, int]:
+        """Of a single series: the row after each split's last one."""
+        return {stretch.split: stretch.end for stretch in self.stretches}
+
+    @property
+    def num_inputs(self) -> int:
+        """The steps of :meth:`windows`: the history, and the steps ahead if something is known of them."""
+        return self.history + (self.horizon if self.table.known_ahead else 0)
+
+    def of(self, split: str) -> list[Stretch]:
+        """The stretches of a split."""
+        return [stretch for stretch in self.stretches if stretch.split == split]
+
     def fingerprint(self) -> str:
         """SHA-256 over the values, the names of the features, and the splits."""
-        digest = hashlib.sha256(json.dumps([self.table.features, self.history, self.horizon, self.ends]).encode())
+        names: list[Any] = [self.table.features, self.history, self.horizon, self.ends]
+        if self.table.parts:
+            names[-1] = [[part.series, part.split, part.start, part.end] for part in self.stretches]
+        if self.table.known_ahead:
+            names.append(self.table.known_ahead)
+        digest = hashlib.sha256(json.dumps(names).encode())
         digest.update(self.table.values.tobytes())
         return digest.hexdigest()
 
     def split_rows(self) -> list[dict[str, str]]:
-        """A row for each split, named after its first and last time."""
-        rows, start = [], 0
-        for split, end in self.ends.items():
-            part = self.table.values[start:end]
-            name = f"{self.table.times[start]} to {self.table.times[end - 1]}"
-            digest = hashlib.sha256(part.tobytes()).hexdigest()[:16]
-            rows.append(dict(zip(SPLIT_COLUMNS, (name, split, f"{end - start} rows", "", digest), strict=True)))
-            start = end
+        """A row for each stretch, named after its first and last time."""
+        rows = []
+        for part in self.stretches:
+            values = self.table.values[part.start : part.end]
+            name = f"{self.table.times[part.start]} to {self.table.times[part.end - 1]}"
+            digest = hashlib.sha256(values.tobytes()).hexdigest()[:16]
+            name = f"{part.series}: {name}" if part.series else name
+            cells = (name, part.split, f"{part.end - part.start} rows", part.series, digest)
+            rows.append(dict(zip(SPLIT_COLUMNS, cells, strict=True)))
         return rows
 
     def of_train(self) -> NDArray[np.float32]:
         """The training split's rows."""
-        return self.table.values[: self.ends["train"]]
+        return np.concatenate([self.table.values[part.start : part.end] for part in self.of("train")])
 
     def windows(self, origins: Index) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The histories ``[n, history, features]`` and the targets ``[n, horizon]`` of some windows."""
-        past = self.table.values[origins[:, None] + np.arange(-self.history, 0)]
-        future = self.table.values[origins[:, None] + np.arange(self.horizon), 0]
-        return past, future
+        """The inputs ``[n, steps, features]`` and the targets ``[n, horizon]`` of some windows.
+
+        The steps are those of the history; if features are known ahead, also those of the forecast, where all others
+        are NaN.
+        """
+        inputs = self.table.values[origins[:, None] + np.arange(-self.history, self.num_inputs - self.history)]
+        inputs[:, self.history :, ~self.table.is_known_ahead] = np.nan
+        return inputs, self.table.values[origins[:, None] + np.arange(self.horizon), 0]
+
+    def series_of(self, origins: Index) -> list[str]:
+        """The name of the series of each window."""
+        parts = self.table.series
+        found = np.searchsorted([part.start for part in parts], origins, side="right") - 1
+        return [parts[position].name for position in found]
+
+    def positions(self, origins: Index) -> Index:
+        """The number of the step at which each window's forecast starts, the same for the same time in all series."""
+        if len(self.table.series) == 1:
+            return origins
+        if self.table.moments is not None:
+            return np.searchsorted(np.unique(self.table.moments), self.table.moments[origins]).astype(np.int64)
+        starts = np.array([part.start for part in self.table.series], np.int64)
+        return origins - starts[np.searchsorted(starts, origins, side="right") - 1]
 
 
 def targets_of(series: Series, origins: Index) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -82,68 +135,32 @@ def targets_of(series: Series, origins: Index) -> tuple[NDArray[np.float64], NDA
     return past, target[origins[:, None] + np.arange(series.horizon)]
 
 
-def divide_by_time(
-    table: Table,
-    *,
-    source: str,
-    history: int,
-    horizon: int,
-    validation: float | None,
-    test: float | None,
-    stride: int,
-) -> Series:
-    """The windows of a table: the last part of the rows is test, the part before it validation.
+class WindowBatches:
+    """Batches of windows, as a function of (seed, epoch, position) alone.
 
     Args:
-        validation, test: proportions of the rows.
-        stride: steps between two training windows; windows of validation and test are one step apart.
-
-    Raises:
-        InputError: train has no whole window.
+        scales: of the target in each window ``[n]``; None for 1.
     """
-    num_rows = len(table.values)
-    num_test = round(num_rows * (DEFAULT_TEST if test is None else test))
-    num_validation = round(num_rows * (DEFAULT_VALIDATION if validation is None else validation))
-    ends = {"train": num_rows - num_test - num_validation}
-    if num_validation:
-        ends["validation"] = num_rows - num_test
-    if num_test:
-        ends["test"] = num_rows
-    splits: dict[str, Windows] = {}
-    warnings = []
-    start = 0
-    for split, end in ends.items():
-        first = max(start, history)
-        origins = np.arange(first, end - horizon + 1, stride if split == "train" else 1, dtype=np.int64)
-        # metrics need at least one known value in each window
-        values = table.values[:, 0]
-        future = values[origins[:, None] + np.arange(horizon)] if len(origins) else np.zeros((0, horizon))
-        origins = origins[~np.isnan(future).all(axis=1)]
-        if len(origins):
-            splits[split] = Windows(origins)
-        elif split == "train":
-            raise InputError(
-                f"{source}: train must have a window of {history} + {horizon} steps. Received {ends['train']} rows: "
-                "lower window.history or window.horizon, or give more rows."
-            )
-        else:
-            text = f"{split} has {end - start} rows, too few for a forecast of {horizon} steps: it is left out."
-            warnings.append(DataWarning("splits", text))
-        start = end
-    return Series(table, history, horizon, ends, splits, warnings=(*table.warnings, *warnings))
 
-
-class WindowBatches:
-    """Batches of windows, as a function of (seed, epoch, position) alone."""
-
-    def __init__(self, series: Series, origins: Index, *, batch_size: int, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        series: Series,
+        origins: Index,
+        *,
+        batch_size: int,
+        seed: int | None = None,
+        scales: NDArray[np.floating[Any]] | None = None,
+    ) -> None:
         self.num_samples = len(origins)
         self.batch_size = batch_size
         self.num_steps = -(-self.num_samples // batch_size)
         self._seed = seed
         self._values = tf.constant(series.table.values)
         self._origins = tf.constant(origins)
-        self._past = tf.range(-series.history, 0, dtype=tf.int64)
+        self._scales = tf.constant(np.ones(len(origins)) if scales is None else scales, tf.float32)
+        self._inputs = tf.range(-series.history, series.num_inputs - series.history, dtype=tf.int64)
+        is_past = np.arange(series.num_inputs) < series.history
+        self._is_visible = tf.constant(is_past[:, None] | series.table.is_known_ahead)
         self._future = tf.range(series.horizon, dtype=tf.int64)
 
     @property
@@ -163,13 +180,19 @@ class WindowBatches:
         return {"index": source["order"][step * self.batch_size : (step + 1) * self.batch_size]}
 
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:
-        """Traced: ``{x: [b, history, features], y: {future, known: [b, horizon]}, weight: [b], index: [b]}``."""
+        """Traced: ``{x: [b, steps, features], y: {future, known: [b, horizon], scale: [b]}, weight: [b], index:
+        [b]}``.
+        """
         origins = tf.gather(self._origins, element["index"])[:, None]
         future = tf.gather(self._values[:, 0], origins + self._future)
         is_known = tf.logical_not(tf.math.is_nan(future))
         return {
-            "x": tf.gather(self._values, origins + self._past),
-            "y": {"future": tf.where(is_known, future, 0.0), "known": tf.cast(is_known, tf.float32)},
+            "x": tf.where(self._is_visible, tf.gather(self._values, origins + self._inputs), np.nan),
+            "y": {
+                "future": tf.where(is_known, future, 0.0),
+                "known": tf.cast(is_known, tf.float32),
+                "scale": tf.gather(self._scales, element["index"]),
+            },
             "weight": tf.ones(tf.shape(element["index"]), tf.float32),
             "index": element["index"],
         }

@@ -8,6 +8,8 @@ import keras
 Tensor = Any  # a symbolic keras.KerasTensor
 Difference = Literal["none", "last", "season"]
 
+SMALLEST_SHARE = 1e-6  # of a deviation in the size of the values; below it they are constant
+
 
 def base(past: Tensor, *, horizon: int, season: int, difference: Difference, mean: float) -> Tensor | None:
     """The past values to which the network's output is added: float32 ``[batch, horizon]``; None for ``none``.
@@ -60,8 +62,55 @@ def by_level(outputs: Tensor, *, horizon: int, num_levels: int) -> Tensor:
     return keras.layers.Reshape((horizon, num_levels), name="levels")(outputs) if num_levels else outputs
 
 
+def of_known_steps(features: Tensor | None, ahead: Tensor, *, num_levels: int) -> Tensor:
+    """What features that are known ahead add to the outputs of each step, by the same layers for every step (as the
+    temporal decoder of Das et al. 2023): ``[batch, horizon]``, or ``[batch, horizon, levels]``.
+
+    Args:
+        features: of the past ``[batch, units]``, combined with the others by a hidden layer of as many units; None for
+            a linear map of the others alone.
+        ahead: of the steps ahead ``[batch, horizon, known]``.
+        num_levels: number of quantiles of each step; 0 for one value.
+    """
+    layers = keras.layers
+    if features is not None:
+        units = features.shape[-1]
+        state = layers.Dense(units, name="decoder_state")(features)[:, None]
+        ahead = keras.ops.relu(state + layers.Dense(units, use_bias=False, name="decoder_ahead")(ahead))
+    outputs = layers.Dense(num_levels or 1, dtype="float32", name="known_steps")(ahead)
+    return outputs if num_levels else outputs[..., 0]
+
+
+def window_scale(past: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the known values of each window, ``[batch, 1]`` each, as in
+    :func:`dlcli.evaluation.forecast.window_scale`.
+
+    Args:
+        past: ``[batch, history]``, NaN where missing.
+    """
+    ops = keras.ops
+    is_known = ops.logical_not(ops.isnan(past))
+    start = last_known(past, mean=0.0)
+    change = ops.where(is_known, past - start, ops.zeros_like(past))  # large values would lose their digits
+    number = ops.maximum(ops.sum(ops.cast(is_known, past.dtype), axis=1, keepdims=True), 1.0)
+    mean = ops.sum(change, axis=1, keepdims=True) / number
+    squared = ops.where(is_known, ops.square(change - mean), ops.zeros_like(past))
+    deviation = ops.sqrt(ops.sum(squared, axis=1, keepdims=True) / number)
+    center = start + mean
+    size = ops.abs(center)
+    return center, ops.where(
+        deviation > SMALLEST_SHARE * size, deviation, ops.where(size > 0, size, ops.ones_like(size))
+    )
+
+
 def forecast(
-    outputs: Tensor, start: Tensor | None, *, levels: Sequence[float] | None, mean: float, deviation: float
+    outputs: Tensor,
+    start: Tensor | None,
+    *,
+    levels: Sequence[float] | None,
+    mean: float,
+    deviation: float,
+    scale: Tensor | None = None,
 ) -> Tensor:
     """The outputs on the scale of the series, as the layer ``forecast``; float32 whatever the dtype policy.
 
@@ -73,6 +122,7 @@ def forecast(
         start: output of :func:`base`.
         levels: of the quantiles, in increasing order, with 0.5 among them; None for one value.
         mean, deviation: mean and standard deviation in the training split of the values that the network learns.
+        scale: a further factor of each window's values ``[batch, 1]``; None for none.
 
     Returns:
         float32 ``[batch, horizon]``, or the quantiles ``[batch, horizon, levels]``.
@@ -80,7 +130,9 @@ def forecast(
     if levels is not None:
         outputs = _increasing(outputs, list(levels).index(0.5))
         start = None if start is None else start[..., None]
+        scale = None if scale is None else scale[..., None]
     values = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_forecast")(outputs)
+    values = values if scale is None else values * scale
     return keras.layers.Identity(dtype="float32", name="forecast")(values if start is None else values + start)
 
 

@@ -1,8 +1,8 @@
 """A linear map from past values to the steps ahead: NLinear and DLinear (Zeng et al. 2023, section 4), here of all
 features to the target, with one bias for each output.
 
-NLinear subtracts the last value from the inputs and adds it to the outputs. DLinear splits the inputs into a moving
-average and the remainder, each of which has a linear map of its own; the outputs are added.
+NLinear subtracts the last value from the inputs and adds it to the outputs, which is done by the task. DLinear splits
+the inputs into a moving average and the remainder, each of which has a linear map of its own; the outputs are added.
 """
 
 from typing import Any
@@ -12,20 +12,6 @@ import keras
 from dlcli.models.sequences import forecasting
 
 Tensor = Any  # a symbolic keras.KerasTensor
-
-
-def relative(x: Tensor, target: Tensor, *, mean: float, deviation: float) -> Tensor:
-    """Replaces the target among standardized features by its differences from the last known value.
-
-    Args:
-        x: standardized features, the target first ``[batch, history, features]``.
-        target: its own values ``[batch, history]``, NaN where missing; these become 0.
-        mean, deviation: mean and standard deviation of the target in the training split.
-    """
-    ops = keras.ops
-    change = (target - forecasting.last_known(target, mean=mean)) / deviation
-    change = ops.where(ops.isnan(change), ops.zeros_like(change), change)[..., None]
-    return change if x.shape[-1] == 1 else ops.concatenate([change, x[..., 1:]], axis=-1)
 
 
 def steps_ahead(x: Tensor, *, horizon: int, num_levels: int, decomposition: bool, kernel_size: int) -> Tensor:

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, PositiveProportion, Proportion, Section, Text
+from dlcli.recipe.language.fields import Count, LocalPath, PositiveProportion, Proportion, Section, Seed, Text
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
+
+ALLOWED_TWICE = (("features", "target"), ("features", "time"))  # of columns; the target is always a feature
 
 
 class TimeTable(Section):
@@ -31,13 +33,30 @@ class TimeTable(Section):
     """Name of the column to forecast."""
     features: tuple[Text, ...] | None = ()
     """Names of other columns whose past values the forecast may use; null: all numeric columns."""
+    future_features: tuple[Text, ...] = ()
+    """Names of further columns whose values are known before their time, such as a planned price or a holiday: the
+    forecast uses those of the steps ahead, too. `predict` needs rows with them after the last value of the target."""
+    calendar: tuple[Literal["hour", "weekday", "month"], ...] = ()
+    """Features of the time itself, known ahead: the sine and cosine of the hour of the day, the day of the week and the
+    month of the year. Times with an offset count in UTC."""
+    series: Text | None = None
+    """Name of the column that names the series of a row, in a table of several. No window spans two series. Default: a
+    single series."""
+    static: tuple[Text, ...] = ()
+    """Names of columns with one value for each series, as features: numbers, or text, each of whose values becomes a
+    feature of 0 and 1. The column of `series` itself lets the network know a series by its name; an unknown value has
+    no 1."""
+    split_by: Literal["time", "series"] = "time"
+    """Whether the last part of each series is held out, or whole series, which are drawn at random."""
+    split_seed: Seed = 0
+    """Seed by which `split_by: series` draws."""
     on_missing: Literal["error", "keep"] = "error"
     """What to do about missing values (empty, NA): stop with an error, or keep them. The network then sees the
     feature's mean in their place, and they are left out of the loss and the metrics."""
     validation: Proportion | None = None
-    """Proportion of the rows held out for validation: those before the test split. Default: 0.1."""
+    """Proportion of the rows of each series held out for validation: those before the test split. Default: 0.1."""
     test: Proportion | None = None
-    """Proportion of the rows held out for the test: the last ones. Default: 0.2."""
+    """Proportion of the rows of each series held out for the test: the last ones. Default: 0.2."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
@@ -49,12 +68,37 @@ class TimeTable(Section):
             )
         if self.time_format is not None and self.day_first is not None:
             yield "day_first", "cannot be combined with time_format, which says it; remove one of them."
+        for key, needs in (("static", bool(self.static)), ("split_by", self.split_by == "series")):
+            if needs and self.series is None:
+                yield key, "is for a table of several series; name their column as series."
+        yield from self._rules_of_columns()
+
+    def _rules_of_columns(self) -> Iterator[tuple[str, str]]:
         if self.target in self.time:
             yield "target", "must not be one of the time columns; name another column"
-        for key, names in (("time", self.time), ("features", self.features or ())):
-            for i, name in enumerate(names):
-                if name in names[:i]:
+        for key, values in (("time", self.time), ("calendar", self.calendar), ("static", self.static)):
+            for i, name in enumerate(values):
+                if name in values[:i]:
                     yield f"{key}.{i}", f"each column can be named once. Received '{name}' twice."
+        taken = {self.target: "target", **dict.fromkeys(self.time, "time")}
+        if self.series is not None:
+            if self.series in taken:
+                yield "series", f"is already the column of {taken[self.series]}; name another column"
+            taken[self.series] = "series"
+        columns = [
+            ("features", self.features or ()),
+            ("future_features", self.future_features),
+            ("static", self.static),
+        ]
+        for key, names in columns:
+            for i, name in enumerate(names):
+                if name == self.series and key == "static":
+                    continue
+                if taken.get(name) == key and key != "static":
+                    yield f"{key}.{i}", f"each column can be named once. Received '{name}' twice."
+                elif taken.get(name) not in (None, key) and (key, taken[name]) not in ALLOWED_TWICE:
+                    yield f"{key}.{i}", f"is already the column of {taken[name]}; name another column"
+                taken.setdefault(name, key)
 
 
 class Window(Section):
@@ -68,6 +112,12 @@ class Window(Section):
     """Period of the series in steps, for the seasonal naive forecast and MASE: 12 months, 24 hours."""
     stride: Count = 1
     """Steps from the start of one training window to the start of the next."""
+    evaluation_stride: Count = 1
+    """Steps from the start of one window of validation and test to the start of the next. More save time and disk where
+    there are many series."""
+    normalize: Literal["training", "window"] = "training"
+    """What the target is standardized by: mean and deviation of all training rows, or of the history of each window,
+    for series of different size. The loss then counts each window by its own deviation."""
     difference: Literal["none", "last", "season"] = "none"
     """What the network predicts: the value itself, or its difference from the last known value or from the value one
     season earlier."""

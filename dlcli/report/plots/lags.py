@@ -15,7 +15,13 @@ Values = npt.NDArray[Any]
 
 
 def lag_maps(
-    maps: Sequence[Values], titles: Sequence[str], columns: Sequence[str], *, from_end: bool, unit: str
+    maps: Sequence[Values],
+    titles: Sequence[str],
+    columns: Sequence[str],
+    *,
+    from_end: bool,
+    ahead: int = 0,
+    unit: str,
 ) -> bytes:
     """A heat map for each of at most 6 series.
 
@@ -24,6 +30,7 @@ def lag_maps(
         titles: what is explained by each.
         columns: names of the columns.
         from_end: steps are counted backward from the end, whose last one is -1; else from 1.
+        ahead: the last steps, which come after this end; the first is 0.
         unit: what the values are.
     """
     maps, shown = maps[:MOST_MAPS], columns[:MOST_COLUMNS]
@@ -36,7 +43,7 @@ def lag_maps(
             axes = figure.add_subplot(len(maps), 1, number + 1)
             values = values[:, :MOST_COLUMNS].astype(np.float64)
             largest, steps = scale_of(values), len(values)
-            first = -steps if from_end else 1
+            first = ahead - steps if from_end else 1
             extent = (first - 0.5, first + steps - 0.5, len(shown) - 0.5, -0.5)
             drawn = axes.imshow(
                 values.T,
@@ -53,5 +60,5 @@ def lag_maps(
             is_beyond = np.abs(values).max() > largest
             figure.colorbar(drawn, ax=axes, pad=0.01, extend="both" if is_beyond else "neither")
             if number == len(maps) - 1:
-                axes.set_xlabel("step before the end" if from_end else "step")
+                axes.set_xlabel("step before the end" if from_end and not ahead else "step")
         return png(figure)

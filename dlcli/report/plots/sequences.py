@@ -10,6 +10,8 @@ import numpy.typing as npt
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
 from dlcli.report.plots.image_grid import MAX_IMAGES
 
+COLOR_OF_SPLIT = {"train": BLUE, "validation": GREEN, "test": VERMILION}
+
 
 def bit_sequences(inputs: npt.NDArray[Any], bits: npt.NDArray[Any], outputs: npt.NDArray[Any] | None = None) -> bytes:
     """The first sequence of a batch: input, target and, if given, output; time runs to the right.
@@ -62,25 +64,29 @@ def attention_maps(maps: Sequence[tuple[Sequence[str], Sequence[str], npt.NDArra
         return png(figure)
 
 
-def series(values: npt.NDArray[Any], ends: Mapping[str, int], name: str) -> bytes:
-    """A series ``[steps]``, colored by split.
+def series(parts: Sequence[tuple[str, Mapping[str, npt.NDArray[Any]]]], name: str) -> bytes:
+    """Series, colored by split, one above the other.
 
     Args:
-        ends: for each split, the step after its last one.
-        name: name of the series.
+        parts: the name of each series, and its values ``[steps]`` by split, in the order of time.
+        name: name of the values.
     """
     with style():
-        figure = new_figure(8.0, 2.8)
+        figure = new_figure(8.0, 2.8 if len(parts) == 1 else 1.7 * len(parts) + 0.4)
         figure.set_layout_engine("constrained")
-        axes = figure.add_subplot()
-        start = 0
-        for (split, end), color in zip(ends.items(), (BLUE, GREEN, VERMILION), strict=False):
-            axes.plot(np.arange(start, end), values[start:end], color=color, linewidth=0.8, label=split)
-            start = end
+        for number, (title, values) in enumerate(parts, start=1):
+            axes = figure.add_subplot(len(parts), 1, number)
+            start = 0
+            for split, of_split in values.items():
+                steps = np.arange(start, start + len(of_split))
+                axes.plot(steps, of_split, color=COLOR_OF_SPLIT[split], linewidth=0.8, label=split)
+                start += len(of_split)
+            axes.set_ylabel(printable(name, 40 if len(parts) == 1 else 16))
+            if title:
+                axes.set_title(printable(title, 60), fontsize=9)
+            axes.legend(frameon=False)
+            axes.grid(True)
         axes.set_xlabel("step")
-        axes.set_ylabel(printable(name, 40))
-        axes.legend(frameon=False)
-        axes.grid(True)
         return png(figure)
 
 

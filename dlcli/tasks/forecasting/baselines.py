@@ -1,19 +1,20 @@
 """The baselines of a forecaster: the naive forecasts and ridge regression, with quantiles from their past errors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dlcli.data.series.windows import Series, targets_of
-from dlcli.data.splits import evenly_spaced
+from dlcli.data.splits import Index, evenly_spaced
 from dlcli.evaluation import forecast
 from dlcli.evaluation.forecast_baseline import LagRidge, fit_lag_ridge
 from dlcli.evaluation.forecast_intervals import quantiles_of_errors
 from dlcli.recipe.tasks.forecasting import Forecasting, Window
 from dlcli.runtime.console import Console
+from dlcli.tasks.forecasting.sources import window_scales
 
 Array = npt.NDArray[Any]
 
@@ -36,45 +37,64 @@ class Baselines:
     ridge: LagRidge | None = None
     errors: Mapping[str, Array] = field(default_factory=dict)
 
-    def forecasts(self, values: Array, past: Array, origins: Array) -> dict[str, Array]:
-        """The forecasts ``[n, horizon]`` of windows.
-
-        Args:
-            values: all features ``[n, history, features]``.
-            past: the target ``[n, history]``.
-            origins: the row at which each forecast starts ``[n]``.
-        """
-        horizon, season = self.window.horizon, self.window.season
-        naive = forecast.naive(past, horizon, mean=self.mean)
+    def forecasts(self, series: Series, origins: Index) -> dict[str, Array]:
+        """The forecasts ``[n, horizon]`` of windows."""
+        window = self.window
+        past, _ = targets_of(series, origins)
+        naive = forecast.naive(past, window.horizon, mean=self.mean)
         found = {"naive_": naive}
-        found["seasonal_naive_"] = forecast.seasonal_naive(past, horizon, season=season, mean=self.mean)
+        found["seasonal_naive_"] = forecast.seasonal_naive(past, window.horizon, season=window.season, mean=self.mean)
         if self.ridge is not None:
-            found["ridge_"] = self.ridge.predict(values, naive[:, 0], origins)
+            found["ridge_"] = self.ridge.predict(*_regressors(series, window, origins, naive[:, 0]))
         return found
 
-    def quantiles(self, forecasts: Mapping[str, Array]) -> dict[str, Array]:
-        """The quantiles ``[n, horizon, levels]`` of forecasts ``[n, horizon]``: each plus those of its errors."""
-        return {name: forecasts[name][..., None] + errors for name, errors in self.errors.items()}
+    def quantiles(self, forecasts: Mapping[str, Array], scales: Array) -> dict[str, Array]:
+        """The quantiles ``[n, horizon, levels]`` of forecasts ``[n, horizon]``: each plus those of its errors.
+
+        Args:
+            scales: by which the errors of each window were divided ``[n]``.
+        """
+        return {
+            name: forecasts[name][..., None] + errors * scales[:, None, None] for name, errors in self.errors.items()
+        }
 
 
 def fit_baselines(series: Series, recipe: Forecasting) -> Baselines:
     """Fit the baselines on the training windows, of many on some."""
     window, train = recipe.window, series.splits["train"]
-    number = max(MIN_WINDOWS, min(MAX_WINDOWS, MAX_VALUES // (window.history * len(series.table.features))))
+    number = max(MIN_WINDOWS, min(MAX_WINDOWS, MAX_VALUES // (series.num_inputs * len(series.table.features))))
     origins = train.origins[evenly_spaced(len(train), number)]
-    values, _ = series.windows(origins)
     past, future = targets_of(series, origins)
     mean = float(np.nanmean(series.of_train()[:, 0]))
     last = forecast.naive(past, 1, mean=mean)[:, 0]
-    ridge = fit_lag_ridge(values, last, origins, future, season=window.season)
+    ridge = fit_lag_ridge(*_regressors(series, window, origins, last), future, season=window.season)
     fitted = Baselines(window, mean, ridge)
     if window.quantiles is None:
         return fitted
+    scales = window_scales(series, window, origins)[:, None]
     errors = {
-        name: quantiles_of_errors(future - found, window.quantiles)
-        for name, found in fitted.forecasts(values, past, origins).items()
+        name: quantiles_of_errors((future - found) / scales, window.quantiles)
+        for name, found in fitted.forecasts(series, origins).items()
     }
-    return Baselines(window, mean, ridge, errors)
+    return replace(fitted, errors=errors)
+
+
+def _regressors(
+    series: Series, window: Window, origins: Index, last: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """What ridge regression predicts from: past values, the last one, position, scale, and what is known ahead."""
+    values, _ = series.windows(origins)
+    ahead = values[:, window.history :, series.table.is_known_ahead].reshape(len(values), -1)
+    scales = window_scales(series, window, origins)
+    return values[:, : window.history], last, series.positions(origins), scales, ahead
+
+
+def mase_scales(series: Series, season: int) -> dict[str, float]:
+    """The scale of MASE of each series that has training rows, by its name."""
+    return {
+        part.series: forecast.scale_of(series.table.target[part.start : part.end], season)
+        for part in series.of("train")
+    }
 
 
 def report_baselines(metrics: dict[str, Any], rows: list[dict[str, Any]], console: Console) -> None:

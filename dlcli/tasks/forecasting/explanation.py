@@ -16,8 +16,9 @@ from dlcli.explanation.sequences.series import SeriesNetwork, open_series_networ
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import load_forecaster, own_series
-from dlcli.tasks.forecasting.prediction import last_window
+from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, own_series
+from dlcli.tasks.forecasting.last_windows import last_windows
+from dlcli.tasks.forecasting.scoring import names_of
 from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.series_explanation import (
@@ -45,10 +46,11 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     if request.paths:
         names, values, true = [], [], []
         for path in request.paths:
-            read, window = last_window(path, recipe, info["features"])
-            names.append(f"{path} after {read.times[-1]}")
-            values.append(window)
-            true.append([""] * recipe.window.horizon)
+            windows, _ = last_windows(path, recipe, info["features"], categories_of_run(run))
+            for window in windows[: request.limit]:
+                names.append(f"{path} after {window.after}{f', {window.series}' if window.series else ''}")
+                values.append(window.values)
+                true.append([""] * recipe.window.horizon)
         source = ", ".join(map(str, request.paths))
         num_windows = len(names)
     else:
@@ -57,7 +59,7 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
         origins = table.splits[source].origins
         num_windows = len(origins)
         origins = origins[evenly_spaced(num_windows, request.limit or NUM_OF_SPLIT)]
-        names = [f"after {table.table.times[origin - 1]}" for origin in origins]
+        names = [f"after {name}" for name in names_of(table, origins)]
         values = list(table.windows(origins)[0])
         true = [["" if np.isnan(value) else f"{value:.6g}" for value in row] for row in targets_of(table, origins)[1]]
     console.say(f"run {run.path}: explaining {len(names):,} of {num_windows:,} forecasts by {', '.join(methods)}")
@@ -74,6 +76,7 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
         ],
         columns=info["features"],
         from_end=True,
+        ahead=len(values[0]) - recipe.window.history,
         source=source,
         unit=f"the forecast of {info['features'][0]}",
     )

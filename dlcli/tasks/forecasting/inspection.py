@@ -31,13 +31,13 @@ def stats(dataset: Series) -> dict[str, Any]:
 
 
 def _feature_findings(dataset: Series) -> Iterator[Finding]:
-    table, train_end = dataset.table, dataset.ends["train"]
+    table, train = dataset.table, dataset.of_train()
     for position, name in enumerate(table.features):
         column = table.values[:, position]
-        is_missing = np.isnan(column)
+        is_missing, of_train = np.isnan(column), train[:, position]
         if is_missing.any():
             longest = max(map(len, "".join(".x"[int(m)] for m in is_missing).split(".")))
             text = f"{name}: {is_missing.mean():.1%} of the values are missing, at most {longest:,} in a row"
-            yield Finding("missing values", bool(is_missing[:train_end].all()), text, ())
-        if not is_missing[:train_end].all() and np.nanmin(column[:train_end]) == np.nanmax(column[:train_end]):
+            yield Finding("missing values", bool(np.isnan(of_train).all()), text, ())
+        if not np.isnan(of_train).all() and np.nanmin(of_train) == np.nanmax(of_train):
             yield Finding("constant", position == 0, f"{name} is constant in the training split", ())

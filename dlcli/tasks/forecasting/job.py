@@ -7,8 +7,7 @@ import keras
 import numpy as np
 
 from dlcli.data.series.windows import Series, WindowBatches
-from dlcli.data.splits import evenly_spaced
-from dlcli.evaluation import forecast
+from dlcli.data.splits import Index, evenly_spaced
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.cost.layer_table import layer_table
@@ -20,10 +19,10 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import Destination
-from dlcli.tasks.forecasting.baselines import fit_baselines
-from dlcli.tasks.forecasting.evaluation import evaluate_windows
+from dlcli.tasks.forecasting.baselines import fit_baselines, mase_scales
 from dlcli.tasks.forecasting.network import build_forecaster
-from dlcli.tasks.forecasting.sources import open_series, targets_in_parts
+from dlcli.tasks.forecasting.scoring import evaluate_windows
+from dlcli.tasks.forecasting.sources import learned_values, open_series, window_scales
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.network_job import NetworkJob
@@ -31,6 +30,7 @@ from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
+NUM_SHOWN = 6  # series in series.png
 ROUNDED = 0.05  # of the standard deviation of what is learned; larger steps between numbers are warned of
 
 
@@ -53,7 +53,7 @@ class ForecastJob(NetworkJob):
     def overfit_data(self, num_batches: int) -> WindowBatches:
         origins, train = self.dataset.splits["train"].origins, self.recipe.train
         chosen = evenly_spaced(len(origins), num_batches * train.batch_size)
-        return WindowBatches(self.dataset, origins[chosen], batch_size=train.batch_size, seed=train.seed)
+        return batches(self.dataset, self.recipe, origins[chosen], seed=train.seed)
 
     def data_summary(self) -> str:
         window, features = self.recipe.window, self.dataset.table.features
@@ -62,37 +62,46 @@ class ForecastJob(NetworkJob):
         return f"forecasts {window.horizon} {steps} of {features[0]} from the last {window.history}{others}"
 
     def data_notes(self) -> list[str]:
-        times, start, lines = self.dataset.table.times, 0, []
-        for split, end in self.dataset.ends.items():
-            lines.append(f"{split}: {times[start]} to {times[end - 1]}")
-            start = end
-        missing = np.isnan(self.dataset.table.values).mean(axis=0)
+        times, table = self.dataset.table.times, self.dataset.table
+        lines = [f"{len(table.parts):,} series"] if table.parts else []
+        for split in ("train", "validation", "test"):
+            parts = self.dataset.of(split)
+            if table.parts and parts:
+                rows = sum(part.end - part.start for part in parts)
+                lines.append(f"{split}: {rows:,} rows of {len(parts):,} series")
+            elif parts:
+                lines.append(f"{split}: {times[parts[0].start]} to {times[parts[0].end - 1]}")
+        missing = np.isnan(table.values).mean(axis=0)
         lines += [
             f"{name}: {share:.1%} of the values are missing"
-            for name, share in zip(self.dataset.table.features, missing, strict=True)
+            for name, share in zip(table.features, missing, strict=True)
             if share > 0
         ]
         return lines
 
     def data_info(self) -> dict[str, Any]:
+        table = self.dataset.table
+        scales = mase_scales(self.dataset, self.recipe.window.season)
         return {
-            "features": list(self.dataset.table.features),
+            "features": list(table.features),
+            "known_ahead": list(table.known_ahead),
+            "categories": {name: list(values) for name, values in table.categories.items()},
             "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},
             "target": {"mean": self.scale.target_mean, "variance": self.scale.target_variance},
-            "mase_scale": forecast.scale_of(
-                self.dataset.table.target[: self.dataset.ends["train"]], self.recipe.window.season
-            ),
+            "mase_scale": scales if table.parts else scales[""],
         }
 
     def write_initial_files(self, run: RunDir) -> None:
-        series = self.dataset
-        replace_file(
-            run.plots / "series.png",
-            sequence_plots.series(series.table.values[:, 0], series.ends, series.table.features[0]),
-        )
+        table, shown = self.dataset.table, []
+        for number in evenly_spaced(len(table.series), NUM_SHOWN):
+            name = table.series[number].name
+            parts = [part for part in self.dataset.stretches if part.series == name]
+            values = {part.split: table.values[part.start : part.end, 0] for part in parts}
+            shown.append((name, values))
+        replace_file(run.plots / "series.png", sequence_plots.series(shown, table.features[0]))
 
     def build_model(self) -> keras.Model:
-        return build_forecaster(self.recipe.model, self.scale, self.recipe.window).model
+        return build_forecaster(self.recipe.model, self.scale, self.recipe.window, known_ahead(self.dataset)).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_windows(
@@ -121,7 +130,7 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: 
     origins = series.splits["train"].origins
 
     def build() -> SequenceNetwork:
-        return build_forecaster(recipe.model, scale, window)
+        return build_forecaster(recipe.model, scale, window, known_ahead(series))
 
     def memory() -> TrainingMemory:
         return training_memory_of(layer_table(build().model), train, len(origins))[0]
@@ -133,13 +142,22 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: 
         dataset=series,
         scale=scale,
         network=network,
-        train_data=WindowBatches(series, origins, batch_size=train.batch_size, seed=train.seed),
-        validation_data=None
-        if validation is None
-        else WindowBatches(series, validation.origins, batch_size=train.batch_size),
+        train_data=batches(series, recipe, origins, seed=train.seed),
+        validation_data=None if validation is None else batches(series, recipe, validation.origins),
         device=device,
         console=console,
     )
+
+
+def batches(series: Series, recipe: Forecasting, origins: Index, *, seed: int | None = None) -> WindowBatches:
+    """Batches of windows, in a random order that a seed draws for each epoch, or in that of the origins."""
+    scales = window_scales(series, recipe.window, origins)
+    return WindowBatches(series, origins, batch_size=recipe.train.batch_size, seed=seed, scales=scales)
+
+
+def known_ahead(series: Series) -> list[int]:
+    """The positions of the features that are known ahead."""
+    return [int(position) for position in np.flatnonzero(series.table.is_known_ahead)]
 
 
 def _check_digits(loaded: LoadedRecipe, recipe: Forecasting, series: Series, console: Console) -> None:
@@ -148,9 +166,11 @@ def _check_digits(loaded: LoadedRecipe, recipe: Forecasting, series: Series, con
     Raises:
         InputError: the steps between numbers in float32 are larger than the target's standard deviation.
     """
-    window, train = recipe.window, series.table.target[: series.ends["train"]]
+    window, target = recipe.window, series.table.target
     lag = {"none": 0, "last": 1, "season": window.season}[window.difference]
-    learned = train[lag:] - train[:-lag] if lag else train
+    parts = [target[part.start : part.end] for part in series.of("train")]
+    train = np.concatenate(parts)
+    learned = np.concatenate([part[lag:] - part[:-lag] for part in parts]) if lag else train
     if np.isnan(learned).all():
         return
     deviation, largest = float(np.nanstd(learned)), float(np.nanmax(np.abs(train)))
@@ -177,15 +197,7 @@ def _fit(loaded: LoadedRecipe, recipe: Forecasting, series: Series) -> Scale:
     mean = np.asarray(np.nanmean(rows, axis=0, dtype=np.float64))
     variance = np.asarray(np.nanvar(rows, axis=0, dtype=np.float64))
     variance = usable_variance(loaded, series.table.features, rows, variance)
-    parts = []
-    for past, future in targets_in_parts(series, series.splits["train"]):
-        base: Any = 0.0
-        if window.difference == "last":
-            base = forecast.naive(past, window.horizon, mean=mean[0])
-        elif window.difference == "season":
-            base = forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean[0])
-        parts.append(future.astype(np.float64) - base)
-    targets = np.concatenate(parts)
+    targets = learned_values(series, window, mean=float(mean[0]))
     if np.nanmin(targets) == np.nanmax(targets):
         rule = "the values to learn must vary, but are the same throughout the training split"
         reason = f": it holds one window of {window.history} + {window.horizon} steps; lower window.history"

@@ -1,36 +1,72 @@
 """Builds the network of a forecasting recipe."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from dlcli.models.sequences import forecasting, linear, series_input
-from dlcli.recipe.sections.sequence_model import StepModel
-from dlcli.recipe.tasks.forecasting import Linear, Window
+from dlcli.recipe.tasks.forecasting import ForecastModel, Linear, Window
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector
 
+Tensor = Any  # a symbolic keras.KerasTensor
 
-def build_forecaster(section: StepModel | Linear, scale: Scale, window: Window) -> SequenceNetwork:
-    """Build the network that forecasts the first feature from a history of fixed length."""
-    values = keras.Input(shape=(window.history, len(scale.mean)), dtype="float32", name="values")
+
+def build_forecaster(
+    section: ForecastModel, scale: Scale, window: Window, known_ahead: Sequence[int] = ()
+) -> SequenceNetwork:
+    """Build the network that forecasts the first feature from a history of fixed length.
+
+    Args:
+        known_ahead: positions of the features that are known ahead; the inputs then include the steps of the forecast,
+            where the others are NaN.
+    """
+    num_steps = window.history + (window.horizon if known_ahead else 0)
+    values = keras.Input(shape=(num_steps, len(scale.mean)), dtype="float32", name="values")
     x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
-    target, mean = values[..., 0], float(scale.mean[0])
-    base = forecasting.base(
+    past, target, mask = x[:, : window.history], values[:, : window.history, 0], mask[:, : window.history]
+    mean, deviation = float(scale.mean[0]), float(scale.variance[0]) ** 0.5
+    start = forecasting.base(
         target, horizon=window.horizon, season=window.season, difference=window.difference, mean=mean
     )
-    sizes: dict[str, Any] = {"horizon": window.horizon, "num_levels": len(window.quantiles or ())}
-    if isinstance(section, Linear):
-        if window.difference != "none":
-            x = linear.relative(x, target, mean=mean, deviation=float(scale.variance[0]) ** 0.5)
-        outputs = linear.steps_ahead(x, decomposition=section.decomposition, kernel_size=section.kernel_size, **sizes)
-    else:
-        outputs = forecasting.steps_ahead(pooled_vector(section, x, mask), **sizes)
+    window_deviation = None
+    if window.normalize == "window":
+        center, window_deviation = forecasting.window_scale(target)
+        past = _with_target(past, (target - center) / window_deviation)
+        start = center if start is None else start
+    if isinstance(section, Linear) and window.difference != "none":
+        change = target - forecasting.last_known(target, mean=mean)
+        past = _with_target(past, change / (deviation if window_deviation is None else window_deviation))
+    num_levels = len(window.quantiles or ())
+    ahead = keras.ops.take(x[:, window.history :], np.array(known_ahead), axis=2) if known_ahead else None
     predicted = forecasting.forecast(
-        outputs,
-        base,
+        _outputs(section, past, mask, ahead, horizon=window.horizon, num_levels=num_levels),
+        start,
         levels=window.quantiles,
         mean=scale.target_mean,
         deviation=scale.target_variance**0.5,
+        scale=window_deviation,
     )
     model = keras.Model(values, predicted, name=section.kind)
     return SequenceNetwork(model, model)
+
+
+def _outputs(section: ForecastModel, x: Tensor, mask: Tensor, ahead: Tensor | None, **sizes: int) -> Tensor:
+    """The outputs of each step ahead, from the past and from what is known of these steps."""
+    vector = None
+    if isinstance(section, Linear):
+        outputs = linear.steps_ahead(x, decomposition=section.decomposition, kernel_size=section.kernel_size, **sizes)
+    else:
+        vector = pooled_vector(section, x, mask)
+        outputs = forecasting.steps_ahead(vector, **sizes)
+    if ahead is None:
+        return outputs
+    return outputs + forecasting.of_known_steps(vector, ahead, num_levels=sizes["num_levels"])
+
+
+def _with_target(x: Tensor, target: Tensor) -> Tensor:
+    """Features ``[batch, steps, features]`` with other values of the first, ``[batch, steps]``; 0 where NaN."""
+    ops = keras.ops
+    column = ops.where(ops.isnan(target), ops.zeros_like(target), target)[..., None]
+    return column if x.shape[-1] == 1 else ops.concatenate([column, x[..., 1:]], axis=-1)

@@ -1,73 +1,69 @@
-"""Forecasts the steps after the last row of a table."""
+"""Forecasts the steps after the last row of a table, or after the last row of each series."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from dlcli.data.series.future_times import future_times
-from dlcli.data.series.time_table import Table
-from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import load_forecaster, named_quantiles
-from dlcli.tasks.forecasting.sources import read_time_table
+from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster
+from dlcli.tasks.forecasting.last_windows import last_windows
+from dlcli.tasks.forecasting.scoring import named_quantiles
+from dlcli.tasks.forecasting.sources import FORECAST_BATCH
 from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.task import PredictionRequest
 
 
 def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, console: Console) -> dict[str, Any]:
-    """As :meth:`dlcli.tasks.task.Task.predict`: forecast the steps after the last row of each table.
+    """As :meth:`dlcli.tasks.task.Task.predict`: forecast the steps after the last row of each series of each table.
 
     Raises:
-        InputError: a table cannot be used, or has fewer rows than ``window.history``.
+        InputError: a table cannot be used, or no series has as many rows as ``window.history``.
     """
-    paths, output = request.paths, request.output
     model = load_forecaster(run, recipe, console).model
-    features = run.read_data_info("features")["features"]
+    features, categories = run.read_data_info("features")["features"], categories_of_run(run)
     predictions: list[dict[str, Any]] = []
-    levels, horizon = recipe.window.quantiles, recipe.window.horizon
-    for path in paths:
-        table, history = last_window(path, recipe, features)
-        outputs = model(tf.constant(history[None]), training=False).numpy()[0]
-        values = outputs if levels is None else outputs[..., levels.index(0.5)]
-        times = future_times(
-            *(table.moments, table.times[-1], horizon), are_dates=table.are_dates, num_columns=len(recipe.data.time)
-        )
-        predictions += [
-            {
-                "file": str(path),
-                "after": table.times[-1],
-                "step": step,
-                "time": time,
-                "predicted": float(value),
-                **named_quantiles(of_step, levels),
-            }
-            for step, (time, value, of_step) in enumerate(zip(times, values, outputs, strict=True), start=1)
-        ]
-    if output is not None:
+    left_out: list[tuple[str, str]] = []
+    for path in request.paths:
+        windows, short = last_windows(path, recipe, features, categories)
+        left_out += short
+        for start in range(0, len(windows), FORECAST_BATCH):
+            some = windows[start : start + FORECAST_BATCH]
+            outputs = model(tf.constant(np.stack([window.values for window in some])), training=False).numpy()
+            for window, of_window in zip(some, outputs, strict=True):
+                predictions += _rows(path, recipe, window.series, window.after, window.times, of_window)
+    for name, reason in left_out:
+        console.warn(f"{name}: {reason}")
+    if request.output is not None:
         rows = [list(row.values()) for row in predictions]
-        write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
-        console.say(f"{count(predictions, 'row')} written to {output}")
-    return {"run": str(run.path), "predictions": predictions, "left_out": []}
+        write_table(request.output, list(predictions[0]), rows, safe_csv=request.safe_csv)
+        console.say(f"{count(predictions, 'row')} written to {request.output}")
+    return {
+        "run": str(run.path),
+        "predictions": predictions,
+        "left_out": [{"file": name, "reason": reason} for name, reason in left_out],
+    }
 
 
-def last_window(path: Path, recipe: Forecasting, features: Sequence[str]) -> tuple[Table, NDArray[np.float32]]:
-    """A table, and its last ``window.history`` rows ``[history, features]``.
-
-    Args:
-        features: the columns of the training data, the target first.
-
-    Raises:
-        InputError: the table cannot be used, or has too few rows.
-    """
-    table = read_time_table(recipe.data.model_copy(update={"features": tuple(features[1:])}), path)
-    history = recipe.window.history
-    if len(table.values) < history:
-        raise InputError(f"{path}: a forecast needs {history} rows. Received {len(table.values)}: add earlier rows.")
-    return table, table.values[-history:]
+def _rows(
+    path: Path, recipe: Forecasting, series: str, after: str, times: tuple[str, ...], outputs: np.ndarray
+) -> list[dict[str, Any]]:
+    """The rows of one forecast."""
+    levels = recipe.window.quantiles
+    values = outputs if levels is None else outputs[..., levels.index(0.5)]
+    return [
+        {
+            "file": str(path),
+            **({} if recipe.data.series is None else {"series": series}),
+            "after": after,
+            "step": step,
+            "time": time,
+            "predicted": float(value),
+            **named_quantiles(of_step, levels),
+        }
+        for step, (time, value, of_step) in enumerate(zip(times, values, outputs, strict=True), start=1)
+    ]

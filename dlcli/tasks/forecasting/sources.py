@@ -1,16 +1,21 @@
 """Reads the table of a forecasting recipe and divides it by time."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dlcli.data.series.covariates import Categories
+from dlcli.data.series.division import divide
 from dlcli.data.series.time_table import Table, read_table
-from dlcli.data.series.windows import Series, Windows, divide_by_time
+from dlcli.data.series.windows import Series, targets_of
+from dlcli.data.splits import Index, evenly_spaced
+from dlcli.evaluation import forecast
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.tasks.forecasting import Forecasting, TimeTable
+from dlcli.recipe.tasks.forecasting import Forecasting, TimeTable, Window
 
 FORECAST_BATCH = 1024  # windows forecast at a time
+MAX_LEARNED = 2**24  # values of training windows from which their mean and variance are computed
 
 
 def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
@@ -21,7 +26,7 @@ def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
     """
     section, window = recipe.data, recipe.window
     loaded.check_data_path()
-    return divide_by_time(
+    return divide(
         read_time_table(section),
         source=section.path,
         history=window.history,
@@ -29,11 +34,17 @@ def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
         validation=section.validation,
         test=section.test,
         stride=window.stride,
+        evaluation_stride=window.evaluation_stride,
+        split_by=section.split_by,
+        seed=section.split_seed,
     )
 
 
-def read_time_table(section: TimeTable, path: Path | None = None) -> Table:
+def read_time_table(section: TimeTable, path: Path | None = None, categories: Categories | None = None) -> Table:
     """Read the table of a ``data`` section, or another table in the same way.
+
+    Args:
+        categories: of the static columns in a trained model.
 
     Raises:
         InputError: the table cannot be used.
@@ -46,11 +57,43 @@ def read_time_table(section: TimeTable, path: Path | None = None) -> Table:
         on_missing=section.on_missing,
         time_format=section.time_format,
         day_first=section.day_first,
+        series=section.series,
+        future_features=section.future_features,
+        static=section.static,
+        calendar=section.calendar,
+        categories=categories,
     )
 
 
-def targets_in_parts(series: Series, windows: Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The target's past ``[n, history]`` and future ``[n, horizon]`` in each window, a batch of windows at a time."""
-    for start in range(0, len(windows), FORECAST_BATCH):
-        past, future = series.windows(windows.origins[start : start + FORECAST_BATCH])
-        yield past[..., 0], future
+def window_scales(series: Series, window: Window, origins: Index) -> NDArray[np.float64]:
+    """The deviation by which the target of each window is divided ``[n]``: 1 unless each is normalized by itself."""
+    if window.normalize == "training":
+        return np.ones(len(origins))
+    parts = [
+        forecast.window_scale(targets_of(series, origins[start : start + FORECAST_BATCH])[0])[1]
+        for start in range(0, len(origins), FORECAST_BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def learned_values(series: Series, window: Window, *, mean: float) -> NDArray[np.float64]:
+    """What the network is to output for windows of the training split ``[n, horizon]``, of many for some.
+
+    Args:
+        mean: of the target, for windows without a known value.
+    """
+    train = series.splits["train"].origins
+    origins = train[evenly_spaced(len(train), MAX_LEARNED // window.horizon)]
+    parts = []
+    for start in range(0, len(origins), FORECAST_BATCH):
+        some = origins[start : start + FORECAST_BATCH]
+        past, future = targets_of(series, some)
+        base: NDArray[np.float64] | float = 0.0
+        if window.difference == "last":
+            base = forecast.naive(past, window.horizon, mean=mean)
+        elif window.difference == "season":
+            base = forecast.seasonal_naive(past, window.horizon, season=window.season, mean=mean)
+        elif window.normalize == "window":
+            base = forecast.window_scale(past)[0][:, None]
+        parts.append((future - base) / window_scales(series, window, some)[:, None])
+    return np.concatenate(parts)

@@ -56,6 +56,7 @@ class SeriesSamples:
         from_end: steps are counted backward from the end.
         source: what the samples are called.
         unit: what the values of an attribution add up to.
+        ahead: the last steps of each series, which come after the end from which steps are counted; the first is 0.
     """
 
     names: Sequence[str]
@@ -65,6 +66,7 @@ class SeriesSamples:
     from_end: bool
     source: str
     unit: str
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def explain_series(
     ]
     first = next(iter(methods))
     of_first = rows[:: len(methods)]
-    importance = [] if judged is None else _importance(judged, samples.columns, found[first], console)
+    importance = [] if judged is None else _importance(judged, samples, found[first], console)
     titles = [
         f"{row['file']}: {row['output']} {row['predicted']:.4g}"
         + (f" (true {row['true']})" if row["true"] else "")
@@ -116,7 +118,9 @@ def explain_series(
     maps = [shares for shares, _ in found[first]]
     files: dict[str, Any] = {
         "maps.npz": _writer(samples, pairs, found),
-        "maps.png": lag_maps(maps, titles, samples.columns, from_end=samples.from_end, unit=samples.unit),
+        "maps.png": lag_maps(
+            maps, titles, samples.columns, from_end=samples.from_end, ahead=samples.ahead, unit=samples.unit
+        ),
     }
     if importance:
         files["importance.csv"] = rows_text(importance)
@@ -162,16 +166,16 @@ def _attributions(
 
 def _importance(
     judged: Judged,
-    columns: Sequence[str],
+    samples: SeriesSamples,
     found: Sequence[tuple[NDArray[np.float64], dict[str, Any]]],
     console: Console,
 ) -> list[dict[str, Any]]:
     """A row for each column and block of steps: permutation importance, and the share of the attributions there."""
     longest = max(len(values) for values in judged.values)
     num_blocks = min(NUM_BLOCKS, longest)
-    parts = column_parts([f"column {name}" for name in columns])
+    parts = column_parts([f"column {name}" for name in samples.columns])
     for number, part in enumerate(block_parts(num_blocks)):
-        parts[_name_of_block(number, num_blocks, judged.values)] = part
+        parts[_name_of_block(number, num_blocks, judged.values, samples.ahead)] = part
     changes = permutation_importance(judged.errors, judged.values, parts, repeats=REPEATS, progress=console.evaluating)
     rows = []
     for name, values in changes.items():
@@ -190,13 +194,13 @@ def _importance(
     return rows
 
 
-def _name_of_block(number: int, num_blocks: int, series: Sequence[Series]) -> str:
+def _name_of_block(number: int, num_blocks: int, series: Sequence[Series], ahead: int) -> str:
     """``steps -24 to -13`` of series of one length; of others ``steps, 1/8 to 2/8 of the length``."""
     lengths = {len(values) for values in series}
     if len(lengths) > 1:
         return f"steps, {number}/{num_blocks} to {number + 1}/{num_blocks} of the length"
     (length,) = lengths
-    inside = np.flatnonzero(np.arange(length) * num_blocks // length == number) - length
+    inside = np.flatnonzero(np.arange(length) * num_blocks // length == number) - length + ahead
     return f"steps {inside[0]} to {inside[-1]}" if len(inside) > 1 else f"step {inside[0]}"
 
 
@@ -220,7 +224,7 @@ def _row(
         "completeness_error": facts.get("completeness_error"),
         "sum": float(shares.sum()),
         "largest": float(shares[step, column]),
-        "largest_step": int(step) - len(shares) if samples.from_end else int(step) + 1,
+        "largest_step": int(step) - len(shares) + samples.ahead if samples.from_end else int(step) + 1,
         "largest_column": samples.columns[int(column)],
         "note": note_of(shares, facts),
     }

@@ -126,13 +126,15 @@ def forecast(*, variance: float) -> Objective:
     """Squared error divided by a variance, and ``mae``, of the forecasts of each step ahead, float32 ``[b, h]``.
 
     Targets are ``y["future"]`` float32 ``[b, h]``. Missing ones, for which ``y["known"]`` is 0, do not count.
+    ``y["scale"]`` ``[b]`` is a further divisor of each sample's errors in the loss.
 
     Args:
         variance: divisor of the squared error in the loss.
     """
 
     def squared(outputs: Tensor, batch: Batch) -> Tensor:
-        return tf.square(outputs - batch["y"]["future"]) / variance
+        error = (outputs - batch["y"]["future"]) / batch["y"]["scale"][:, None]
+        return tf.square(error) / variance
 
     return Objective(
         loss=squared,
@@ -154,7 +156,7 @@ def quantile_forecast(*, levels: Sequence[float], deviation: float) -> Objective
     level, middle = tf.constant(levels, tf.float32), list(levels).index(0.5)
 
     def pinball(outputs: Tensor, batch: Batch) -> Tensor:
-        error = batch["y"]["future"][..., None] - outputs
+        error = (batch["y"]["future"][..., None] - outputs) / batch["y"]["scale"][:, None, None]
         return tf.reduce_mean(tf.maximum(level * error, (level - 1) * error), axis=-1) * (2 / deviation)
 
     return Objective(

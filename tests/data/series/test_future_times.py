@@ -29,8 +29,9 @@ from dlcli.data.series.time_table import read_table
 def test_times_continue_by_the_step_of_the_rows(tmp_path: Path, times: list[str], expected: tuple[str, ...]) -> None:
     (tmp_path / "a.csv").write_text("t,y\n" + "".join(f"{time},1\n" for time in times))
     table = read_table(path=tmp_path / "a.csv", time=("t",), target="y", features=(), on_missing="error")
-    found = future_times(table.moments, table.times[-1], 2, are_dates=table.are_dates, num_columns=1)
+    found, moments = future_times(table.moments, table.times[-1], 2, are_dates=table.are_dates, num_columns=1)
     assert found == expected
+    assert (moments is None) == (expected[0] == "")
 
 
 @pytest.mark.parametrize(
@@ -46,5 +47,6 @@ def test_several_columns_continue_together(
 ) -> None:
     (tmp_path / "a.csv").write_text("\n".join([",".join([*names, "y"]), *(f"{row},1" for row in rows)]))
     table = read_table(path=tmp_path / "a.csv", time=names, target="y", features=(), on_missing="error")
-    found = future_times(table.moments, table.times[-1], 2, are_dates=table.are_dates, num_columns=len(names))
+    found, moments = future_times(table.moments, table.times[-1], 2, are_dates=table.are_dates, num_columns=len(names))
     assert found == expected
+    assert (moments is None) == (expected[0] == "")

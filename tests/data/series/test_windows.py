@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlcli.data.series.division import divide
 from dlcli.data.series.time_table import Table, read_table
-from dlcli.data.series.windows import Series, WindowBatches, divide_by_time
+from dlcli.data.series.windows import Series, WindowBatches
 from dlcli.errors import InputError
 
 NAN = float("nan")
@@ -22,7 +23,7 @@ def series(num: int = 40, **options: Any) -> Series:
     values = np.stack([np.arange(num), -np.arange(num)], axis=1).astype(np.float32)
     table = Table(tuple(f"t{i}" for i in range(num)), values, ("y", "z"))
     known = {"history": 5, "horizon": 3, "validation": 0.2, "test": 0.2, "stride": 1}
-    return divide_by_time(table, source="s.csv", **{**known, **options})
+    return divide(table, source="s.csv", **{**known, **options})
 
 
 def error(path: Path, **options: Any) -> list[str]:
@@ -80,11 +81,13 @@ def test_time_can_span_several_columns(tmp_path: Path) -> None:
             "a.csv:5: column 't' must not be empty.",
         ]),
         ("t,y\n2,1\n1,2\n1,3\n", {}, [
-            "a.csv:4: a time must occur once. Received 1 again, after line 3. Remove one of the rows.",
+            "a.csv:4: a time must occur once. Received 1 again, after line 3. Remove one of the rows, or name "
+            "the column of the series as data.series if there are several.",
         ]),
         ("t,y\n2019-10-27 02:00,1\n2019-10-27 02:00,2\n", {}, [
             "a.csv:3: a time must occur once. Received 2019-10-27 02:00 again, after line 2. Remove one of the rows, "
-            "or give times with their offset from UTC if clocks were set back.",
+            "or give times with their offset from UTC if clocks were set back, or name the column of the series as "
+            "data.series if there are several.",
         ]),
         ("m,t,y\n12,1,1\n1,2,2\n", {"time": ("m", "t")}, ["a.csv:3: time must increase. Received 1 2 after 12 1."]),
         ("t,y\nJan,1\nFeb,2\n", {}, [

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlcli.evaluation.forecast import naive, seasonal_naive
+from dlcli.evaluation.forecast import naive, seasonal_naive, window_scale
 from dlcli.models.sequences import forecasting
 
 NAN = np.nan
@@ -71,3 +71,30 @@ def test_quantiles_increase_by_softplus_from_the_median(levels: tuple[float, ...
         expected = quantiles[..., middle] + sign * distances[..., between].sum(axis=-1)
         np.testing.assert_allclose(quantiles[..., level], expected, rtol=1e-3, atol=1e-3)
     assert np.abs(start_again).max() > 100
+
+
+def test_the_scale_of_a_window_is_that_of_its_known_values() -> None:
+    past = np.concatenate([PAST, 1e6 + PAST[:2], np.full((1, 5), 3, np.float32), np.zeros((1, 5), np.float32)])
+    inputs = keras.Input((5,))
+    center, deviation = keras.Model(inputs, forecasting.window_scale(inputs))(past)
+    known = [row[~np.isnan(row)].astype(np.float64) for row in past]
+    np.testing.assert_allclose(center[:, 0], [row.mean() if len(row) else 0 for row in known], rtol=1e-6)
+    expected = [np.std(known[0]), np.std(known[1]), 1.0, 7.0, np.std(known[0]), np.std(known[1]), 3.0, 1.0]
+    np.testing.assert_allclose(deviation[:, 0], expected, rtol=1e-5)
+    for found, of_numpy in zip((center, deviation), window_scale(past.astype(np.float64)), strict=True):
+        np.testing.assert_allclose(found[:, 0], of_numpy, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_levels", [0, 3])
+def test_known_steps_share_their_layers(num_levels: int) -> None:
+    features, ahead = keras.Input((4,)), keras.Input((5, 2))
+    model = keras.Model([features, ahead], forecasting.of_known_steps(features, ahead, num_levels=num_levels))
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(3, 4)), rng.normal(size=(3, 5, 2))
+    (kernel, bias), (known,), (out, out_bias) = (
+        model.get_layer(name).get_weights() for name in ("decoder_state", "decoder_ahead", "known_steps")
+    )
+    expected = np.maximum((a @ kernel + bias)[:, None] + b @ known, 0) @ out + out_bias
+    np.testing.assert_allclose(model([a, b]), expected if num_levels else expected[..., 0], rtol=1e-4, atol=1e-5)
+    linear = keras.Model(ahead, forecasting.of_known_steps(None, ahead, num_levels=0))
+    assert linear.count_params() == 3

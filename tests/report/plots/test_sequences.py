@@ -40,12 +40,14 @@ def test_attention_maps_of_long_texts_and_strange_tokens() -> None:
 
 def test_a_series_is_colored_by_split() -> None:
     values = np.sin(np.arange(100) / 5)
-    pixels = read(sequences.series(values, {"train": 60, "validation": 80, "test": 100}, "sine"))
+    splits = {"train": values[:60], "validation": values[60:80], "test": values[80:]}
+    pixels = read(sequences.series([("", splits)], "sine"))
     for color in (BLUE, GREEN, VERMILION):
         assert has_color(pixels, color)
-    two = read(sequences.series(values, {"train": 80, "validation": 100}, "sine"))
+    two = read(sequences.series([("north", {"train": values}), ("south", {"validation": values})], "other"))
+    assert has_color(two, BLUE)
+    assert has_color(two, GREEN)
     assert not has_color(two, VERMILION)
-    assert (read(sequences.series(values, {"train": 80, "validation": 100}, "other")) != two).any()
 
 
 def test_forecasts_follow_history_truth_and_prediction() -> None:

@@ -91,7 +91,7 @@ def test_bits_are_cross_entropy_per_bit_and_counted_where_they_are_asked() -> No
 def test_forecasts_leave_missing_targets_out() -> None:
     goal = sequences.forecast(variance=2.0)
     outputs = tf.constant([[1.0, 2.0], [0.0, 9.0]])
-    found = batch(future=[[3.0, 2.0], [1.0, 0.0]], known=[[1.0, 1.0], [1.0, 0.0]])
+    found = batch(future=[[3.0, 2.0], [1.0, 0.0]], known=[[1.0, 1.0], [1.0, 0.0]], scale=[1.0, 1.0])
     np.testing.assert_allclose(goal.loss(outputs, found), [[2.0, 0.0], [0.5, 40.5]])
     np.testing.assert_array_equal(goal.weight(found), [[1.0, 1.0], [2.0, 0.0]])
     assert means(goal.metric_sums(outputs, found)) == pytest.approx([(2 + 0 + 2 * 1) / 4])
@@ -101,7 +101,7 @@ def test_quantiles_are_learned_by_the_pinball_loss() -> None:
     levels, rng = (0.1, 0.5, 0.8), np.random.default_rng(0)
     true, outputs = rng.normal(size=(2, 4)), rng.normal(size=(2, 4, 3))
     goal = sequences.quantile_forecast(levels=levels, deviation=3.0)
-    found = batch(future=true.astype(np.float32), known=[[1.0, 1, 0, 1], [1, 1, 1, 1]])
+    found = batch(future=true.astype(np.float32), scale=[1.0, 2.0], known=[[1.0, 1, 0, 1], [1, 1, 1, 1]])
     losses = [
         [
             np.mean([2 * mean_pinball_loss([true[i, j]], [outputs[i, j, k]], alpha=levels[k]) for k in range(3)]) / 3
@@ -110,6 +110,6 @@ def test_quantiles_are_learned_by_the_pinball_loss() -> None:
         for i in range(2)
     ]
     values = tf.constant(outputs, tf.float32)
-    np.testing.assert_allclose(goal.loss(values, found), losses, rtol=1e-5)
+    np.testing.assert_allclose(goal.loss(values, found), np.array(losses) / [[1.0], [2.0]], rtol=1e-5)
     np.testing.assert_allclose(goal.weight(found), np.array([[1.0, 1, 0, 1], [1, 1, 1, 1]]) * WEIGHT.numpy()[:, None])
     np.testing.assert_allclose(goal.metrics["mae"](values, found), np.abs(true - outputs[..., 1]), rtol=1e-5)

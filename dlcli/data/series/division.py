@@ -1,0 +1,100 @@
+"""Divides long series into splits: each by time, or whole series at random."""
+
+from typing import Literal
+
+import numpy as np
+
+from dlcli.data.listing import DEFAULT_TEST, DEFAULT_VALIDATION
+from dlcli.data.series.time_table import Table
+from dlcli.data.series.windows import Series, Stretch, Windows
+from dlcli.data.splits import DataWarning
+from dlcli.errors import InputError
+
+SplitBy = Literal["time", "series"]
+
+
+def divide(
+    table: Table,
+    *,
+    source: str,
+    history: int,
+    horizon: int,
+    validation: float | None,
+    test: float | None,
+    stride: int,
+    evaluation_stride: int = 1,
+    split_by: SplitBy = "time",
+    seed: int = 0,
+) -> Series:
+    """The windows of a table.
+
+    Args:
+        validation, test: proportions of the rows of each series: the last part is test, the part before it validation;
+            or proportions of the series.
+        stride: steps between two training windows.
+        evaluation_stride: steps between two windows of validation and test.
+        split_by: whether each series is divided by time, or whole series are drawn at random.
+        seed: of these.
+
+    Raises:
+        InputError: train has no whole window.
+    """
+    shares = (DEFAULT_TEST if test is None else test, DEFAULT_VALIDATION if validation is None else validation)
+    stretches = _by_series(table, *shares, seed) if split_by == "series" else _by_time(table, *shares)
+    is_known = np.concatenate([[0], np.cumsum(~np.isnan(table.values[:, 0]))])
+    splits: dict[str, Windows] = {}
+    warnings = []
+    for split in ("train", "validation", "test"):
+        origins, rows = [], []
+        for part in stretches:
+            if part.split != split:
+                continue
+            first = part.start + max(0, history - part.history)
+            found = np.arange(first, part.end - horizon + 1, stride if split == "train" else evaluation_stride)
+            # metrics need at least one known value in each window
+            found = found[is_known[found + horizon] > is_known[found]] if len(found) else found
+            origins.append(found.astype(np.int64))
+            rows.append(part.end - part.start)
+        windows = np.concatenate(origins) if origins else np.zeros(0, np.int64)
+        if len(windows):
+            splits[split] = Windows(windows)
+        elif split == "train":
+            noun = "rows" if not table.parts else "rows in the longest series"
+            raise InputError(
+                f"{source}: train must have a window of {history} + {horizon} steps. Received {max(rows, default=0)} "
+                f"{noun}: lower window.history or window.horizon, or give more rows."
+            )
+        elif rows:
+            needed = f"for a forecast of {horizon} steps"
+            text = f"{split} has {sum(rows)} rows, too few {needed}: it is left out."
+            if table.parts:
+                text = f"{split} has no series with enough rows {needed}: it is left out."
+            warnings.append(DataWarning("splits", text))
+        if split in splits and (num_empty := sum(not len(found) for found in origins)):
+            text = f"{split}: {num_empty:,} of {len(origins):,} series have too few rows for a window there."
+            warnings.append(DataWarning("splits", text))
+    return Series(table, history, horizon, tuple(stretches), splits, warnings=(*table.warnings, *warnings))
+
+
+def _by_time(table: Table, test: float, validation: float) -> list[Stretch]:
+    stretches = []
+    for part in table.series:
+        num_rows = part.end - part.start
+        num_test, num_validation = round(num_rows * test), round(num_rows * validation)
+        ends = {"train": part.end - num_test - num_validation, "validation": part.end - num_test, "test": part.end}
+        start = part.start
+        for split, end in ends.items():
+            if end > start:
+                stretches.append(Stretch(part.name, split, start, end, start - part.start))
+            start = end
+    return stretches
+
+
+def _by_series(table: Table, test: float, validation: float, seed: int) -> list[Stretch]:
+    parts = table.series
+    order = np.random.default_rng(seed).permutation(len(parts))
+    num_test, num_validation = round(len(parts) * test), round(len(parts) * validation)
+    splits = ["test"] * num_test + ["validation"] * num_validation
+    splits += ["train"] * (len(parts) - len(splits))
+    split_of = dict(zip(order.tolist(), splits, strict=True))
+    return [Stretch(part.name, split_of[number], part.start, part.end) for number, part in enumerate(parts)]

@@ -1,0 +1,224 @@
+"""Scores a forecaster on windows beside the baselines, and writes the files of its evaluation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from dlcli.data.series.windows import Series, Windows, targets_of
+from dlcli.data.splits import Index, evenly_spaced
+from dlcli.evaluation import forecast, forecast_intervals
+from dlcli.recipe.tasks.forecasting import Forecasting, Window
+from dlcli.report.plots import sequences as sequence_plots
+from dlcli.runtime.console import Console
+from dlcli.tasks.evaluation_files import Destination, write_evaluation
+from dlcli.tasks.forecasting.baselines import Baselines, report_baselines
+from dlcli.tasks.forecasting.sources import FORECAST_BATCH, window_scales
+
+Array = npt.NDArray[Any]
+NUM_SHOWN = 4  # forecasts in forecasts.png
+IN_SUMMARY = ("mae", "rmse", "mase", "naive_mae", "seasonal_naive_mae", "ridge_mae", "quantile_loss", "coverage")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Forecasts of windows.
+
+    Attributes:
+        origins: the row at which each forecast starts ``[n]``.
+        true: ``[n, horizon]``, NaN where missing.
+        outputs: of the network ``[n, horizon]``, or quantiles ``[n, horizon, levels]``.
+        baselines: ``[n, horizon]`` each, by the prefix of the names of their errors.
+        quantiles: of the baselines ``[n, horizon, levels]``.
+        scales: divisor of the errors of each window in the loss ``[n]``.
+        mase_scales: scale of MASE of each window's series ``[n]``, NaN where unknown.
+    """
+
+    window: Window
+    origins: Index
+    true: Array
+    outputs: Array
+    baselines: Mapping[str, Array]
+    quantiles: Mapping[str, Array]
+    scales: Array
+    mase_scales: Array
+
+    @property
+    def predicted(self) -> Array:
+        """The forecasts of the network ``[n, horizon]``."""
+        levels = self.window.quantiles
+        return self.outputs if levels is None else self.outputs[..., levels.index(0.5)]
+
+    def take(self, rows: Array) -> "Scored":
+        """Some of the windows."""
+        return Scored(
+            self.window,
+            self.origins[rows],
+            self.true[rows],
+            self.outputs[rows],
+            {name: values[rows] for name, values in self.baselines.items()},
+            {name: values[rows] for name, values in self.quantiles.items()},
+            self.scales[rows],
+            self.mase_scales[rows],
+        )
+
+    def metrics(self, variance: float) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+        """The metrics, the rows of by_horizon.csv, and those of by_level.csv.
+
+        Args:
+            variance: of the values that the network learns.
+        """
+        metrics, rows = forecast.metrics(
+            self.true,
+            {"": self.predicted, **self.baselines},
+            scale=self.mase_scales,
+            variance=variance * self.scales**2,
+        )
+        levels = self.window.quantiles
+        if levels is None:
+            return metrics, rows, []
+        found = {"": self.outputs, **self.quantiles}
+        measures, by_step, by_level = forecast_intervals.metrics(self.true, found, levels)
+        losses = forecast_intervals.quantile_losses(self.true, self.outputs, levels)
+        metrics["loss"] = float(np.nanmean(losses / self.scales[:, None, None])) / variance**0.5
+        rows = [row | more for row, more in zip(rows, by_step, strict=True)]
+        return metrics | measures, rows, by_level
+
+
+def evaluate_windows(
+    to: Destination,
+    model: keras.Model,
+    series: Series,
+    windows: Windows,
+    *,
+    recipe: Forecasting,
+    info: dict[str, Any],
+    baselines: Baselines,
+    console: Console,
+) -> dict[str, Any]:
+    """Evaluate a model on windows of series; write metrics.json, by_horizon.csv, predictions.csv and two plots, with
+    quantiles also by_level.csv, and of several series also by_series.csv."""
+    variance = info["target"]["variance"]
+    scored = _scored(model, series, windows, recipe.window, info["mase_scale"], baselines, console)
+    metrics, rows, by_level = scored.metrics(variance)
+    report_baselines(metrics, rows, console)
+    tables: dict[str, Any] = {"by_horizon.csv": rows, "predictions.csv": _predictions(series, scored)}
+    if by_level:
+        tables["by_level.csv"] = by_level
+    if series.table.parts:
+        tables["by_series.csv"] = _by_series(series, scored, variance)
+        _report_series(tables["by_series.csv"], console)
+    shown = scored.take(evenly_spaced(len(windows), NUM_SHOWN))
+    histories, _ = series.windows(shown.origins)
+    names = names_of(series, shown.origins)
+    write_evaluation(
+        to,
+        metrics,
+        tables=tables,
+        others={
+            "forecasts.png": sequence_plots.forecasts(
+                histories[:, : series.history, 0],
+                shown.true,
+                shown.predicted,
+                names,
+                bands=None if recipe.window.quantiles is None else shown.outputs,
+            ),
+            "by_horizon.png": sequence_plots.errors_ahead(rows),
+        },
+    )
+    return metrics
+
+
+def named_quantiles(quantiles: Array, levels: Sequence[float] | None) -> dict[str, float]:
+    """The quantiles ``[levels]`` of one step by the names of their columns, without the median, which is the
+    forecast."""
+    if levels is None:
+        return {}
+    return {f"q{level:g}": float(q) for level, q in zip(levels, quantiles, strict=True) if level != 0.5}
+
+
+def _scored(
+    model: keras.Model,
+    series: Series,
+    windows: Windows,
+    window: Window,
+    mase_scale: float | Mapping[str, float],
+    baselines: Baselines,
+    console: Console,
+) -> Scored:
+    parts, true_parts, others = [], [], []
+    compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    for start in range(0, len(windows), FORECAST_BATCH):
+        origins = windows.origins[start : start + FORECAST_BATCH]
+        values, _ = series.windows(origins)
+        parts.append(compiled(tf.constant(values)).numpy())
+        true_parts.append(targets_of(series, origins)[1])  # float32 would round large values
+        others.append(baselines.forecasts(series, origins))
+        console.evaluating(min(start + FORECAST_BATCH, len(windows)), len(windows))
+    forecasts = {name: np.concatenate([found[name] for found in others]) for name in others[0]}
+    scales = window_scales(series, window, windows.origins)
+    of_mase: Array = np.full(len(windows), mase_scale if isinstance(mase_scale, float | int) else np.nan)
+    if isinstance(mase_scale, Mapping):
+        of_mase = np.array([mase_scale.get(name, np.nan) for name in series.series_of(windows.origins)])
+    return Scored(
+        window,
+        windows.origins,
+        np.concatenate(true_parts),
+        np.concatenate(parts),
+        forecasts,
+        baselines.quantiles(forecasts, scales),
+        scales,
+        of_mase,
+    )
+
+
+def names_of(series: Series, origins: Index) -> list[str]:
+    """What each window is called in plots."""
+    times = [series.table.times[origin - 1] for origin in origins]
+    if not series.table.parts:
+        return times
+    return [f"{time}, {name}" for time, name in zip(times, series.series_of(origins), strict=True)]
+
+
+def _predictions(series: Series, scored: Scored) -> Iterator[dict[str, Any]]:
+    """The rows of predictions.csv."""
+    times, levels = series.table.times, scored.window.quantiles
+    names = series.series_of(scored.origins)
+    for origin, name, true, predicted, outputs in zip(
+        scored.origins, names, scored.true, scored.predicted, scored.outputs, strict=True
+    ):
+        of_series = {"series": name} if series.table.parts else {}
+        for step in range(len(true)):
+            yield of_series | {
+                "after": times[origin - 1],
+                "step": step + 1,
+                "time": times[origin + step],
+                "true": "" if np.isnan(true[step]) else f"{true[step]:.15g}",
+                "predicted": f"{predicted[step]:.9g}",
+                **{column: f"{q:.9g}" for column, q in named_quantiles(outputs[step], levels).items()},
+            }
+
+
+def _by_series(series: Series, scored: Scored, variance: float) -> list[dict[str, Any]]:
+    """The metrics of each series."""
+    names = np.array(series.series_of(scored.origins))
+    rows = []
+    for name in dict.fromkeys(names.tolist()):
+        of_series = scored.take(names == name)
+        metrics = of_series.metrics(variance)[0]
+        rows.append({"series": name, "forecasts": len(of_series.true)} | {key: metrics.get(key) for key in IN_SUMMARY})
+    return [{key: value for key, value in row.items() if rows[0][key] is not None} for row in rows]
+
+
+def _report_series(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    for name, noun in (("ridge_mae", "ridge regression"), ("seasonal_naive_mae", "the seasonal naive forecast")):
+        worse = [str(row["series"]) for row in rows if row.get(name) is not None and row["mae"] >= row[name]]
+        if worse:
+            more = ", …" if len(worse) > 3 else ""
+            console.say(
+                f"no better than {noun} on {len(worse):,} of {len(rows):,} series: {', '.join(worse[:3])}{more}"
+            )
