@@ -14,7 +14,7 @@ from unfinished import assert_usable  # type: ignore[import-not-found]
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import report_baselines
+from dlcli.tasks.forecasting.baselines import report_baselines
 
 RECIPE = """\
 task: forecasting
