@@ -27,11 +27,13 @@ class Vocabulary:
         tokens: the most frequent first; the id of the i-th is ``FIRST + i``.
         forms: spellings as they occur in text.
         token_of_form: the id of each form's token.
+        characters: those of words whose characters are an input too; the id of the i-th is ``FIRST + i``.
     """
 
     tokens: tuple[str, ...]
     forms: tuple[str, ...]
     token_of_form: tuple[int, ...]
+    characters: tuple[str, ...] = ()
 
     @classmethod
     def plain(cls, tokens: Sequence[str]) -> "Vocabulary":
@@ -118,9 +120,29 @@ def _ranked(
     return Vocabulary(tuple(tokens), tuple(forms), tuple(id_of[form.lower() if lower else form] for form in forms))
 
 
-def encode_words(sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, *, max_length: int) -> Ragged:
-    """Each sentence as the ids of its words, int32; an empty sentence becomes one UNKNOWN."""
+def encode_words(
+    sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, *, max_length: int, num_characters: int = 0
+) -> Ragged:
+    """Each sentence as the ids of its words, int32; an empty sentence becomes one UNKNOWN.
+
+    Args:
+        num_characters: if it is not 0, a word is its id and those of so many of its characters, padded with PADDING:
+            int32 ``[1 + num_characters]``.
+    """
     id_of = dict(zip(vocabulary.forms, vocabulary.token_of_form, strict=True))
+    if num_characters:
+        id_of_character = {character: FIRST + i for i, character in enumerate(vocabulary.characters)}
+
+        def of_word(word: str) -> list[int]:
+            ids = [id_of_character.get(character, UNKNOWN) for character in word[:num_characters]]
+            return [id_of.get(word, UNKNOWN), *ids, *[PADDING] * (num_characters - len(ids))]
+
+        return Ragged.join(
+            [
+                np.array([of_word(word) for word in sentence[:max_length]] or [of_word("")], np.int32)
+                for sentence in sentences
+            ]
+        )
     return Ragged.join(
         [
             np.array([id_of.get(word, UNKNOWN) for word in sentence[:max_length]] or [UNKNOWN], np.int32)

@@ -24,11 +24,14 @@ class TokenNetwork:
     Attributes:
         model: the whole network.
         front: raw text -> token ids int32 ``[b, tokens]``, padded with 0.
+        embedded: raw text -> the vectors of tokens ``[b, tokens, width]``: their embeddings, or, of words whose
+            characters are read too, these and what follows from the characters.
         scores: of the outputs, as a function of the embeddings.
     """
 
     model: keras.Model
     front: keras.Model
+    embedded: keras.Model
     scores: Scores
 
     def ids(self, raw: Any) -> list[Ids]:
@@ -39,6 +42,11 @@ class TokenNetwork:
         """The embeddings of token ids ``[..., width]``."""
         table: NDArray[np.float32] = self.model.get_layer("embedding").embeddings.numpy()
         return table[ids]
+
+    def unknown(self, token: int) -> NDArray[np.float32]:
+        """The vector ``[width]`` of an unknown token, without characters."""
+        vector = self.vectors(np.array([token], np.int32))[0]
+        return np.pad(vector, (0, self.scores.width - len(vector)))
 
     def randomized(self, part: str, seed: int) -> Any:
         """A context in which the weights of the last layer (``head``), or ``all``, have a random order."""
@@ -59,7 +67,7 @@ def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
     if not {"embedding", "logits"} <= names:
         raise NotExplainable("must have the layers embedding and logits to be explained.")
     embedding, logits = model.get_layer("embedding"), model.get_layer("logits")
-    # an embedding whose weights also predict tokens is called twice
+    # an embedding whose weights also predict tokens is called twice; characters of words add to their vectors
     ids = model.get_layer("token_ids").output if "token_ids" in names else embedding.input
     vectors = model.get_layer("token_vectors").output if "token_vectors" in names else embedding.output
     inner = keras.Model([ids, vectors], logits.output)
@@ -69,8 +77,9 @@ def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
         found = inner([tf.ones(tf.shape(points)[:2], ids.dtype), points], training=False)
         return found if by_step else found[:, None]
 
-    scores = Scores(outputs, embedding.output_dim, int(logits.output.shape[-1]), is_class=True)
-    return TokenNetwork(model, keras.Model(model.input, ids), scores)
+    scores = Scores(outputs, int(vectors.shape[-1]), int(logits.output.shape[-1]), is_class=True)
+    front, embedded = (keras.Model(model.input, tensor) for tensor in (ids, vectors))
+    return TokenNetwork(model, front, embedded, scores)
 
 
 def of_equal_length(

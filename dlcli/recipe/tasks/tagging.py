@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Le
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Section
@@ -42,6 +42,20 @@ class Columns(TaggedFiles):
     """Source of the samples."""
 
 
+class Characters(Section):
+    """The characters of words as a further input, from which unknown words can be tagged: a convolution over the
+    characters of each word (Ma and Hovy 2016)."""
+
+    embedding: Count = 16
+    """Size of the embedding of a character."""
+    filters: Count = 32
+    """Number of filters of the convolution, and of numbers that are added to the embedding of a word."""
+    kernel_size: Annotated[int, Ge(1), Le(100)] = 3
+    """Number of characters in a kernel."""
+    max_length: Annotated[int, Ge(1), Le(1000)] = 20
+    """Maximum length of a word in characters; the rest is truncated."""
+
+
 class Words(Section):
     """The vocabulary of words, which is built from the training split."""
 
@@ -55,6 +69,8 @@ class Words(Section):
     """Maximum length of a sentence in words; the rest is truncated and gets no tags."""
     embedding: Count = 64
     """Size of the embedding of a word, which is trained with the network."""
+    characters: Characters | None = None
+    """The characters of words as a further input. `lowercase` does not change them. Default: none."""
 
 
 class Tagger(Section):

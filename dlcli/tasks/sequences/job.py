@@ -1,6 +1,6 @@
 """The training job of sequences: texts or series, with a class or a number for each, or a tag for each word."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -44,6 +44,8 @@ from dlcli.tasks.sequences.tokens import (
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
+
+MAX_CHARACTERS = 10_000  # different ones
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class SequenceJob(NetworkJob):
             lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is not None and isinstance(self.front, Vocabulary):
-                lines += unknown_lines(split, data.steps, self._unit)
+                ids = data.steps if data.steps.ndim == 1 else data.steps[:, 0]  # beside those of its characters
+                lines += unknown_lines(split, ids, self._unit)
             elif data is not None and np.isnan(data.steps).any():
                 lines.append(
                     f"{split}: {np.isnan(data.steps).mean():.1%} of the values are missing; the network uses the "
@@ -127,7 +130,8 @@ class SequenceJob(NetworkJob):
         if self.dataset.classes != ("",):
             info["classes"] = list(self.dataset.classes)
         if isinstance(self.front, Vocabulary):
-            return info | {"vocabulary": len(self.front.tokens)}
+            sizes = {"vocabulary": len(self.front.tokens)}
+            return info | sizes | ({"characters": len(self.front.characters)} if self.front.characters else {})
         if self.dataset.features:
             info["features"] = list(self.dataset.features)
         info["scale"] = {"mean": self.front.mean.tolist(), "variance": self.front.variance.tolist()}
@@ -203,6 +207,7 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
     front: Front
     if isinstance(recipe, TextClassification | Tagging):
         front = Vocabulary.plain([str(number) for number in range(data["vocabulary"])])
+        front = replace(front, characters=tuple(map(str, range(data.get("characters", 0)))))
     else:
         front = Scale(np.array(data["scale"]["mean"]), np.array(data["scale"]["variance"]))
     with without_weights():
@@ -244,7 +249,16 @@ def _fit_words(loaded: LoadedRecipe, words: Words, train: Sequences) -> Vocabula
     vocabulary = fit_words(
         train.words, lower=words.lowercase, max_vocabulary=words.max_vocabulary, min_count=words.min_count
     )
-    return large_enough(loaded, vocabulary, "words", num_texts=len(train), remedies=too_rare(words.min_count))
+    vocabulary = large_enough(loaded, vocabulary, "words", num_texts=len(train), remedies=too_rare(words.min_count))
+    if words.characters is None:
+        return vocabulary
+    found = fit_words(
+        [word for sentence in train.words for word in sentence],  # a word is a sequence of characters
+        lower=False,
+        max_vocabulary=MAX_CHARACTERS,
+        min_count=words.min_count,
+    )
+    return replace(vocabulary, characters=found.tokens)
 
 
 # Batches --------------------------------------------------------------------------------------------------------------
@@ -285,6 +299,12 @@ def _inputs(recipe: SequenceRecipe, samples: Sequences, front: Front, index: np.
     if isinstance(recipe, Tagging):
         assert samples.words is not None
         assert isinstance(front, Vocabulary)
-        return encode_words([samples.words[i] for i in index], front, max_length=recipe.text.max_length)
+        characters = recipe.text.characters
+        return encode_words(
+            [samples.words[i] for i in index],
+            front,
+            max_length=recipe.text.max_length,
+            num_characters=0 if characters is None else characters.max_length,
+        )
     assert samples.values is not None
     return samples.values.take(index)

@@ -1,10 +1,12 @@
 """Builds the Keras model of a sequence task: tokenization or standardization, the encoder, and the head."""
 
+from typing import Any
+
 import keras
 
-from dlcli.data.text.vocabulary import Vocabulary
+from dlcli.data.text.vocabulary import FIRST, Vocabulary
 from dlcli.models.heads import vector as heads
-from dlcli.models.sequences import text_input
+from dlcli.models.sequences import text_input, word_characters
 from dlcli.models.sequences.crf import tags_of_sentences
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.sequence_model import SeriesModel, StepModel
@@ -49,21 +51,43 @@ def build_text_classifier(
 def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
     """Build the network that predicts a tag for each word of a sentence."""
     text = keras.Input(shape=(None,), dtype="string", name="text")
-    ids = text_input.word_ids(
+    inputs = text_input.word_ids(
         text, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=words.max_length
     )
-    ids = text_input.one_at_least(ids)
+    inputs = ids = text_input.one_at_least(inputs)
+    if words.characters is not None:
+        inputs = _with_characters(text, ids, words, vocabulary)
+        ids = inputs[..., 0]
     x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
+    if words.characters is not None:
+        of_characters = word_characters.features(
+            inputs[..., 1:],
+            num_ids=FIRST + len(vocabulary.characters),
+            embedding=words.characters.embedding,
+            filters=words.characters.filters,
+            kernel_size=words.characters.kernel_size,
+        )
+        x = keras.layers.Concatenate(name="token_vectors")([x, of_characters])
     mask = keras.ops.not_equal(ids, text_input.PADDING)
     x = steps_of(section, x, mask)
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)
     if section.crf:
         outputs, of_training = tags_of_sentences(x, mask, num_tags=num_classes)
         return SequenceNetwork(
-            keras.Model(text, outputs, name=section.kind), keras.Model(ids, of_training, name=f"{section.kind}_crf")
+            keras.Model(text, outputs, name=section.kind), keras.Model(inputs, of_training, name=f"{section.kind}_crf")
         )
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
-    return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+    return SequenceNetwork(model, keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def _with_characters(text: Any, ids: Any, words: Words, vocabulary: Vocabulary) -> Any:
+    """The ids of words ``[batch, steps]``, each with those of its characters: ``[batch, steps, 1 + characters]``."""
+    assert words.characters is not None
+    of_characters = word_characters.character_ids(
+        text[:, : words.max_length], characters=vocabulary.characters, max_length=words.characters.max_length
+    )
+    of_characters = keras.ops.pad(of_characters, [[0, 0], [0, 1], [0, 0]])  # as `one_at_least` does
+    return keras.ops.concatenate([ids[..., None], of_characters], axis=-1)
 
 
 def build_series_classifier(section: SeriesModel, scale: Scale, *, num_classes: int) -> SequenceNetwork:

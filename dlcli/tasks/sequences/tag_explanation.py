@@ -80,12 +80,13 @@ def _sample(
     network: TokenNetwork, name: str, words: tuple[str, ...], classes: tuple[str, ...], tags: NDArray[np.int32]
 ) -> OutputTokens:
     """A sentence with the tags that are explained."""
-    (ids,) = network.ids(tf.constant([[encodable(word) for word in words]]))
+    raw = tf.constant([[encodable(word) for word in words]])
+    points = network.embedded(raw)[0, : len(words)].numpy()
     return OutputTokens(
         name=name,
         inputs=words,
         outputs=[f"{word}/{classes[number]}" for word, number in zip(words, tags, strict=True)],
-        choices=np.stack([np.arange(len(ids)), tags], axis=1).astype(np.int32),
-        points=network.vectors(ids),
-        starts=network.vectors(np.full_like(ids, UNKNOWN)),
+        choices=np.stack([np.arange(len(words)), tags], axis=1).astype(np.int32),
+        points=points,
+        starts=np.tile(network.unknown(UNKNOWN), (len(words), 1)),
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.data.text.vocabulary import UNKNOWN, Vocabulary, encode, fit_vocabulary
+from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, encode_words, fit_vocabulary
 from dlcli.models.sequences.text_input import one_at_least, splitter, token_ids
 
 TEXTS = ["The cat, the dog!", "the CAT sat", "a dog", "Élan and élan, ÉLAN", "don't"]
@@ -89,3 +89,11 @@ def test_the_saved_model_finds_the_same_tokens(unit: Any, standardize: Any, text
         length = int(expected.lengths[i])
         assert row[:length].tolist() == expected[i].tolist()
         assert not row[length:].any()
+
+
+def test_words_with_the_ids_of_their_characters() -> None:
+    vocabulary = Vocabulary(("see",), ("see",), (FIRST,), ("s", "e"))
+    found = encode_words([("see", "zebras"), ()], vocabulary, max_length=5, num_characters=4)
+    assert found.lengths.tolist() == [2, 1]
+    assert found.flat.tolist() == [[2, 2, 3, 3, 0], [1, 1, 3, 1, 1], [1, 0, 0, 0, 0]]
+    assert found.flat.dtype == np.int32

@@ -1,0 +1,36 @@
+"""Taggers: the trained network and the saved model, which reads raw words, agree."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlcli.data.text.vocabulary import FIRST, Vocabulary, encode_words
+from dlcli.recipe.tasks.tagging import Characters, TaggingRecurrent, Words
+from dlcli.tasks.sequences.network import build_tagger
+
+SENTENCES = [("cats", "see", "Dogs"), ("zebras",)]
+VOCABULARY = Vocabulary(
+    ("cats", "dogs", "see"), ("cats", "dogs", "see", "Dogs"), (FIRST, FIRST + 1, FIRST + 2, FIRST + 1), ("a", "s", "D")
+)
+
+
+@pytest.mark.parametrize("characters", [None, Characters(embedding=3, filters=4, max_length=5)])
+@pytest.mark.parametrize("crf", [False, True])
+def test_raw_words_and_their_ids_give_the_same_outputs(crf: bool, characters: Characters | None) -> None:
+    section = TaggingRecurrent(kind="recurrent", cell="simple", units=4, crf=crf)
+    network = build_tagger(section, Words(embedding=3, characters=characters), VOCABULARY, num_classes=3)
+    encoded = encode_words(SENTENCES, VOCABULARY, max_length=10, num_characters=0 if characters is None else 5)
+    batch = np.zeros((2, 3, *encoded.flat.shape[1:]), np.int32)
+    batch[0], batch[1, 0] = encoded[0], encoded[1][0]
+    trained = network.trained(batch)
+    found = network.model(tf.constant([SENTENCES[0], (*SENTENCES[1], "", "")]))
+    if crf:
+        np.testing.assert_array_equal(found["tags"][:, :3], trained[3])
+        np.testing.assert_allclose(tf.reduce_sum(found["probabilities"], axis=-1), 1, rtol=1e-5)
+    else:
+        np.testing.assert_allclose(found[:, :3], tf.nn.softmax(trained), atol=1e-6)
+    if characters is not None:  # an unknown word is more than unknown
+        other = np.array(batch)
+        other[1, 0, 1:] = 0
+        changed = network.trained(other)
+        assert np.abs(np.asarray((changed[0] if crf else changed) - (trained[0] if crf else trained))[1, 0]).max() > 0
