@@ -1,7 +1,9 @@
-"""Metrics of sequence-to-sequence models: token accuracy, exact matches, BLEU."""
+"""Metrics of sequence-to-sequence models: token accuracy, exact matches, BLEU and chrF."""
 
 from collections.abc import Sequence
 from typing import Any
+
+MAX_ORDER = 4  # of the n-grams of BLEU
 
 
 def metrics(references: Sequence[Sequence[int]], predictions: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -23,20 +25,40 @@ def metrics(references: Sequence[Sequence[int]], predictions: Sequence[Sequence[
     return {"token_accuracy": num_correct / num_tokens, "exact": num_exact / len(references)}
 
 
-def bleu(references: Sequence[str], predictions: Sequence[str], *, by_words: bool) -> float | None:
-    """Corpus BLEU in [0, 100] (Papineni et al. 2002), computed by sacrebleu (Post 2018).
+def translation_scores(
+    sources: Sequence[str], targets: Sequence[str], predictions: Sequence[str]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Corpus BLEU (Papineni et al. 2002) and chrF2 (Popović 2015) in [0, 100], computed by sacrebleu (Post 2018).
 
-    None if no reference has four tokens: there are then no 4-grams to match.
+    Texts are compared as they are in the data, upper case and punctuation included; BLEU splits them into words by
+    sacrebleu's tokenizer 13a. A source that occurs several times is counted once, and all its targets are references.
 
     Args:
-        by_words: whether tokens are words, separated by white space; otherwise they are characters.
+        sources, targets: the raw texts of each pair.
+        predictions: the generated text of each.
+
+    Returns:
+        ``bleu``, unless no target has four words, so that there are no 4-grams to match, and ``chrf``; and the
+        signature of each, which says how it was computed.
 
     Raises:
         ImportError: sacrebleu is not installed.
     """
-    import sacrebleu
+    from sacrebleu.metrics import BLEU, CHRF
 
-    if max(len(text.split() if by_words else text) for text in references) < 4:
-        return None
-    tokenizer = "none" if by_words else "char"
-    return float(sacrebleu.corpus_bleu(list(predictions), [list(references)], tokenize=tokenizer, force=True).score)
+    of_source: dict[str, list[int]] = {}
+    for place, source in enumerate(sources):
+        of_source.setdefault(source, []).append(place)
+    generated = [predictions[places[0]] for places in of_source.values()]
+    most = max(map(len, of_source.values()))
+    streams = [
+        [targets[places[number]] if number < len(places) else None for places in of_source.values()]
+        for number in range(most)
+    ]
+    scores, signatures = {}, {}
+    for name, metric in (("bleu", BLEU(tokenize="13a", force=True)), ("chrf", CHRF())):
+        found = metric.corpus_score(generated, streams)
+        if name == "bleu" and max(len(metric.tokenizer(text).split()) for text in targets) < MAX_ORDER:
+            continue
+        scores[name], signatures[name] = float(found.score), str(metric.get_signature())
+    return scores, signatures

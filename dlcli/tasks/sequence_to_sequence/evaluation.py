@@ -1,4 +1,4 @@
-"""Evaluates an encoder-decoder: token and exact accuracy, BLEU, attention maps."""
+"""Evaluates an encoder-decoder: token and exact accuracy, BLEU and chrF, attention maps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,41 +102,43 @@ def evaluate_pairs(
     if not np.isfinite(nats).all():
         raise CheckFailed("the model's outputs are not finite")
     hypotheses = decoder.decode(samples.texts, beam=beam, batch_size=recipe.train.batch_size, console=console)
-    target_ids = encode_texts(targets, recipe.text, vocabularies.target, is_cut=False)
-    references = [decoder.text_of(target_ids[i].tolist()) for i in range(len(samples))]
+    encoded = encode_texts(targets, recipe.text, vocabularies.target, is_cut=False)
+    target_ids: list[list[int]] = [encoded[i].tolist() for i in range(len(samples))]
     predictions = [decoder.text_of(hypothesis.ids) for hypothesis in hypotheses]
     metrics: dict[str, Any] = {
         "samples": len(samples),
         "loss": float(nats.sum() / counts.sum()),
         "accuracy": float(correct.sum() / counts.sum()),
-        **text_metrics.metrics(
-            [target_ids[i].tolist() for i in range(len(samples))], [hypothesis.ids for hypothesis in hypotheses]
-        ),
+        **text_metrics.metrics(target_ids, [hypothesis.ids for hypothesis in hypotheses]),
         "beam": beam,
     }
+    signatures: dict[str, str] = {}
     try:
-        score = text_metrics.bleu(references, predictions, by_words=recipe.text.unit == "words")
-        metrics |= {} if score is None else {"bleu": score}
+        scores, signatures = text_metrics.translation_scores(samples.texts, samples.answers, predictions)
+        metrics |= scores
     except ImportError:
-        console.say("BLEU is not computed; to enable it: pip install 'dlcli[bleu]'")
-    columns = zip(samples.names, samples.texts, references, predictions, hypotheses, strict=True)
+        console.say("BLEU and chrF are not computed; to enable them: pip install 'dlcli[bleu]'")
+    columns = zip(samples.names, samples.texts, samples.answers, predictions, strict=True)
     rows: list[dict[str, Any]] = [
         {
             "file": name,
             "text": text,
-            "target": reference,
+            "target": target,
             "predicted": predicted,
-            "exact": int(predicted == reference),
+            "exact": int(ids == list(hypothesis.ids)),
             "log_probability": f"{hypothesis.log_probability:.6f}",
         }
-        for name, text, reference, predicted, hypothesis in columns
+        for (name, text, target, predicted), hypothesis, ids in zip(columns, hypotheses, target_ids, strict=True)
     ]
     others: dict[str, bytes | str] = {"mistakes.txt": _mistakes([row for row in rows if not row["exact"]])}
     shown = [i for i in evenly_spaced(len(samples), NUM_SHOWN) if hypotheses[i].attention is not None]
     if shown:
         maps = [_attention_map(decoder, samples.texts[i], hypotheses[i]) for i in shown]
         others["attention.png"] = sequence_plots.attention_maps(maps)
-    write_evaluation(to, metrics, tables={"predictions.csv": rows}, others=others)
+    for name, signature in signatures.items():
+        console.say(f"{name}: sacrebleu {signature}")
+    known = {"signatures": signatures} if signatures else {}
+    write_evaluation(to, metrics | known, tables={"predictions.csv": rows}, others=others)
     return metrics
 
 
