@@ -4,9 +4,10 @@ import difflib
 import itertools
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from dlcli.data.files import list_folder, printable
 from dlcli.data.junk import is_document, is_junk, reason_of_junk
@@ -16,6 +17,7 @@ from dlcli.errors import InputError
 from dlcli.files import suffix_of
 
 Folders = Literal["auto", "classes"]
+AnyRow = TypeVar("AnyRow", bound=Any)  # a dataclass with a name and a split
 Found = tuple[dict[str, Path], list[LeftOut], list[DataWarning]]
 
 PART_OF_SPLIT = re.compile(
@@ -77,13 +79,17 @@ def find_splits(root: Path, *, folders: Folders = "auto", classes: Collection[st
 
 
 def files_by_split(
-    path: Path, *, suffix: str, validation_path: str | Path | None = None, test_path: str | Path | None = None
+    path: Path,
+    *,
+    suffixes: Sequence[str],
+    validation_path: str | Path | None = None,
+    test_path: str | Path | None = None,
 ) -> dict[str, Path]:
     """The file of each split.
 
     Args:
         path: the file of train, or a folder that has a file for each split.
-        suffix: of these files, with the point; those with others are not considered.
+        suffixes: of these files, with the point; those with others are not considered.
         validation_path, test_path: further files; a folder may not have those of the same splits.
 
     Raises:
@@ -91,9 +97,9 @@ def files_by_split(
     """
     files = {"train": path}
     if path.is_dir():
-        found = [file for file in list_folder(path)[1] if suffix_of(file) == suffix and not is_junk(file.name)]
+        found = [file for file in list_folder(path)[1] if suffix_of(file) in suffixes and not is_junk(file.name)]
         if not found:
-            raise InputError(f"{path}: the folder must have {suffix} files. Received none.")
+            raise InputError(f"{path}: the folder must have {' or '.join(suffixes)} files. Received none.")
         files = name_files_of_splits(path, found)
     for split, given in (("validation", validation_path), ("test", test_path)):
         if given is not None and split in files:
@@ -101,6 +107,22 @@ def files_by_split(
         if given is not None:
             files[split] = Path(given)
     return files
+
+
+def rows_by_split(files: Mapping[str, Path], read: Callable[[Path], Sequence[AnyRow]]) -> list[AnyRow]:
+    """The rows of the files of :func:`files_by_split`: of a single one as they are read, of several each in its split.
+
+    Rows of files that have the same name are named after their folders too.
+    """
+    if len(files) == 1:
+        return list(read(next(iter(files.values()))))
+    rows = []
+    are_alike = len({file.name for file in files.values()}) < len(files)
+    for split, file in files.items():
+        for row in read(file):
+            name = f"{printable(file.parent.name)}/{row.name}" if are_alike else row.name
+            rows.append(replace(row, split=split, name=name))
+    return rows
 
 
 def name_files_of_splits(folder: Path, files: Sequence[Path]) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from dlcli.data.splits import SPLIT_NAMES, LeftOut, split_named
 from dlcli.errors import InputError
 from dlcli.files import read_text, suffix_of
 
+SUFFIXES = (".csv", ".tsv")
 DELIMITERS = ",;\t"
 LINE_END = re.compile(r"\r\n|\r|\n")
 DELIMITER_LINE = re.compile(r"sep=([,;\t|])(?:\r\n|\r|\n)")
@@ -124,13 +125,13 @@ def drop_repeated(table: Path, rows: Sequence[ImageRow], *, must: str) -> tuple[
     return list(first.values()), left_out
 
 
-def column_names(table: Path, text: str) -> list[str]:
-    """The names in the header of a table.
+def column_names(table: Path, text: str, names: Sequence[str] | None = None) -> list[str]:
+    """The names in the header of a table, or those that are given for a table without one.
 
     Raises:
         InputError: the header cannot be read.
     """
-    _, header = next(read_records(table, text), (1, []))
+    _, header = next(read_records(table, text, names), (1, []))
     return [name.strip() for name in header]
 
 
@@ -178,6 +179,7 @@ def read_cells(
     *,
     required: Sequence[str],
     error_of: Callable[[Cells], str | None] = lambda _: None,
+    names: Sequence[str] | None = None,
 ) -> tuple[list[tuple[int, str, Cells]], list[tuple[int, str]]]:
     """The cells of a table, stripped of white space, row by row; empty lines are skipped.
 
@@ -186,6 +188,7 @@ def read_cells(
         columns: the name of each column by its role; the cells of ``split`` must be names of splits.
         required: roles whose cells must not be empty.
         error_of: any other error in a row's cells, or None.
+        names: of all columns of a table without a header; None if it has one.
 
     Returns:
         The line, split and cells by role of each valid row; and the line and error of each invalid row.
@@ -193,15 +196,16 @@ def read_cells(
     Raises:
         InputError: it is not a table, or lacks a column.
     """
-    records = read_records(table, text)
+    records = read_records(table, text, names)
     _, header = next(records, (1, []))
-    names = set(columns.values())
-    positions = {role: _find_column(table, header, name, names) for role, name in columns.items()}
+    wanted = set(columns.values())
+    positions = {role: _find_column(table, header, name, wanted) for role, name in columns.items()}
     valid: list[tuple[int, str, Cells]] = []
     errors: list[tuple[int, str]] = []
     for line, values in records:
         if len(values) != len(header):
-            errors.append((line, f"a row must have {len(header)} values, like the header. Received {len(values)}."))
+            like = "like the header" if names is None else "as data.columns names"
+            errors.append((line, f"a row must have {len(header)} values, {like}. Received {len(values)}."))
             continue
         cells = {role: values[position].strip() for role, position in positions.items()}
         empty = [role for role in required if not cells[role]]
@@ -233,12 +237,16 @@ def refuse_errors(file: Path, errors: Sequence[tuple[int, str]]) -> None:
         raise InputError("\n".join(lines + rest))
 
 
-def read_records(table: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def read_records(table: Path, text: str, names: Sequence[str] | None = None) -> Iterator[tuple[int, list[str]]]:
     """Each record of a table, the header first, with the line on which it starts; empty lines are skipped.
 
     The delimiter is the one of comma, semicolon and tab that is most frequent in the header outside of quotes, unless a
     line such as ``sep=;`` comes before it, as in Excel. Lines end as on any system. In a file whose name ends in .tsv,
     quotes have no meaning.
+
+    Args:
+        names: of the columns of a table without a header, which come first then; its delimiter is that of the first
+            row.
 
     Raises:
         InputError: it is not CSV.
@@ -252,6 +260,8 @@ def read_records(table: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     delimiter = max(DELIMITERS, key=(header if is_tsv else QUOTED.sub("", header)).count)
     if named is not None:
         delimiter = named[1]
+    if names is not None:
+        yield 1, list(names)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     while True:
         line = reader.line_num + (1 if named is None else 2)

@@ -120,3 +120,11 @@ def test_many_errors_are_counted() -> None:
 
 def test_roles_without_a_column_are_left_out() -> None:
     assert role_columns(text="t", split=None) == {"text": "t"}
+
+
+def test_a_table_without_a_header_has_the_names_that_are_given() -> None:
+    text = 'up;"a; b"\ndown;c;d\n'
+    assert column_names(TABLE, text, ["label", "text"]) == ["label", "text"]
+    valid, errors = read_cells(TABLE, text, {"text": "text"}, required=(), names=["label", "text"])
+    assert valid == [(1, "train", {"text": "a; b"})]
+    assert errors == [(2, "a row must have 2 values, as data.columns names. Received 3.")]

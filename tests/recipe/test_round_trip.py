@@ -283,6 +283,10 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             train.pop("gradient_accumulation", None)
     if values["task"] == "text_classification" and data["kind"] in ("csv", "jsonl"):
         data["text"], data["label"] = "text", "label"
+    data.pop("columns", None)
+    if data.get("split") is not None and values["task"] != "language_model":
+        for key in ("validation_path", "test_path"):
+            data.pop(key, None)
     if data.get("features") is not None:
         data["features"] = tuple(f"feature {i}" for i in range(len(data["features"])))
     if values["task"] == "sequence_to_sequence":

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
@@ -11,7 +12,17 @@ from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.series.sequence import MAX_BYTES, Goal, Series, assemble_series
-from dlcli.data.table import MISSING, Cells, column_names, number_error, read_cells, refuse_errors, role_columns
+from dlcli.data.split_folders import files_by_split, rows_by_split
+from dlcli.data.table import (
+    MISSING,
+    SUFFIXES,
+    Cells,
+    column_names,
+    number_error,
+    read_cells,
+    refuse_errors,
+    role_columns,
+)
 from dlcli.errors import InputError
 from dlcli.files import read_text
 
@@ -26,6 +37,9 @@ def read_sequence_csv(
     split: str | None,
     group: str | None,
     goal: Goal,
+    validation_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    names: Sequence[str] | None = None,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     num_features: int | None = None,
@@ -38,33 +52,78 @@ def read_sequence_csv(
         sequence, goal_column, time, split, group: names of columns; steps are in the order of the rows, and ``time``
             must increase within a sequence.
         features: names of the columns of numbers. Default: all other columns.
+        path: the table, or a folder with one for each split.
+        validation_path, test_path: further tables. Without them, and without a column split, splits are drawn.
+        names: of all columns of tables without a header.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
     """
-    table = Path(path)
-    remedy = "Give a CSV file with a row for each step."
-    text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy=remedy)
+    files = files_by_split(Path(path), suffixes=SUFFIXES, validation_path=validation_path, test_path=test_path)
     columns = role_columns(sequence=sequence, goal=goal_column, time=time, split=split, group=group)
     if features is None:
-        features = tuple(name for name in column_names(table, text) if name not in columns.values())
-        if not features:
-            raise InputError(
-                f"{table}:1: there must be columns of numbers besides {name_some(list(columns.values()))}."
-            )
+        features = _other_columns(files["train"], columns, names)
+    table = LongTable(columns, features, goal, names)
+    samples = rows_by_split(files, lambda file: _series(file, table, is_named=len(files) > 1))
+    return assemble_series(
+        str(path),
+        samples,
+        goal=goal,
+        classes=classes,
+        aliases=aliases,
+        num_features=num_features,
+        has_groups=group is not None,
+        features=features,
+        exclude=exclude,
+        common=common,
+    )
 
-    numbers = [role for role in ("goal", "time") if role in columns and (role != "goal" or goal == "value")]
+
+@dataclass(frozen=True)
+class LongTable:
+    """The columns of a table in long format.
+
+    Attributes:
+        columns: the name of each role's column: sequence, goal, and, if there are any, time, split and group.
+        features: the names of the columns of numbers.
+        goal: what is predicted.
+        names: of all columns of a table without a header; None if it has one.
+    """
+
+    columns: Mapping[str, str]
+    features: tuple[str, ...]
+    goal: Goal
+    names: Sequence[str] | None
+
+
+def _read(table: Path) -> str:
+    return read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file with a row for each step.")
+
+
+def _other_columns(table: Path, columns: Mapping[str, str], names: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns that have no role, which are the features."""
+    found = tuple(name for name in column_names(table, _read(table), names) if name not in columns.values())
+    if not found:
+        raise InputError(f"{table}:1: there must be columns of numbers besides {name_some(list(columns.values()))}.")
+    return found
+
+
+def _series(file: Path, table: LongTable, *, is_named: bool) -> list[Series]:
+    """The sequences of one table; with ``is_named`` they are named after it too."""
+    columns, features = table.columns, table.features
+    numbers = [role for role in ("goal", "time") if role in columns and (role != "goal" or table.goal == "value")]
 
     def error_of(cells: Cells) -> str | None:
         errors = (number_error(columns[role], cells[role]) for role in numbers if cells[role])
         return next((error for error in errors if error is not None), None) or feature_error(features, cells)
 
     records, errors = read_cells(
-        table,
-        text,
-        columns | {f"feature {name}": name for name in features},
+        file,
+        _read(file),
+        dict(columns) | {f"feature {name}": name for name in features},
         required=tuple(columns),
         error_of=error_of,
+        names=table.names,
     )
     by_name: dict[str, list[tuple[int, str, Cells]]] = {}
     for line, own_split, cells in records:
@@ -76,28 +135,18 @@ def read_sequence_csv(
                     errors.append((line, f"a sequence must have one {columns[role]}. Line {first_line} has another."))
             if own_split != first_split:
                 errors.append((line, f"a sequence must be in one split. Line {first_line} has another."))
-            if time is not None and float(cells["time"]) <= float(earlier[-1][2]["time"]):
-                must = f"column '{time}' must increase within a sequence."
+            if "time" in columns and float(cells["time"]) <= float(earlier[-1][2]["time"]):
+                must = f"column '{columns['time']}' must increase within a sequence."
                 errors.append((line, f"{must} Sort the rows of '{cells['sequence']}'."))
         earlier.append((line, own_split, cells))
-    refuse_errors(table, errors)
+    refuse_errors(file, errors)
     samples: list[Series] = []
     for name, steps in by_name.items():
         values = np.array([step_of_row(features, cells) for _, _, cells in steps], np.float32)
         line, own_split, cells = steps[0]
-        samples.append(Series(printable(name), own_split, cells["goal"], values, cells.get("group", ""), line))
-    return assemble_series(
-        str(table),
-        samples,
-        goal=goal,
-        classes=classes,
-        aliases=aliases,
-        num_features=num_features,
-        has_groups=group is not None,
-        features=features,
-        exclude=exclude,
-        common=common,
-    )
+        shown = printable(f"{file.name}:{name}" if is_named else name)
+        samples.append(Series(shown, own_split, cells["goal"], values, cells.get("group", ""), line))
+    return samples
 
 
 def feature_error(features: Sequence[str], cells: Cells) -> str | None:

@@ -67,7 +67,7 @@ def read_ts(
     """
     samples: list[Series] = []
     warnings: list[DataWarning] = []
-    files = files_by_split(Path(path), suffix=".ts", validation_path=validation_path, test_path=test_path)
+    files = files_by_split(Path(path), suffixes=(".ts",), validation_path=validation_path, test_path=test_path)
     for split, file in files.items():
         found, more = read_ts_file(file, split, goal=goal)
         samples += found

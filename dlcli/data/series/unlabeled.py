@@ -24,6 +24,7 @@ def read_unlabeled_series(
     features: Sequence[str] | None,
     others: Sequence[str],
     num_features: int,
+    columns: Sequence[str] | None = None,
 ) -> tuple[list[str], Ragged]:
     """The names and steps of sequences to predict: x or x_test of an .npz, a .csv in long format, or a .ts file.
 
@@ -31,6 +32,7 @@ def read_unlabeled_series(
         sequence, time, features: columns of the .csv; time must increase within a sequence.
         others: columns of the training data that are not features; they may be absent.
         num_features: of the trained model.
+        columns: the names of all columns of tables without a header.
 
     Raises:
         InputError: the file cannot be read, or has other features.
@@ -48,7 +50,7 @@ def read_unlabeled_series(
     elif path.suffix.lower() == ".ts":
         samples, _ = read_ts_file(path, "", goal=None)
     else:
-        samples = _read_unlabeled_table(path, sequence, time, features, others)
+        samples = _read_unlabeled_table(path, sequence, time, features, others, columns)
     if not samples:
         raise InputError(f"{path}: there must be sequences. Received none.")
     for sample in samples:
@@ -61,10 +63,15 @@ def read_unlabeled_series(
 
 
 def _read_unlabeled_table(
-    table: Path, sequence: str, time: str | None, features: Sequence[str] | None, others: Sequence[str]
+    table: Path,
+    sequence: str,
+    time: str | None,
+    features: Sequence[str] | None,
+    others: Sequence[str],
+    names: Sequence[str] | None,
 ) -> list[Series]:
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a .csv, an .npz or a .ts file.")
-    known = features or [name for name in column_names(table, text) if name not in (sequence, time, *others)]
+    known = features or [name for name in column_names(table, text, names) if name not in (sequence, time, *others)]
 
     def error_of(cells: Cells) -> str | None:
         error = None if time is None else number_error(time, cells["time"])
@@ -72,7 +79,9 @@ def _read_unlabeled_table(
 
     columns = role_columns(sequence=sequence, time=time)
     of_features = {f"feature {name}": name for name in known}
-    records, errors = read_cells(table, text, columns | of_features, required=list(columns), error_of=error_of)
+    records, errors = read_cells(
+        table, text, columns | of_features, required=list(columns), error_of=error_of, names=names
+    )
     rows: dict[str, list[list[float]]] = {}
     latest: dict[str, float] = {}
     for line, _, cells in records:

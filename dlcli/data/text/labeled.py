@@ -22,12 +22,14 @@ from dlcli.data.listing import (
     without_excluded,
 )
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
-from dlcli.data.split_folders import Folders, find_splits, refuse_split_names
+from dlcli.data.split_folders import Folders, files_by_split, find_splits, refuse_split_names, rows_by_split
 from dlcli.data.splits import SPLIT_NAMES, DataWarning, LeftOut, split_named
-from dlcli.data.table import read_cells, refuse_errors, role_columns
+from dlcli.data.table import SUFFIXES, read_cells, refuse_errors, role_columns
 from dlcli.data.text.files import read_content, split_lines
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
+
+JSON_LINES = (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ def read_text_csv(
     split: str | None,
     group: str | None,
     encoding: str,
+    validation_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    columns: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
@@ -58,7 +63,10 @@ def read_text_csv(
     """The texts of a table (CSV, or tab-separated without quotes where the file's name ends in .tsv).
 
     Args:
+        path: the table, or a folder with one for each split.
+        validation_path, test_path: further tables. Without them, and without a column split, splits are drawn.
         text, label, split, group: names of columns.
+        columns: the names of all columns of tables without a header.
         exclude: patterns of the names of rows to leave out, such as ``reviews.csv:12``.
         classes: those of a trained model, to use its labels. Default: those of train, sorted.
         aliases: other names of these.
@@ -67,8 +75,11 @@ def read_text_csv(
         InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
-    columns = role_columns(text=text, label=label, split=split, group=group)
-    rows = read_text_rows(table, columns, optional=("text",), encoding=encoding)
+    roles = role_columns(text=text, label=label, split=split, group=group)
+    files = files_by_split(table, suffixes=SUFFIXES, validation_path=validation_path, test_path=test_path)
+    rows = rows_by_split(
+        files, lambda file: read_text_rows(file, roles, optional=("text",), encoding=encoding, names=columns)
+    )
     return _assemble(
         table,
         rows,
@@ -80,18 +91,27 @@ def read_text_csv(
     )
 
 
-def read_text_rows(table: Path, columns: Mapping[str, str], *, optional: Sequence[str], encoding: str) -> list[TextRow]:
+def read_text_rows(
+    table: Path,
+    columns: Mapping[str, str],
+    *,
+    optional: Sequence[str],
+    encoding: str,
+    names: Sequence[str] | None = None,
+) -> list[TextRow]:
     """The rows of a table of texts.
 
     Args:
         columns: names of the columns by the roles text, label, split and group; the last two may be absent.
         optional: roles whose cells may be empty.
+        names: of all columns of a table without a header.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
     """
     content = read_content(table, "table", encoding)
-    records, errors = read_cells(table, content, columns, required=[role for role in columns if role not in optional])
+    required = [role for role in columns if role not in optional]
+    records, errors = read_cells(table, content, columns, required=required, names=names)
     refuse_errors(table, errors)
     return [
         TextRow(line, f"{table.name}:{line}", cells["text"], cells["label"], own_split, cells.get("group", ""))
@@ -107,13 +127,32 @@ def read_text_jsonl(
     split: str | None,
     group: str | None,
     encoding: str,
+    validation_path: str | Path | None = None,
+    test_path: str | Path | None = None,
     exclude: Sequence[str] = (),
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
     """The texts of a file with a JSON object on each line; arguments and errors are those of :func:`read_text_csv`."""
-    file = Path(path)
+    files = files_by_split(Path(path), suffixes=JSON_LINES, validation_path=validation_path, test_path=test_path)
+    rows = rows_by_split(
+        files, lambda file: _json_rows(file, text=text, label=label, split=split, group=group, encoding=encoding)
+    )
+    return _assemble(
+        Path(path),
+        rows,
+        has_groups=group is not None,
+        exclude=exclude,
+        classes=classes,
+        aliases=aliases,
+        common=common,
+    )
+
+
+def _json_rows(
+    file: Path, *, text: str, label: str, split: str | None, group: str | None, encoding: str
+) -> list[TextRow]:
     rows: list[TextRow] = []
     errors: list[tuple[int, str]] = []
     for line, content in enumerate(read_content(file, "file of JSON lines", encoding).split("\n"), start=1):
@@ -135,15 +174,7 @@ def read_text_jsonl(
         except _BadLine as reason:
             errors.append((line, str(reason)))
     refuse_errors(file, errors)
-    return _assemble(
-        file,
-        rows,
-        has_groups=group is not None,
-        exclude=exclude,
-        classes=classes,
-        aliases=aliases,
-        common=common,
-    )
+    return rows
 
 
 class _BadLine(Exception):
@@ -302,19 +333,25 @@ def read_text_files(
     )
 
 
-def read_unlabeled(path: Path, *, column: str, encoding: str) -> tuple[list[str], list[str]]:
+def read_unlabeled(
+    path: Path, *, column: str, encoding: str, columns: Sequence[str] | None = None
+) -> tuple[list[str], list[str]]:
     """The names and texts to predict: the rows of a table (.csv, .tsv, .jsonl), or the lines of a file.
+
+    Args:
+        column: of the texts.
+        columns: the names of all columns of tables without a header.
 
     Raises:
         InputError: the file cannot be read, or has no such column.
     """
     content = read_content(path, "file of texts", encoding)
-    if suffix_of(path) in (".csv", ".tsv"):
-        records, errors = read_cells(path, content, {"text": column}, required=())
+    if suffix_of(path) in SUFFIXES:
+        records, errors = read_cells(path, content, {"text": column}, required=(), names=columns)
         refuse_errors(path, errors)
         return [f"{path}:{line}" for line, _, _ in records], [cells["text"] for _, _, cells in records]
     lines = split_lines(content)
-    if suffix_of(path) not in (".jsonl", ".ndjson"):
+    if suffix_of(path) not in JSON_LINES:
         names = [f"{path}:{line}" for line in range(1, len(lines) + 1)]
         return names, lines
     names, texts, invalid = [], [], []

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import LocalPath, Seed, Text
 from dlcli.recipe.sections.image_data import ClassifiedSource, DividedSource
+from dlcli.recipe.sections.table_data import Headerless, SplitFiles
 
 
 class SequenceNpz(ClassifiedSource):
@@ -20,11 +21,11 @@ class SequenceNpz(ClassifiedSource):
     """The .npz file, relative to the recipe's folder."""
 
 
-class SequenceTable(DividedSource):
+class SequenceTable(Headerless, SplitFiles):
     """The keys of tables in long form."""
 
     path: LocalPath
-    """The .csv file, relative to the recipe's folder."""
+    """The .csv file, or a folder with a file for each split, relative to the recipe's folder."""
     sequence: Text = "sequence"
     """Name of the column that identifies the sequence of a row."""
     time: Text | None = None
@@ -38,6 +39,10 @@ class SequenceTable(DividedSource):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
+        if self.columns is not None:
+            for i, name in enumerate(self.features or ()):
+                if name not in self.columns:
+                    yield f"features.{i}", f"must be one of the columns. Received '{name}'."
         others = {key: getattr(self, key, None) for key in ("label", "target", "sequence", "split", "group")}
         names = self.features or ()
         for i, name in enumerate(names):
@@ -57,7 +62,7 @@ class SequenceCsv(SequenceTable, ClassifiedSource):
     """Name of the column that holds the sequence's class."""
 
 
-class TsFiles(DividedSource):
+class TsFiles(SplitFiles):
     """The keys of .ts files."""
 
     kind: Literal["ts"]
@@ -65,10 +70,6 @@ class TsFiles(DividedSource):
     path: LocalPath
     """The .ts file of the training samples, or a folder with a file for each split such as GunPoint_TRAIN.ts, relative
     to the recipe's folder."""
-    validation_path: LocalPath | None = None
-    """A .ts file for validation. Default: a random split."""
-    test_path: LocalPath | None = None
-    """A .ts file for the test. Default: a random split."""
 
 
 class SequenceTs(TsFiles, ClassifiedSource):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Section, Text
 from dlcli.recipe.sections.image_data import ClassifiedSource, DividedSource
+from dlcli.recipe.sections.table_data import Headerless, SplitFiles
 
 Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1252"]
 
@@ -19,11 +20,11 @@ class TextSource(DividedSource):
     """Character encoding of the files."""
 
 
-class TextTable(TextSource, ClassifiedSource):
+class TextTable(SplitFiles, TextSource, ClassifiedSource):
     """The keys of sources with named columns."""
 
     path: LocalPath
-    """The file, relative to the recipe's folder."""
+    """The file, or a folder with a file for each split, relative to the recipe's folder."""
     text: Text = "text"
     """Name of the column that holds the text."""
     label: Text = "label"
@@ -41,7 +42,7 @@ class TextTable(TextSource, ClassifiedSource):
             yield "label", f"must be another column than text. Received '{self.label}'."
 
 
-class TextCsv(TextTable):
+class TextCsv(Headerless, TextTable):
     """A CSV file with a row for each text; in a .tsv file columns are separated by tabs, and quotes have no meaning."""
 
     kind: Literal["csv"]

@@ -9,27 +9,28 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, FractionsAllowed, LocalPath, Proportion, Section, Seed, Text
 from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.sections.sequence_model import NumLayers
+from dlcli.recipe.sections.table_data import Headerless, SplitFiles
 from dlcli.recipe.sections.text_data import TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain
 from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
 
 
-class PairsTsv(TextSource):
+class PairsTsv(SplitFiles, TextSource):
     """A pair on each line: the source text, a tab, the target text; further columns are ignored."""
 
     kind: Literal["tsv"]
     """Source of the samples."""
     path: LocalPath
-    """The file, relative to the recipe's folder."""
+    """The file, or a folder with a file for each split, relative to the recipe's folder."""
 
 
-class PairsCsv(TextSource):
+class PairsCsv(Headerless, SplitFiles, TextSource):
     """A CSV file with a header and a row for each pair; in a .tsv file columns are separated by tabs."""
 
     kind: Literal["csv"]
     """Source of the samples."""
     path: LocalPath
-    """The file, relative to the recipe's folder."""
+    """The file, or a folder with a file for each split, relative to the recipe's folder."""
     source: Text = "source"
     """Name of the column that holds the source text."""
     target: Text = "target"

@@ -80,7 +80,7 @@ def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:
     section = recipe.data
     common: dict[str, Any] = {"path": str(data.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}
     if isinstance(section, PairsCsv) or suffix_of(data) == ".csv":
-        keys = ("source", "target", "split", "encoding")
+        keys = ("source", "target", "split", "encoding", "columns")
         return PairsCsv(kind="csv", **common, **{key: getattr(section, key) for key in keys if hasattr(section, key)})
     return PairsTsv(kind="tsv", encoding=getattr(section, "encoding", "utf-8"), **common)
 

@@ -67,5 +67,6 @@ def named_sources(
         texts,
         column=recipe.data.source if isinstance(recipe.data, PairsCsv) else "source",
         encoding=recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8",
+        columns=getattr(recipe.data, "columns", None),
         of_line=_before_tab if isinstance(recipe.data, PairsTsv) else None,
     )

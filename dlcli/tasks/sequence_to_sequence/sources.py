@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,18 +56,22 @@ def read_pairs(section: AnyPairs) -> SequenceDataset:
                 **common,
             )
         case PairsTsv():
-            return read_pairs_tsv(path=section.path, encoding=section.encoding, exclude=section.exclude, **common)
+            return read_pairs_tsv(**_files(section), **common)
         case PairsCsv():
             return read_pairs_csv(
-                path=section.path,
+                **_files(section),
                 source=section.source,
                 target=section.target,
                 split=section.split,
                 group=section.group,
-                encoding=section.encoding,
-                exclude=section.exclude,
+                columns=section.columns,
                 **common,
             )
+
+
+def _files(section: PairsTsv | PairsCsv) -> dict[str, Any]:
+    keys = ("path", "validation_path", "test_path", "encoding", "exclude")
+    return {key: getattr(section, key) for key in keys}
 
 
 def teacher_forcing(train: PairTrain) -> Callable[[int], float] | None:

@@ -39,7 +39,9 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         return _predict_tags(run, recipe, request, console=console)
     if isinstance(recipe, TextClassification):
         column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
-        names, all_texts = named_texts(paths, texts, column=column, encoding=recipe.data.encoding)
+        names, all_texts = named_texts(
+            paths, texts, column=column, encoding=recipe.data.encoding, columns=getattr(recipe.data, "columns", None)
+        )
         samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(all_texts))
     else:
         samples = collect_series(paths, recipe, run.read_data_info("scale"))
@@ -145,12 +147,14 @@ def named_texts(
     *,
     column: str,
     encoding: str,
+    columns: Sequence[str] | None,
     of_line: Callable[[str], str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Read the texts to predict: those on the command line, the lines of stdin and files, and the rows of tables.
 
     Args:
         column: the column of tables that holds the text.
+        columns: the names of all columns of tables without a header.
         of_line: takes the text from a line; all files but .csv and .jsonl are then read as lines. None for the whole
             line, and files as in training.
 
@@ -168,7 +172,7 @@ def named_texts(
         elif of_line is not None and suffix_of(path) not in (".csv", ".jsonl", ".ndjson"):
             lines = lines_of_file(path, encoding)
         else:
-            more_names, more = read_unlabeled(path, column=column, encoding=encoding)
+            more_names, more = read_unlabeled(path, column=column, encoding=encoding, columns=columns)
             names += more_names
             collected += more
             continue
@@ -195,6 +199,7 @@ def collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str
             features=getattr(section, "features", None) or info.get("features"),
             others=[name for name in others if name is not None],
             num_features=len(info["scale"]["mean"]),
+            columns=getattr(section, "columns", None),
         )
         names += more_names
         parts.append(values)

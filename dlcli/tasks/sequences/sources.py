@@ -26,6 +26,7 @@ from dlcli.recipe.sections.series_data import (
     SequenceTable,
     SequenceTs,
 )
+from dlcli.recipe.sections.table_data import SplitFiles
 from dlcli.recipe.sections.text_data import LabeledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
 from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles
 from dlcli.rundir.directory import RunDir
@@ -74,7 +75,9 @@ def read_sequences(
     series = trained | {"num_features": num_features, "exclude": section.exclude}
     match section:
         case TextCsv():
-            return read_text_csv(**_of_texts(section), **_columns(section), **trained, **common)
+            return read_text_csv(
+                **_of_texts(section), **_columns(section), columns=section.columns, **trained, **common
+            )
         case TextJsonl():
             return read_text_jsonl(**_of_texts(section), **_columns(section), **trained, **common)
         case TextLines():
@@ -88,14 +91,7 @@ def read_sequences(
         case RegressionCsv():
             return read_sequence_csv(goal_column=section.target, goal=goal, **_steps(section), **series, **common)
         case SequenceTs() | RegressionTs():
-            return read_ts(
-                path=section.path,
-                validation_path=section.validation_path,
-                test_path=section.test_path,
-                goal=goal,
-                **series,
-                **common,
-            )
+            return read_ts(path=section.path, **_split_files(section), goal=goal, **series, **common)
         case Conllu():
             return read_conllu(column=section.column, **_of_texts(section), **_files(section), **trained, **common)
         case Columns():
@@ -123,12 +119,17 @@ def _below(section: TextLines | TextFiles) -> dict[str, Any]:
 
 
 def _columns(section: TextTable) -> dict[str, Any]:
-    return {key: getattr(section, key) for key in ("text", "label", "split", "group", "exclude")}
+    keys = ("text", "label", "split", "group", "exclude")
+    return {key: getattr(section, key) for key in keys} | _split_files(section)
+
+
+def _split_files(section: SplitFiles) -> dict[str, Any]:
+    return {"validation_path": section.validation_path, "test_path": section.test_path}
 
 
 def _steps(section: SequenceTable) -> dict[str, Any]:
     keys = ("path", "sequence", "time", "features", "split", "group")
-    return {key: getattr(section, key) for key in keys}
+    return {key: getattr(section, key) for key in keys} | _split_files(section) | {"names": section.columns}
 
 
 # Other data than a run's own ------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
     if suffix_of(path) == ".ts":
         return RegressionTs(kind="ts", **common) if goal == "value" else SequenceTs(kind="ts", **common)
     if suffix_of(path) == ".csv":
-        keys = ("sequence", "time", "features", "split", "label", "target")
+        keys = ("sequence", "time", "features", "split", "label", "target", "columns")
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         return RegressionCsv(kind="csv", **common) if goal == "value" else SequenceCsv(kind="csv", **common)
     raise InputError(f"{path}: expected a recipe, a .csv, an .npz or a .ts.")
@@ -200,7 +201,8 @@ def _texts_for(path: Path, trained_on: LabeledTexts, common: dict[str, Any]) -> 
             return TextFiles(kind="files", **common)
         return TextLines(kind="lines", **common)
     if suffix_of(path) in (".csv", ".tsv"):
-        return TextCsv(kind="csv", **common, **columns)
+        names = trained_on.columns if isinstance(trained_on, TextCsv) else None
+        return TextCsv(kind="csv", **common, **columns, columns=names)
     if suffix_of(path) in (".jsonl", ".ndjson"):
         return TextJsonl(kind="jsonl", **common, **columns)
     raise InputError(f"{path}: expected a recipe, a .csv, .tsv or .jsonl, or a folder of classes.")

@@ -144,7 +144,13 @@ def _samples(
     """The texts to choose from, and what they are called."""
     if request.paths or request.texts:
         column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
-        names, texts = named_texts(request.paths, request.texts, column=column, encoding=recipe.data.encoding)
+        names, texts = named_texts(
+            request.paths,
+            request.texts,
+            column=column,
+            encoding=recipe.data.encoding,
+            columns=getattr(recipe.data, "columns", None),
+        )
         labels = np.full(len(names), NO_LABEL, np.int32)
         sources = [*map(str, request.paths), *(["--text"] if request.texts else [])]
         return Sequences(tuple(names), labels, digests=(), texts=tuple(texts)), ", ".join(sources)

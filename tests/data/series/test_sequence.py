@@ -266,3 +266,17 @@ def test_arrays_with_numbers_that_are_too_large(tmp_path: Path, arrays: dict[str
     goal = "value" if arrays["y_train"].max(initial=0) > 9 else "class"
     save(tmp_path / "a.npz", **arrays)
     assert message in error(from_npz, tmp_path / "a.npz", goal=goal)[0]
+
+
+def test_tables_of_splits_may_use_the_same_ids(tmp_path: Path) -> None:
+    for name, shift in (("train", 0), ("test", 9)):
+        rows = [f"{i // 2};{'up' if i // 2 % 2 else 'down'};{i + shift}" for i in range(8)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows))
+    options: dict[str, Any] = {"names": ("id", "y", "value")}
+    dataset = from_csv(tmp_path, **options)
+    assert dataset.splits["test"].names == ("test.csv:0", "test.csv:1", "test.csv:2", "test.csv:3")
+    assert steps(dataset, "test")[1] == [[11.0], [12.0]]
+    alone = from_csv(tmp_path / "train.csv", **options)
+    assert alone.splits["train"].names == ("0", "1", "2", "3")
+    other = from_csv(tmp_path / "train.csv", validation_path=tmp_path / "test.csv", **options)
+    assert len(other.splits["validation"]) == 4

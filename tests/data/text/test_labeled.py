@@ -1,5 +1,6 @@
 """Texts from tables, JSON lines, files of lines and folders of files, and the errors in them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,3 +275,48 @@ def test_a_class_of_texts_may_have_the_name_of_a_split_where_the_recipe_says_so(
     with pytest.raises(InputError, match=r"must not have the name of a split\. Received 'tr'"):
         from_lines(tmp_path)
     assert from_lines(tmp_path, folders="classes").classes == ("en", "tr")
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_files_of_splits(tmp_path: Path, suffix: str, is_folder: bool) -> None:
+    for name, number in (("train", 4), ("dev", 2), ("test", 3)):
+        rows = [{"text": f"{name} {i}", "label": "ab"[i % 2]} for i in range(number)]
+        lines = (
+            [json.dumps(row) for row in rows]
+            if suffix == "jsonl"
+            else ["text,label", *(f"{row['text']},{row['label']}" for row in rows)]
+        )
+        (tmp_path / f"{name}.{suffix}").write_text("\n".join(lines))
+    (tmp_path / "README.md").write_text("from somewhere")
+    paths: dict[str, Any] = {"path": tmp_path}
+    if not is_folder:
+        paths = {f"{key}path": tmp_path / f"{name}.{suffix}" for key, name in zip(KEYS, SPLIT_FILES, strict=True)}
+    dataset = (from_csv if suffix == "csv" else from_jsonl)(**paths)
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 4, "validation": 2, "test": 3}
+    first = 2 if suffix == "csv" else 1
+    assert dataset.splits["validation"].names == (f"dev.{suffix}:{first}", f"dev.{suffix}:{first + 1}")
+
+
+KEYS, SPLIT_FILES = ("", "validation_", "test_"), ("train", "dev", "test")
+
+
+def test_files_of_splits_with_one_name_are_named_after_their_folders(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data.csv").write_text(f"text,label\n{name} 1,a\n{name} 2,b\n")
+    dataset = from_csv(tmp_path / "train" / "data.csv", test_path=tmp_path / "test" / "data.csv")
+    assert dataset.splits["test"].names == ("test/data.csv:2", "test/data.csv:3")
+    with pytest.raises(InputError, match=r"the folder must have \.csv or \.tsv files\. Received none\."):
+        from_csv(tmp_path)
+
+
+def test_a_table_without_a_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("3,good,very nice\n1,bad,not nice\n")
+    dataset = from_csv(tmp_path / "a.csv", columns=("stars", "label", "text"))
+    assert dataset.classes == ("bad", "good")
+    assert dataset.splits["train"].texts == ("very nice", "not nice")
+    names, texts = read_unlabeled(
+        tmp_path / "a.csv", column="text", encoding="utf-8", columns=("stars", "label", "text")
+    )
+    assert (names[0], texts[0]) == (f"{tmp_path}/a.csv:1", "very nice")

@@ -48,3 +48,15 @@ def test_a_table_without_the_column_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("en,fr\n,\n")
     with pytest.raises(InputError, match="there must be pairs to train on"):
         read_pairs_csv(path=tmp_path / "a.csv", **TABLE, **COMMON)
+
+
+def test_pairs_in_files_of_splits(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.tsv").write_text(f"{name}\tun\n{name} two\tdeux\n")
+    common = COMMON | {"validation": 0.0, "test": None}
+    by_folder = read_pairs_tsv(path=tmp_path, encoding="utf-8", **common)
+    assert by_folder.splits["test"].texts == ("test", "test two")
+    paths = {"path": tmp_path / "train.tsv", "test_path": tmp_path / "test.tsv"}
+    by_path = read_pairs_csv(columns=("en", "fr"), **paths, **TABLE, **common)
+    assert by_path.splits["test"].answers == ("un", "deux")
+    assert by_path.splits["train"].names == ("train.tsv:1", "train.tsv:2")
