@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import complete_runs, json_option, run_argument, runs_option
-from dlcli.cli.output import as_recipe, confirm, say, write_json, write_metrics, write_table
+from dlcli.cli.options import check_output, complete_runs, json_option, run_argument, runs_option
+from dlcli.cli.output import as_recipe, confirm, say, write_json, write_markdown, write_metrics, write_table
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
+
+MAX_CLASSES = 20  # rows of a table
 
 
 @click.group(short_help="List, show, compare and remove runs.")
@@ -22,6 +24,7 @@ def runs() -> None:
       dlcli runs list
       dlcli runs show digits_convnet
       dlcli runs diff digits_convnet digits_convnet-2
+      dlcli runs compare a-seed0 a-seed1 b-seed0 b-seed1
       dlcli runs remove digits_convnet-2
     """
 
@@ -124,30 +127,37 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
 @runs.command("diff", short_help="Compare two runs.")
 @click.argument("one", shell_complete=complete_runs)
 @click.argument("other", shell_complete=complete_runs)
+@click.option("--split", metavar="NAME", help="Evaluation to compare; test, or else one that both runs have.")
 @runs_option
 @json_option
-def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
-    """Compare two runs: recipe keys that differ, and metrics and robust accuracies side by side.
+def diff(one: str, other: str, split: str | None, runs: Path, as_json: bool) -> None:
+    """Compare two runs: recipe keys that differ, metrics and robust accuracies side by side, and the paired difference.
 
-    A section that only one of the recipes has takes one line; --json has its keys.
+    The paired difference is on the samples that both were evaluated on, with its 95% interval (bootstrap) and a test:
+    McNemar's for what is right or wrong, otherwise a permutation test. Of classes, p-values are corrected for their
+    number by Holm's method. A section that only one of the recipes has takes one line; --json has its keys, and the
+    samples that only one of the two gets right.
 
     \b
     Examples:
       dlcli runs diff digits_convnet digits_convnet-2
+      dlcli runs diff digits_convnet digits_mlp --split validation
       dlcli runs diff digits_convnet digits_mlp --json
     """
     from dlcli.rundir.runs import find_run
+    from dlcli.workflow.comparison.samples import compare_on_samples
     from dlcli.workflow.runs import diff as diff_runs
 
-    result = diff_runs(find_run(runs, one), find_run(runs, other))
+    pair = find_run(runs, one), find_run(runs, other)
+    result: dict[str, Any] = {**diff_runs(*pair), "paired": compare_on_samples(*pair, split)}
     if as_json:
         write_json(result)
         return
     for title in ("recipe", "metrics"):
         if result[title]:
             rows = [
-                [key, *(_in_a_line(value) if title == "recipe" else value for value in pair)]
-                for key, pair in result[title].items()
+                [key, *(_in_a_line(value) if title == "recipe" else value for value in values)]
+                for key, values in result[title].items()
             ]
             write_table([title, *result["runs"]], rows)
         else:
@@ -156,7 +166,105 @@ def diff(one: str, other: str, runs: Path, as_json: bool) -> None:
             say()
     if result["attacks"]:
         say()
-        write_table(["robust accuracy", *result["runs"]], [[key, *pair] for key, pair in result["attacks"].items()])
+        write_table(["robust accuracy", *result["runs"]], [[key, *values] for key, values in result["attacks"].items()])
+    if result["paired"] is not None:
+        say()
+        _show_paired(result["paired"], result["runs"])
+
+
+def _show_paired(paired: dict[str, Any], names: list[str]) -> None:
+    from dlcli.workflow.comparison.words import sentences
+
+    for line in sentences(paired, names):
+        say(line)
+    if any(paired["unmatched"]):
+        of_one, of_other = paired["unmatched"]
+        say(f"not compared: {of_one:,} samples of {names[0]} and {of_other:,} of {names[1]}, which the other lacks")
+    if "right" in paired:
+        right = paired["right"]
+        say(
+            f"right: both {right['both']:,}, only {names[0]} {right['only_one']:,}, only {names[1]} "
+            f"{right['only_other']:,}, neither {right['neither']:,}"
+        )
+    differing = [row for row in paired.get("classes", ()) if row["one"] != row["other"]]
+    if differing:
+        say()
+        differing.sort(key=lambda row: (row["p"], -abs(row["one"] - row["other"])))
+        cells = [[row[key] for key in ("class", "samples", "one", "other", "p", "p_corrected")] for row in differing]
+        write_table(["recall of class", "samples", *names, "p", "p corrected"], cells[:MAX_CLASSES])
+        if len(cells) > MAX_CLASSES:
+            say(f"… {len(cells) - MAX_CLASSES:,} more classes: --json has all")
+
+
+@runs.command("compare", short_help="Compare settings over seeds.")
+@click.argument("names", metavar="RUN…", nargs=-1, required=True, shell_complete=complete_runs)
+@click.option("--metric", metavar="NAME", help="Final metric, such as test_accuracy; default: the headline metric.")
+@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Write a plot of every setting's values, with their mean and its 95% interval.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the plot if it exists.")
+@runs_option
+@json_option
+def compare(
+    names: tuple[str, ...],
+    metric: str | None,
+    markdown: bool,
+    plot: Path | None,
+    force: bool,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Compare settings: runs whose recipes differ in nothing but the seed are one setting, with a mean and a spread.
+
+    Each setting is compared with the best one by Welch's t test, with the 95% interval of the difference, and the
+    difference that so many seeds would usually find. The runs may have different recipes, but need one metric.
+
+    \b
+    Examples:
+      dlcli train a.yaml --seeds 3
+      dlcli train b.yaml --seeds 3
+      dlcli runs compare a-seed0 a-seed1 a-seed2 b-seed0 b-seed1 b-seed2
+      dlcli runs compare runs/a-seed* runs/b-seed* --plot seeds.png
+    """
+    from dlcli.rundir.runs import find_run
+    from dlcli.rundir.writing import replace_file
+    from dlcli.workflow.comparison.settings import compare_settings
+    from dlcli.workflow.comparison.words import sentence
+
+    if plot is not None:
+        check_output(plot, (".png",), force=force)
+    result = compare_settings([find_run(runs, name) for name in names], metric)
+    if plot is not None:
+        from dlcli.report.plots.settings import forest
+
+        replace_file(plot, forest(result["settings"], metric=result["metric"]))
+    if as_json:
+        write_json(result)
+        return
+    header = ["setting", "runs", f"mean {result['metric']}", "standard deviation", "behind the best", "95% interval"]
+    rows: list[list[Any]] = []
+    for setting in result["settings"]:
+        behind = setting.get("behind")
+        bounds = "" if behind is None or behind["interval"] is None else "{:.4f} to {:.4f}".format(*behind["interval"])
+        cells = [setting["name"], len(setting["runs"]), setting["mean"], setting["deviation"]]
+        rows.append([*cells, None if behind is None else behind["value"], bounds or None])
+    if markdown:
+        text = [
+            ["-" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row]
+            for row in rows
+        ]
+        write_markdown(header, text, num_text_columns=1)
+        return
+    write_table(header, rows)
+    best = result["settings"][0]["name"]
+    for setting in result["settings"][1:]:
+        found = setting["behind"]
+        over = f"over {len(setting['runs'])} and {len(result['settings'][0]['runs'])} seeds"
+        say(sentence(result["metric"], found, (setting["name"], best), over))
 
 
 def _in_a_line(value: Any) -> str:

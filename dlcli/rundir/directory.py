@@ -189,6 +189,8 @@ class RunDir:
         check_keys(self.info, info, status=str, config=dict, data=dict, best=(dict, NoneType), final=(dict, NoneType))
         check_keys(self.info, info["data"], fingerprint=str, samples=dict, images=(dict, NoneType))
         check_keys(self.info, info["data"]["samples"], **dict.fromkeys(info["data"]["samples"], int))
+        for key in ("best", "final"):  # a run that anyone may have written
+            info.setdefault(key, None)
         if info["best"] is not None:
             check_keys(self.info, info["best"], epoch=int, metric=str, value=(int, float))
         return info
