@@ -131,7 +131,7 @@ def test_two_runs_beside_each_other(runs: Path) -> None:
     text = text_of(page)
     assert "Report on tiny and other" in text
     assert "train.seed 0 5" in text
-    assert "Accuracy: equal on 12 test samples." in text
+    assert re.search(r"Accuracy: equal on \d+ test samples\.", text)
     assert text.count("Verdict") == 2
     assert (runs / "tiny" / "report-other.html").exists()
     assert len(page) < 2**21
