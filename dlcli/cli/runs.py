@@ -231,17 +231,14 @@ def compare(
       dlcli runs compare runs/a-seed* runs/b-seed* --plot seeds.png
     """
     from dlcli.rundir.runs import find_run
-    from dlcli.rundir.writing import replace_file
-    from dlcli.workflow.comparison.settings import compare_settings
+    from dlcli.workflow.comparison.settings import compare_settings, write_plot
     from dlcli.workflow.comparison.words import sentence
 
     if plot is not None:
         check_output(plot, (".png",), force=force)
     result = compare_settings([find_run(runs, name) for name in names], metric)
     if plot is not None:
-        from dlcli.report.plots.settings import forest
-
-        replace_file(plot, forest(result["settings"], metric=result["metric"]))
+        write_plot(plot, result)
     if as_json:
         write_json(result)
         return

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from dlcli.errors import InputError
 from dlcli.evaluation.paired import compare_seeds
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir.directory import RunDir
+from dlcli.rundir.writing import replace_file
 from dlcli.training.direction import lower_is_better
 from dlcli.workflow.compare import differences
 from dlcli.workflow.comparison.words import facts
@@ -57,6 +59,13 @@ def compare_settings(runs: Sequence[RunDir], metric: str | None = None) -> dict[
     for setting in settings[1:]:
         setting["behind"] = facts(compare_seeds(setting["values"], settings[0]["values"]))
     return {"metric": chosen, "settings": settings}
+
+
+def write_plot(path: Path, comparison: Mapping[str, Any]) -> None:
+    """Write the forest plot of a comparison of settings."""
+    from dlcli.report.plots.settings import forest  # Matplotlib takes half a second to import
+
+    replace_file(path, forest(comparison["settings"], metric=comparison["metric"]))
 
 
 def _check_seeds(members: Sequence[tuple[RunDir, Any]]) -> None:
