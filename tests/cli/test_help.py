@@ -30,7 +30,13 @@ def commands() -> list[tuple[str, ...]]:
 def test_the_list_of_verbs() -> None:
     assert {verb for verb, *_ in commands()} == set(VERBS)
     assert {"train", "evaluate", "predict", "runs", "recipe", "completion", "doctor"} <= set(VERBS)
-    assert {name for verb, *rest in commands() for name in rest if verb == "runs"} == {"list", "show", "diff", "remove"}
+    assert {name for verb, *rest in commands() for name in rest if verb == "runs"} == {
+        "list",
+        "show",
+        "diff",
+        "compare",
+        "remove",
+    }
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
