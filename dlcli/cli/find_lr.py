@@ -2,13 +2,17 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlcli.cli.options import check_output, devices_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import say, write_json
 from dlcli.cli.train import data_override
+from dlcli.errors import InputError
+
+if TYPE_CHECKING:
+    from dlcli.recipe.sections.train import CommonTrain
 
 PATH = click.Path(path_type=Path)
 MAX_STEPS = 100_000
@@ -43,6 +47,7 @@ class Rate(click.ParamType[float]):
     metavar="N",
     help="Number of training steps from the first learning rate to the last.",
 )
+@click.option("--stage", metavar="NAME", help="Stage to test, after training those before it. Default: the first.")
 @click.option(
     "-o",
     "--output",
@@ -60,17 +65,19 @@ class Rate(click.ParamType[float]):
 @devices_option
 @json_option
 @quiet_option
-def find_lr(recipe: Path, start: float, stop: float, output: Path, **options: Any) -> None:
+def find_lr(recipe: Path, start: float, stop: float, stage: str | None, output: Path, **options: Any) -> None:
     """Train with a rising learning rate, plot the loss, and suggest a rate for train.optimizer.learning_rate.
 
     The range test (Smith 2017) takes one step at each rate, with the data, augmentation, network, loss and optimizer of
-    the recipe (of its first stage), until the loss diverges. Two rates are suggested: where the loss falls fastest, and
-    a tenth of where it is lowest. Nothing is trained further; no run is created.
+    the recipe, until the loss diverges. Two rates are suggested: where the loss falls fastest, and a tenth of where it
+    is lowest. Of a recipe with train.stages, the first one is tested, or the one that --stage names, from the weights
+    that it starts with. No run is created.
 
     \b
     Examples:
       dlcli find-lr recipes/digits_convnet.yaml
       dlcli find-lr recipe.yaml --from 1e-5 --to 1 --steps 500 -o rates.png
+      dlcli find-lr recipe.yaml --stage fine_tune
       dlcli find-lr recipe.yaml -s train.optimizer.kind=sgd --seed 1 --json
     """
     if start >= stop:
@@ -84,6 +91,7 @@ def find_lr(recipe: Path, start: float, stop: float, output: Path, **options: An
     if (data := data_override(options)) is not None:
         overrides.append(data)
     loaded = load(recipe, overrides)
+    index = _index_of_stage(stage, loaded.recipe.train)
     check_output(output, (".png",), force=options["force"])
     check_output(output.with_suffix(".csv"), (".csv",), force=options["force"])
     from dlcli.runtime.startup import start_tensorflow
@@ -98,6 +106,7 @@ def find_lr(recipe: Path, start: float, stop: float, output: Path, **options: An
         runs=options["runs"],
         rates=(start, stop),
         num_steps=options["steps"],
+        stage=index,
         device=device,
         console=Console(quiet=options["quiet"]),
     )
@@ -105,6 +114,22 @@ def find_lr(recipe: Path, start: float, stop: float, output: Path, **options: An
         write_json(found)
         return
     _show(found, stop)
+
+
+def _index_of_stage(name: str | None, train: "CommonTrain") -> int:
+    """The index of a stage; 0 for None.
+
+    Raises:
+        InputError: the recipe has no such stage.
+    """
+    from dlcli.recipe.language.suggestions import did_you_mean
+    from dlcli.recipe.language.wording import listed
+
+    names = [stage.name for stage in train.stages]
+    if name is not None and name not in names:
+        known = f"its stages are {listed(names, 'and')}" if names else "it has no train.stages"
+        raise InputError(f"--stage {name}: no such stage in the recipe; {known}{did_you_mean(name, names)}")
+    return 0 if name is None else names.index(name)
 
 
 def _show(found: dict[str, Any], stop: float) -> None:

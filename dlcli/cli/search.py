@@ -1,26 +1,16 @@
 """``dlcli search``."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dlcli.cli.options import device_option, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.output import say, write_json, write_table
-from dlcli.cli.train import data_override
+from dlcli.cli.studies import run_study, study_options
 
 
 @click.command(short_help="Search for the cells of a network.")
-@click.argument("recipe", required=False, type=click.Path(path_type=Path))
-@sets_option
-@click.option("--data", metavar="PATH", help="Same as --set data.path=PATH, but relative to the current folder.")
-@click.option("--name", metavar="NAME", help="Name of the directory. Default: the recipe's name.")
-@runs_option
-@click.option("--resume", metavar="NAME", help="Resume an interrupted search, from its log of trials.")
-@device_option
-@json_option
-@quiet_option
+@study_options("search")
 def search(recipe: Path | None, resume: str | None, **options: Any) -> None:
     """Search for the cells of a network, by training many small ones in worker processes, as RECIPE describes.
 
@@ -35,54 +25,11 @@ def search(recipe: Path | None, resume: str | None, **options: Any) -> None:
       dlcli search --resume search_digits
       dlcli train runs/search_digits/best.yaml
     """
-    if (recipe is None) == (resume is None):
-        raise click.UsageError("give a recipe with a search section, or --resume NAME to continue a search.")
-    given = next((f"--{key.removesuffix('s')}" for key in ("sets", "data", "name") if options[key]), None)
-    if resume is not None and given is not None:
-        raise click.UsageError(f"--resume continues the search with its own recipe, which {given} cannot change.")
-    result = _search(recipe, options) if recipe is not None else _resume(str(resume), options)
+    result = run_study("search", recipe, resume, options, {})
     if options["as_json"]:
         write_json(result)
     else:
         _show(result)
-
-
-def _search(recipe: Path, options: dict[str, Any]) -> dict[str, Any]:
-    from dlcli.recipe.language.overrides import parse_setting
-    from dlcli.recipe.load import load
-    from dlcli.recipe.support import check_verb
-    from dlcli.rundir.runs import check_name
-
-    if options["name"] is not None:
-        check_name(options["name"])
-    data = data_override(options)
-    overrides = [parse_setting(text) for text in options["sets"]]
-    loaded = load(recipe, overrides if data is None else [*overrides, data])
-    check_verb(loaded.recipe, loaded.locate("task"), "search")
-    from dlcli.runtime.console import Console
-    from dlcli.workflow.search.search import search as run
-
-    return run(
-        loaded,
-        name=options["name"],
-        runs=options["runs"],
-        device=options["device"],
-        command=["dlcli", *sys.argv[1:]],
-        console=Console(quiet=options["quiet"]),
-    )
-
-
-def _resume(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    from dlcli.runtime.console import Console
-    from dlcli.workflow.search.search import resume
-    from dlcli.workflow.trials.directory import find_study
-
-    return resume(
-        find_study(options["runs"], name, "search"),
-        device=options["device"],
-        command=["dlcli", *sys.argv[1:]],
-        console=Console(quiet=options["quiet"]),
-    )
 
 
 def _show(info: dict[str, Any]) -> None:

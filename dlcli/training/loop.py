@@ -23,7 +23,7 @@ from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, rai
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import csv_text, metrics_row, read_csv
 from dlcli.rundir.writing import append_line, replace_file
-from dlcli.training import checkpoint
+from dlcli.training import checkpoint, schedule
 from dlcli.training.direction import lower_is_better
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.schedule import Rate
@@ -259,9 +259,17 @@ class Loop:
         """Epochs of all stages."""
         return sum(stage.num_epochs for stage in self._stages)
 
-    def begin(self) -> tuple[TrainStep, Data]:
-        """The step and the training data of the current stage, for a caller that takes the steps instead of
-        :meth:`train`, such as a learning-rate range test. Nothing is written."""
+    def begin(self, stage: int = 0) -> tuple[TrainStep, Data]:
+        """The step and the training data of a stage at its constant learning rate, for a caller that takes the steps
+        instead of :meth:`train`, such as a learning-rate range test.
+
+        The stages before it are trained, as by :meth:`train`; for the first one nothing is written.
+        """
+        tested = self._stages[stage]
+        constant = dataclasses.replace(tested, rate=schedule.constant(learning_rate=tested.learning_rate))
+        self._stages = [*self._stages[:stage], constant]
+        if stage > 0:
+            self.train(before=stage)
         self._ensure_begun()
         return self._step, self._parts.train_data
 
@@ -390,11 +398,12 @@ class Loop:
 
     # Training ---------------------------------------------------------------------------------------------------------
 
-    def train(self, *, until: int | None = None) -> None:
+    def train(self, *, until: int | None = None, before: int | None = None) -> None:
         """Trains to the end of the last stage.
 
         Args:
             until: stop after this many epochs, over all stages, with a checkpoint from which training resumes exactly.
+            before: stop where the stage with this index starts.
 
         Raises:
             CheckFailed: the loss is not finite; the last checkpoint is kept.
@@ -408,6 +417,8 @@ class Loop:
             if index != self.state.stage:
                 self.state.start_stage(index)
                 self._has_begun = False
+            if index == before:
+                return
             self._observer.stage(stage.name, stage.num_epochs)
             self._ensure_begun()
             with self._heeding_signals():

@@ -1,15 +1,15 @@
 """``dlcli find-lr``: a learning-rate range test on a recipe's own data, augmentation, network, loss and optimizer."""
 
-import dataclasses
+import contextlib
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlcli.errors import CheckFailed
+from dlcli.errors import CheckFailed, Interrupted
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.sections.schedule import Constant
 from dlcli.report.plots.range_test import range_test_curve
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import csv_text
@@ -25,6 +25,7 @@ from dlcli.workflow.dry_run import SECONDS_BETWEEN_LINES
 
 STEEPEST = "steepest descent"
 MINIMUM_TENTH = "a tenth of the minimum"
+RUN = "find-lr"  # the name of the run that training writes to
 MIN_STEPS = 3  # fewer have no slope
 
 
@@ -35,27 +36,32 @@ def find_learning_rate(
     runs: Path,
     rates: tuple[float, float],
     num_steps: int,
+    stage: int,
     device: Device,
     console: Console,
 ) -> dict[str, Any]:
     """Train one step at each of ``num_steps`` learning rates, and suggest one. No run is created.
 
-    The step is that of the recipe's first stage, with its optimizer, clipping, accumulation and precision, from its
-    initial weights, at the tested rates in place of the schedule. The curve is written to ``output`` and, as a table,
+    The step is that of a stage, with its optimizer, clipping, accumulation and precision, from the weights that it
+    starts with, at the tested rates in place of the schedule. The curve is written to ``output`` and, as a table,
     to the CSV file of the same name.
 
     Args:
         rates: the first and the last learning rate.
+        stage: the index of the stage; those before it are trained first.
 
     Raises:
         CheckFailed: the loss is not finite from the start, or does not fall by more than its noise.
     """
-    loaded = _at_constant_rate(with_run_files(loaded, runs))
-    job = prepare(loaded, device, console)
-    describe(job, None)
     train = loaded.recipe.train
-    own_rate = stage_sections(train)[0].learning_rate or train.optimizer.learning_rate
-    test = _test(job, exponential_range(*rates, num_steps), runs=runs, base=own_rate)
+    job = prepare(with_run_files(loaded, runs), device, console)
+    describe(job, None)
+    own_rate = stage_sections(train)[stage].learning_rate or train.optimizer.learning_rate
+    with contextlib.ExitStack() as stack:
+        if stage > 0:  # checkpoints of the stages before it
+            runs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-")))
+            (runs / RUN).mkdir()
+        test = _test(job, exponential_range(*rates, num_steps), stage, runs=runs, base=own_rate)
     suggestions = {} if test.steepest is None else {STEEPEST: float(test.learning_rates[test.steepest])}
     if suggestions:
         suggestions[MINIMUM_TENTH] = test.minimum_tenth
@@ -68,6 +74,7 @@ def find_learning_rate(
             "data with dlcli train --overfit."
         )
     return {
+        "stage": stage_sections(train)[stage].name,
         "suggestions": {name.replace(" ", "_"): rate for name, rate in suggestions.items()},
         "own_rate": own_rate,
         "initial_loss": test.initial_loss,
@@ -80,13 +87,7 @@ def find_learning_rate(
     }
 
 
-def _at_constant_rate(loaded: LoadedRecipe) -> LoadedRecipe:
-    """The recipe without what depends on a schedule or on time."""
-    section = loaded.recipe.train.model_copy(update={"schedule": Constant(kind="constant"), "ema": None})
-    return dataclasses.replace(loaded, recipe=loaded.recipe.model_copy(update={"train": section}))
-
-
-def _test(job: Job, learning_rates: Any, *, runs: Path, base: float) -> RangeTest:
+def _test(job: Job, learning_rates: Any, stage: int, *, runs: Path, base: float) -> RangeTest:
     console, last_line = job.console, time.monotonic()
 
     def progress(done: int, rate: float, loss: float) -> None:
@@ -96,10 +97,12 @@ def _test(job: Job, learning_rates: Any, *, runs: Path, base: float) -> RangeTes
             last_line = time.monotonic()
             console.say(f"step {done:,} of {len(learning_rates):,}: learning rate {rate:.2g}, loss {loss:.4g}")
 
-    # the run is never created: only the cache of features, which all runs share, is beside it
-    step, data = job.loop(RunDir(runs / "find-lr"), console).begin()
     try:
+        # for the first stage the run is never created: only the cache of features, which all runs share, is beside it
+        step, data = job.loop(RunDir(runs / RUN), console).begin(stage)
         test = range_test(step, data, learning_rates=learning_rates, base=base, progress=progress)
+    except Interrupted as stop:
+        raise Interrupted("stopped before the test; nothing is kept", stop.signal_number) from None
     except Exception:
         failure: Exception | None = getattr(job.train_data, "failure", None)  # data that could not be read
         if failure is not None:

@@ -22,6 +22,17 @@ SMALL = {
         "{kind: scenes, num_samples: 40, image_size: [32, 32]}",
         "{kind: convnet, blocks: [{filters: 4, kernel_size: 3}]}",
     ),
+    "localization": (
+        "{kind: shapes, num_samples: 64, image_size: [32, 32]}",
+        "{kind: convnet, blocks: [{filters: 4}]}",
+    ),
+    "detection": (
+        "{kind: scenes, num_samples: 24, image_size: [32, 32]}",
+        "{kind: fcos, levels: [3, 4], channels: 8, num_convs: 1, backbone: {kind: convnet, blocks: [{filters: 4}, "
+        "{filters: 4}, {filters: 4}, {filters: 8}, {filters: 8}]}}",
+    ),
+    "tagging": ("{kind: columns, path: words.txt, allow_leakage: true}", "{kind: recurrent, units: 8}"),
+    "forecasting": ("{kind: csv, path: series.csv, time: [day], target: load}", "{kind: recurrent, units: 8}"),
     "segmentation": ("{kind: scenes, num_samples: 24, image_size: [32, 32]}", "{kind: unet, filters: 4, depth: 2}"),
     "text_classification": ("{kind: csv, path: texts.csv}", "{kind: recurrent, units: 8}"),
     "language_model": ("{kind: text, path: prose.txt}", "{kind: recurrent, units: 8}"),
@@ -91,6 +102,7 @@ def test_rates_that_change_nothing_have_no_suggestion_but_a_curve(folder: Path) 
         (["-o", "rates.jpg"], "rates.jpg: expected a file name ending in .png."),
         (["-o", "none/rates.png"], "none: no such folder to write rates.png to."),
         (["-s", "train.epoch=3"], "--set train.epoch=3: train.epoch: unknown key; did you mean 'epochs'?"),
+        (["--stage", "rest"], "--stage rest: no such stage in the recipe; it has no train.stages"),
         (["--seed", "x"], "--seed x: train.seed: expected a whole number"),
     ],
 )
@@ -110,10 +122,25 @@ def test_stages_with_frozen_layers_clipping_averages_and_a_schedule(folder: Path
 
 
 @pytest.mark.slow
+def test_a_later_stage_starts_from_what_the_stages_before_it_have_learned(folder: Path) -> None:
+    stages = "train.stages=[{name: first, epochs: 20, learning_rate: 0.1}, {name: second, epochs: 5}]"
+    losses = {}
+    for name in ("first", "second"):
+        options = ("-s", stages, "--stage", name, "--steps", 20, "--from", "1e-6", "--to", "1e-5", "-o", f"{name}.png")
+        run("find-lr", "tiny.yaml", *options, folder=folder).expect(1)  # at these rates nothing is learned
+        losses[name] = [float(row["loss"]) for row in read_csv(folder / f"{name}.csv")]
+    assert max(losses["second"]) < min(losses["first"])
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SMALL)
 def test_every_task(task: str, tmp_path: Path) -> None:
     (tmp_path / "prose.txt").write_text("the cat sat on the mat.\n" * 100)
     (tmp_path / "texts.csv").write_text("text,label\n" + "a good film,yes\na bad film,no\n" * 30)
+    (tmp_path / "words.txt").write_text("a DET\ncat NOUN\n\nthe DET\ndog NOUN\nsleeps VERB\n\n" * 40)
+    days = [f"{month:02d}-{day:02d}" for month in range(1, 9) for day in range(1, 29)]
+    (tmp_path / "series.csv").write_text("day,load\n" + "".join(f"2024-{day},{day[-1]}\n" for day in days))
     data, model = SMALL[task]
     text = "text: {unit: characters}\n" * (task == "sequence_to_sequence")
     (tmp_path / "r.yaml").write_text(f"task: {task}\ndata: {data}\nmodel: {model}\n{text}")

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from numpy.typing import ArrayLike
 
 from dlcli.report.plots.figure import BLUE, GRAY, VERMILION, new_figure, png, printable, style
 
@@ -36,22 +39,12 @@ def progress_plot(tried: Mapping[str, Sequence[Tried]], *, metric: str, lower_is
         A PNG file.
     """
     with style():
-        figure = new_figure(6.4, 4)
-        figure.set_layout_engine("constrained")
-        axes = figure.add_subplot()
+        figure, axes = _new_axes()
         for origin, trials in tried.items():
             values = np.array([np.nan if one.value is None else one.value for one in trials])
             numbers, color = np.arange(1, len(values) + 1), COLORS[origin]
             name = printable(origin, MAX_TEXT)
-            axes.plot(
-                numbers,
-                values,
-                MARKERS[origin],
-                color=COLORS[origin],
-                markersize=3.5,
-                alpha=0.45,
-                label=f"{name}: trials",
-            )
+            _points(axes, numbers, values, origin, label=f"{name}: trials")
             best = np.fmin.accumulate(values) if lower_is_better else np.fmax.accumulate(values)
             axes.step(numbers, best, where="post", color=color, label=f"{origin}: best so far")
         axes.set_xlabel("trials that were trained")
@@ -73,20 +66,12 @@ def front_plot(tried: Mapping[str, Sequence[Tried]], best: Sequence[Tried], *, m
         A PNG file.
     """
     with style():
-        figure = new_figure(6.4, 4)
-        figure.set_layout_engine("constrained")
-        axes = figure.add_subplot()
+        figure, axes = _new_axes()
         for origin, trials in tried.items():
             points = [(one.cost, one.value) for one in trials if one.value is not None and one.cost is not None]
             if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    MARKERS[origin],
-                    color=COLORS[origin],
-                    markersize=4,
-                    alpha=0.6,
-                    label=origin,
-                )
+                costs, values = zip(*points, strict=True)
+                _points(axes, costs, values, origin, label=origin)
         line = sorted((one.cost, one.value) for one in best if one.value is not None and one.cost is not None)
         if line:
             axes.plot(*zip(*line, strict=True), color=GRAY, linewidth=1, zorder=0, label="front of the search")
@@ -97,3 +82,16 @@ def front_plot(tried: Mapping[str, Sequence[Tried]], best: Sequence[Tried], *, m
         if axes.lines:
             axes.legend(loc="best")
         return png(figure)
+
+
+def _new_axes() -> tuple[Figure, Axes]:
+    figure = new_figure(6.4, 4)
+    figure.set_layout_engine("constrained")
+    return figure, figure.add_subplot()
+
+
+def _points(axes: Axes, x: ArrayLike, y: ArrayLike, origin: str, *, label: str) -> None:
+    """A point for each trial of the search or of random search."""
+    axes.plot(
+        np.asarray(x), np.asarray(y), MARKERS[origin], color=COLORS[origin], markersize=3.5, alpha=0.5, label=label
+    )

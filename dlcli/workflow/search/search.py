@@ -13,7 +13,6 @@ from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.sections.search import Search
 from dlcli.recipe.yaml_writer import to_yaml, with_tuples
-from dlcli.rundir.runs import run_name
 from dlcli.runtime.console import Console
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.phases import Phases
@@ -25,12 +24,12 @@ from dlcli.workflow.trials.study import mark_resumed, new_study, resuming
 
 
 def search(
-    loaded: LoadedRecipe, *, name: str | None, runs: Path, device: str, command: Sequence[str], console: Console
+    loaded: LoadedRecipe, *, name: str, runs: Path, device: str, command: Sequence[str], console: Console
 ) -> dict[str, Any]:
     """Search, train the finalists, and compare them with those of random search.
 
     Args:
-        name: of the directory; None for that of the recipe.
+        name: of the directory.
         command: the command line, for the record.
 
     Returns:
@@ -46,7 +45,6 @@ def search(
         facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
 
         logs = [TRIALS, *([BASELINE] if section.baseline == "random" else []), FINALS]
-        name = name or loaded.recipe.name or run_name(loaded.path)
         info = {"written": written_values(loaded), "result": None}
         study = new_study(runs, name, "search", loaded=loaded, facts=facts, command=command, logs=logs, info=info)
         return Phases(study, loaded, section, pool, runs, device, console).finish()

@@ -12,7 +12,7 @@ from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.yaml_writer import to_yaml, with_tuples
 from dlcli.runtime.console import Console
-from dlcli.workflow.sweep.study import Study
+from dlcli.workflow.sweep.design import Design
 from dlcli.workflow.sweep.trials import Trials
 from dlcli.workflow.trials.check import check_in_worker
 from dlcli.workflow.trials.directory import TRIALS, StudyDir
@@ -37,19 +37,19 @@ def sweep(
         CheckFailed: no trial could be trained.
         Interrupted: a signal was received; the sweep can be resumed.
     """
-    study = Study(loaded)
-    with Pool(study.section.workers) as pool:
-        facts = _check(study, pool, runs=runs, device=device, console=console)
+    design = Design(loaded)
+    with Pool(design.section.workers) as pool:
+        facts = _check(design, pool, runs=runs, device=device, console=console)
         info = {
             "path": str(loaded.path.absolute()),
             "written": loaded.tree.values,
             "objective": facts["objective"],
         }
-        folder = new_study(runs, name, "sweep", loaded=loaded, facts=facts, command=command, logs=[TRIALS], info=info)
-        return _finish(folder, study, facts["objective"], pool, device=device, console=console)
+        study = new_study(runs, name, "sweep", loaded=loaded, facts=facts, command=command, logs=[TRIALS], info=info)
+        return _finish(study, design, facts["objective"], pool, device=device, console=console)
 
 
-def resume(folder: StudyDir, *, device: str, command: Sequence[str], console: Console) -> dict[str, Any]:
+def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Console) -> dict[str, Any]:
     """Resume a sweep that was interrupted, from its log.
 
     Returns:
@@ -58,45 +58,45 @@ def resume(folder: StudyDir, *, device: str, command: Sequence[str], console: Co
     Raises:
         InputError: it is complete, in use or corrupt, or its data have changed.
     """
-    with resuming(folder) as info:
+    with resuming(study) as info:
         if not isinstance(info.get("path"), str):
-            raise InputError(f"{folder.info}: is corrupt: 'path' is missing. Restore it from a copy.")
-        study = Study(load_text(to_yaml(with_tuples(info["written"])).encode(), Path(info["path"])))
-        with Pool(study.section.workers) as pool:
-            facts = _check(study, pool, runs=folder.path.parent, device=device, console=console)
-            mark_resumed(folder, facts, command)
-            return _finish(folder, study, facts["objective"], pool, device=device, console=console)
+            raise InputError(f"{study.info}: is corrupt: 'path' is missing. Restore it from a copy.")
+        design = Design(load_text(to_yaml(with_tuples(info["written"])).encode(), Path(info["path"])))
+        with Pool(design.section.workers) as pool:
+            facts = _check(design, pool, runs=study.path.parent, device=device, console=console)
+            mark_resumed(study, facts, command)
+            return _finish(study, design, facts["objective"], pool, device=device, console=console)
 
 
-def _check(study: Study, pool: Pool, *, runs: Path, device: str, console: Console) -> dict[str, Any]:
+def _check(design: Design, pool: Pool, *, runs: Path, device: str, console: Console) -> dict[str, Any]:
     """Have a worker read the data and build the recipe's own network; returns what it found, with the ``objective``.
 
     Raises:
         InputError: the data, the recipe or its objective cannot be used.
     """
-    loaded = study.loaded
+    loaded = design.loaded
     console.say("checking the data and starting the workers")
-    task = {"device": device, "recipe": study.written, "path": str(loaded.path), "runs": str(runs)}
+    task = {"device": device, "recipe": design.written, "path": str(loaded.path), "runs": str(runs)}
     outcome = check_in_worker(pool, task, loaded, console)
-    objective = study.named_objective or outcome["best_metric"]
+    objective = design.named_objective or outcome["best_metric"]
     if objective not in outcome["columns"]:
         known = ", ".join(name for name in outcome["columns"] if name.startswith("val_")) or "none"
         raise loaded.error(
             "sweep.objective", f"the trials have no {objective}; with this recipe the validation metrics are: {known}"
         )
-    for warning in study.warnings(objective, num_train=outcome["splits"]["train"]):
+    for warning in design.warnings(objective, num_train=outcome["splits"]["train"]):
         console.warn(warning)
     return {**outcome, "objective": objective}
 
 
 def _finish(
-    folder: StudyDir, study: Study, objective: str, pool: Pool, *, device: str, console: Console
+    study: StudyDir, design: Design, objective: str, pool: Pool, *, device: str, console: Console
 ) -> dict[str, Any]:
     """Run the trials that are left, and complete sweep.json."""
-    common = {"device": device, "runs": str(folder.path.parent)}
+    common = {"device": device, "runs": str(study.path.parent)}
 
     def run() -> dict[str, Any]:
-        console.say(f"sweep {folder.path}: {study.section.method}, {objective}")
-        return Trials(folder, study, objective, console, common=common).run(pool)
+        console.say(f"sweep {study.path}: {design.section.method}, {objective}")
+        return Trials(study, design, objective, console, common=common).run(pool)
 
-    return {"sweep": str(folder.path), **complete(folder, console, run)}
+    return {"sweep": str(study.path), **complete(study, console, run)}

@@ -8,6 +8,7 @@ from dlcli.errors import CheckFailed
 from dlcli.printing import escaped_line
 from dlcli.runtime.console import Console
 from dlcli.training.direction import lower_is_better
+from dlcli.workflow.sweep.design import Design
 from dlcli.workflow.sweep.files import (
     best_of,
     epochs_of,
@@ -19,7 +20,6 @@ from dlcli.workflow.sweep.files import (
     write_table,
 )
 from dlcli.workflow.sweep.proposer import EPOCHS, AshaProposer, SweepProposer, make_proposer, mistake, values_of
-from dlcli.workflow.sweep.study import Study
 from dlcli.workflow.trials.directory import StudyDir
 from dlcli.workflow.trials.pool import Pool
 from dlcli.workflow.trials.records import Record, TrialLog
@@ -34,7 +34,7 @@ class Trials:
 
     Args:
         folder: the directory.
-        study: what the sweep does.
+        design: what the sweep does.
         objective: of the trials.
         console: where progress is printed.
         common: ``device`` and ``runs`` of all tasks.
@@ -44,18 +44,18 @@ class Trials:
     """
 
     def __init__(
-        self, folder: StudyDir, study: Study, objective: str, console: Console, *, common: dict[str, Any]
+        self, folder: StudyDir, design: Design, objective: str, console: Console, *, common: dict[str, Any]
     ) -> None:
-        self._folder, self._study, self._objective, self._console = folder, study, objective, console
-        self._recipe = study.recipe_of_trials(objective)
-        self._common = {**common, "recipe": self._recipe, "path": str(study.loaded.path)}
-        self._seeds = [study.seed + number for number in range(study.section.seeds)]
+        self._folder, self._design, self._objective, self._console = folder, design, objective, console
+        self._recipe = design.recipe_of_trials(objective)
+        self._common = {**common, "recipe": self._recipe, "path": str(design.loaded.path)}
+        self._seeds = [design.seed + number for number in range(design.section.seeds)]
         self._proposer: SweepProposer = make_proposer(
-            study.section, study.space, objective=objective, epochs=study.epochs, seed=study.seed
+            design.section, design.space, objective=objective, epochs=design.epochs, seed=design.seed
         )
         self.log = TrialLog(
             folder.trials,
-            lambda record: mistake(record, study.space, objective, has_epochs=study.section.asha is not None),
+            lambda record: mistake(record, design.space, objective, has_epochs=design.section.asha is not None),
         )
         self._records: list[Record] = self.log.read()
 
@@ -63,13 +63,13 @@ class Trials:
         """Run the trials that are left; returns the result."""
         if self._records:
             self._console.say(f"{len(self._records)} trials of {self._folder.trials.name} are kept")
-        section = self._study.section
-        total = self._study.num_trials
+        section = self._design.section
+        total = self._design.num_trials
         if section.asha is not None:
             self._folder.paused.mkdir(exist_ok=True)
         plan = Plan(
             task=self._task,
-            seed=lambda trial: self._study.seed,
+            seed=lambda trial: self._design.seed,
             num_trials=NO_LIMIT if section.asha is not None or total is None else total,
             seconds=None if section.budget.hours is None else 3600 * section.budget.hours,
             report=self._report,
@@ -97,7 +97,7 @@ class Trials:
 
     def _write_table(self, records: Sequence[Record]) -> None:
         write_table(
-            self._folder, records, self._study.space, own=self._study.own_values, number_of=self._proposer.number
+            self._folder, records, self._design.space, own=self._design.own_values, number_of=self._proposer.number
         )
 
     def _remove_checkpoints(self, needed: set[int]) -> None:
@@ -108,7 +108,7 @@ class Trials:
 
     def _line(self, record: Record) -> str:
         """``trial 7 of 21  model.dropout 0.3  val_accuracy 0.9722  12.3 s  best 0.9778 (trial 3)``"""
-        total, number = self._study.num_trials, self._proposer.number(record)
+        total, number = self._design.num_trials, self._proposer.number(record)
         started = sum(one.parent is None for one in self._records)
         of_total = f" ({started} of {total})" if total is not None else ""
         shown = ", ".join(f"{key} {shown_value(value)}" for key, value in values_of(record.choices).items())
@@ -126,13 +126,13 @@ class Trials:
         )
 
     def _result(self, records: Sequence[Record], best: Record) -> dict[str, Any]:
-        folder, study, objective = self._folder, self._study, self._objective
+        folder, design, objective = self._folder, self._design, self._objective
         self._write_table(records)
         number = self._proposer.number(best)
-        write_best(folder, self._recipe, study.loaded.path, best, objective=objective, number=number)
-        importance = importance_of(records, study.space, objective, study.seed)
+        write_best(folder, self._recipe, design.loaded.path, best, objective=objective, number=number)
+        importance = importance_of(records, design.space, objective, design.seed)
         if any(values_of(record.choices) for record in records if record.status == "complete"):
-            write_plots(folder, records, study.space, objective, importance)
+            write_plots(folder, records, design.space, objective, importance)
         if folder.paused.exists():
             shutil.rmtree(folder.paused)
         baseline = next((record for record in records if is_baseline(record)), None)
@@ -151,7 +151,7 @@ class Trials:
     def _of_record(self, record: Record) -> dict[str, Any]:
         return {
             "trial": self._proposer.number(record),
-            "values": dict(values_of(record.choices)) or self._study.own_values,
+            "values": dict(values_of(record.choices)) or self._design.own_values,
             self._objective: record.metrics[self._objective],
             "spread": record.metrics.get("spread"),
             "epoch": record.metrics["epoch"],

@@ -17,7 +17,7 @@ MAX_GRID = 100_000  # combinations
 BATCH_SIZE = "train.batch_size"
 
 
-class Study:
+class Design:
     """What a sweep does, as its recipe says.
 
     Args:
