@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -12,10 +12,11 @@ from dlcli.cli.train import data_override
 
 if TYPE_CHECKING:
     from dlcli.recipe.load import LoadedRecipe
-    from dlcli.workflow.trials.directory import Kind
+
+Kind = Literal["search", "sweep"]
 
 
-def study_options(kind: "Kind", *own: Decorator) -> Decorator:
+def study_options(kind: Kind, *own: Decorator) -> Decorator:
     """Adds the argument RECIPE and the options of a verb.
 
     Args:
@@ -45,7 +46,7 @@ def study_options(kind: "Kind", *own: Decorator) -> Decorator:
 
 
 def run_study(
-    kind: "Kind", recipe: Path | None, resume: str | None, options: dict[str, Any], keys: Mapping[str, str]
+    kind: Kind, recipe: Path | None, resume: str | None, options: dict[str, Any], keys: Mapping[str, str]
 ) -> dict[str, Any]:
     """Run a new search or sweep, or resume one; returns its result.
 
@@ -93,7 +94,7 @@ def _loaded(recipe: Path, options: dict[str, Any], keys: Mapping[str, str]) -> "
     return load(recipe, overrides)
 
 
-def _resumed(kind: "Kind", name: str, options: dict[str, Any]) -> dict[str, Any]:
+def _resumed(kind: Kind, name: str, options: dict[str, Any]) -> dict[str, Any]:
     from dlcli.workflow.trials.directory import find_study
 
     study = find_study(options["runs"], name, kind)
