@@ -1,18 +1,16 @@
 """The finalists: which candidates are trained again, at full size and with new seeds, and what came out."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from dlcli.evaluation.paired import LEVEL, compare_seeds
 from dlcli.workflow.search.proposer import score
 from dlcli.workflow.trials.records import Record
 from dlcli.workflow.trials.runner import Proposal
 
-LEVEL = 0.95
 ORIGINS = ("search", "random")
 
 
@@ -127,19 +125,6 @@ def difference(one: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
         ``difference``: the mean of ``one`` minus that of ``other``; ``interval``: its bounds, None if one of them has a
         single value; ``is_evidence``: whether the interval leaves out 0.
     """
-    value = float(np.mean(one) - np.mean(other))
-    if min(len(one), len(other)) < 2:
-        return {"difference": value, "interval": None, "level": LEVEL, "is_evidence": False}
-    errors = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]
-    total = sum(errors)
-    if total == 0:
-        return {"difference": value, "interval": [value, value], "level": LEVEL, "is_evidence": value != 0}
-    freedom = total**2 / sum(error**2 / (len(values) - 1) for error, values in zip(errors, (one, other), strict=True))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total)
-    interval = [value - half, value + half]
-    return {
-        "difference": value,
-        "interval": interval,
-        "level": LEVEL,
-        "is_evidence": not interval[0] <= 0 <= interval[1],
-    }
+    found = compare_seeds(other, one)
+    interval = None if found.interval is None else list(found.interval)
+    return {"difference": found.value, "interval": interval, "level": LEVEL, "is_evidence": found.is_evidence}
