@@ -133,8 +133,8 @@ def init(data: Path, output: Path | None, task: Any, force: bool) -> None:
     called training_set, valid, dev or Testing); images with boxes as Pascal VOC, COCO or YOLO with a data.yaml; an .npz
     file with arrays x_train and y_train; or a .csv file with one row per image (its class, labels or numbers) or box.
     For text and series, it is a folder with one file per class, or a folder of files; a table with a text and a class,
-    a pair of texts, or a time and numbers in each row; or a .txt, .conllu, .ts or .jsonl file. A README and the like
-    beside the data is ignored.
+    a pair of texts, or a time and numbers in each row; or a .txt, .conllu, .ts, .tsf or .jsonl file. A README and the
+    like beside the data is ignored.
 
     \b
     Examples:

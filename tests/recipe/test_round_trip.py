@@ -305,6 +305,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     if model["kind"] == "ntm":
         model["shift"], model["memory"] = 1, (8, 4)
     if values["task"] == "forecasting":
+        data["kind"], data["path"] = "csv", "a.csv"
         if data.get("time_format") is not None:
             data |= {"time_format": "%d.%m.%Y", "day_first": None}
         values.get("window", {}).pop("season", None)

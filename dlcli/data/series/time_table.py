@@ -22,6 +22,7 @@ from dlcli.data.series.covariates import (
 )
 from dlcli.data.series.row_order import Part, as_numbers, gap_warnings, in_order
 from dlcli.data.series.times import Errors, read_times
+from dlcli.data.series.tsf import table_of_tsf
 from dlcli.data.splits import DataWarning
 from dlcli.data.table import (
     MISSING,
@@ -34,7 +35,7 @@ from dlcli.data.table import (
     refuse_errors,
 )
 from dlcli.errors import InputError
-from dlcli.files import read_text
+from dlcli.files import read_text, suffix_of
 
 MAX_BYTES = 2**30  # of a table
 OnMissing = Literal["error", "keep"]
@@ -99,7 +100,7 @@ def read_table(
     calendar: Sequence[Calendar] = (),
     categories: Categories | None = None,
 ) -> Table:
-    """The numbers of a CSV file with a row for each time step.
+    """The numbers of a CSV file with a row for each time step, or of a .tsf file, which is read as such a table.
 
     Args:
         time: names of the columns that together give the time: numbers, coarsest first, or a date. Rows in another
@@ -121,6 +122,7 @@ def read_table(
     """
     table = Path(path)
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file with a row for each time step.")
+    text = table_of_tsf(table, text) if suffix_of(table) == ".tsf" else text
     header = column_names(table, text)
     if features is None:
         taken = (*time, target, series, *future_features, *static)

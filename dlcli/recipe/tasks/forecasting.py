@@ -16,12 +16,13 @@ ALLOWED_TWICE = (("features", "target"), ("features", "time"))  # of columns; th
 
 
 class TimeTable(Section):
-    """A CSV file with a row for each time step."""
+    """A CSV file with a row for each time step, or a .tsf file of the Monash archive."""
 
-    kind: Literal["csv"]
-    """Source of the samples."""
+    kind: Literal["csv", "tsf"]
+    """Source of the samples. A .tsf file is read as a table with a row for each step, whose columns are the attributes
+    of the file, then `time` and `value`: `time: [time]`, `target: value`, `series: series_name`."""
     path: LocalPath
-    """The .csv file, relative to the recipe's folder."""
+    """The .csv or .tsf file, relative to the recipe's folder."""
     time: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10)]
     """Names of the columns that together give the time, coarsest first: [date], or [year, month, day, hour]. Dates are
     recognized in ISO 8601, as numbers with day or month first, and with the names of months in English."""
@@ -59,6 +60,9 @@ class TimeTable(Section):
     """Proportion of the rows of each series held out for the test: the last ones. Default: 0.2."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
+        is_tsf = self.path.lower().removesuffix(".gz").endswith(".tsf")
+        if is_tsf != (self.kind == "tsf"):
+            yield "kind", f"must be {'tsf' if is_tsf else 'csv'} for this path. Received {self.kind}."
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
             yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
         if self.time_format is not None and "%" not in self.time_format:

@@ -87,7 +87,7 @@ def draft_images(layout: Layout, folder: Path) -> Draft:
         summary = _summarize_csv(data, path, folder)
     else:
         raise InputError(
-            f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), a .conllu or a .ts"
+            f"{data}: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), .conllu, .ts or .tsf"
         )
     return Draft(summary.seen, write(summary))
 

@@ -11,6 +11,7 @@ from statistics import median
 from dlcli.data.files import list_folder, printable
 from dlcli.data.junk import is_junk
 from dlcli.data.listing import index_labels, sort_names
+from dlcli.data.series import tsf
 from dlcli.data.series.times import AmbiguousDates, read_times
 from dlcli.data.series.ts_archive import read_header
 from dlcli.data.split_folders import find_splits
@@ -97,6 +98,9 @@ def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...]
             if header.goal == "value":
                 task, goal = "sequence_regression", "a number for each sequence"
             return (), _recipe(task, goal, source, SERIES, splits=splits)
+        case ".tsf":
+            _refuse_empty(data)
+            return _of_tsf(data, path)
         case ".txt":
             _refuse_empty(data)
             text = _text(data)
@@ -115,6 +119,22 @@ def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...]
         case ".csv" | ".tsv":
             return _of_table(data, path)
     return None
+
+
+def _of_tsf(data: Path, path: str) -> tuple[tuple[str, ...], str]:
+    header = tsf.read_tsf_header(data, _text(data).split("\n"))
+    source = [
+        ("kind", "tsf", "format of the Monash archive"),
+        _path(path),
+        ("time", (tsf.TIME,), "of each step, from the start and the frequency"),
+        ("target", tsf.VALUE, "the values of the series"),
+        ("series", header.names[0], "the attribute that names a series"),
+        ("on_missing", "keep", "keep rows with missing values, or error"),
+    ]
+    horizon = header.horizon or 1
+    history = ("history", max(24, 2 * horizon), "past steps that a forecast uses")
+    window = ("window", [history, ("horizon", horizon, "steps to forecast")])
+    return (), _recipe("forecasting", "predicts the next steps of many series", source, RECURRENT, window, splits=None)
 
 
 def _refuse_empty(data: Path) -> None:

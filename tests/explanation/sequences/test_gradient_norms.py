@@ -8,6 +8,7 @@ import pytest
 
 from dlcli.explanation.network import NotExplainable
 from dlcli.explanation.sequences.gradient_norms import gradient_norms, ratio_per_step, recurrent_layer
+from dlcli.models.sequences.cells import LeakyCell
 
 DECAY, STEPS = 0.5, 6
 
@@ -32,6 +33,15 @@ def test_norms_of_a_linear_recurrence_shrink_by_its_weight() -> None:
     assert ratio_per_step(found.initial) == pytest.approx(1)  # an orthogonal weight of one unit is 1 or -1
     for weight, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), value)
+
+
+def test_norms_of_leaky_units_without_weights_between_states_shrink_by_their_decay() -> None:
+    values = keras.Input((None, 1))
+    cell = LeakyCell(1, decay=0.9, learn_decay=False, activation="linear")
+    model = keras.Model(values, keras.layers.RNN(cell, name="leaky1")(values)[:, 0])
+    model.set_weights([np.ones((1, 1)), np.zeros((1, 1)), np.zeros(1)])
+    found = gradient_norms(model, [np.ones((1, STEPS, 1), np.float32)], is_class=False, seed=3)
+    np.testing.assert_allclose(found.trained, 0.1 * 0.9 ** np.arange(STEPS), rtol=1e-5)
 
 
 def test_the_layer_is_the_first_that_runs_forward() -> None:

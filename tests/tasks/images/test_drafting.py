@@ -266,7 +266,7 @@ def test_a_split_column_with_other_values() -> None:
 def test_neither_folder_nor_table() -> None:
     Path("x.pdf").touch()
     assert refusal("x.pdf") == (
-        "x.pdf: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), a .conllu or a .ts"
+        "x.pdf: expected a folder, a table (.csv, .tsv, .jsonl), an .npz, a text (.txt), .conllu, .ts or .tsf"
     )
     Path("x.txt").touch()
     assert refusal("x.txt") == "x.txt: must contain text. The file is empty."

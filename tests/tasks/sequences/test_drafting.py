@@ -30,6 +30,8 @@ TABLES = {
     "words.conllu": WORDS * 20,
     "waves.ts": "@univariate true\n@classlabel true a b\n@data\n"
     + "".join(f"1,2,{i}:{'ab'[i % 2]}\n" for i in range(20)),
+    "visits.tsf": "@attribute name string\n@attribute start date\n@frequency weekly\n@horizon 3\n@data\n"
+    + "".join(f"T{i}:2020-01-01 00-00-00:{','.join(map(str, range(i, 150 + i)))}\n" for i in range(3)),
     "doses.ts": "@targetLabel true\n@data\n" + "".join(f"1,2,{i}:{i / 8}\n" for i in range(20)),
 }
 TASKS = {
@@ -47,6 +49,7 @@ TASKS = {
     "words.conllu": "tagging",
     "waves.ts": "sequence_classification",
     "doses.ts": "sequence_regression",
+    "visits.tsf": "forecasting",
 }
 
 
