@@ -313,6 +313,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             values["window"]["quantiles"] = (0.1, 0.5)
         data |= {"series": "series", "static": ("series", "region"), "future_features": ("holiday",)}
         data["calendar"] = ("hour", "month")
+        data["on_missing"] = "keep"
         data["target"], data["time"] = "target", ("time",)
     if values["task"] == "step_prediction":
         for key in ("lengths", "repeats", "test_lengths"):

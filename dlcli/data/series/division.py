@@ -41,7 +41,7 @@ def divide(
     """
     shares = (DEFAULT_TEST if test is None else test, DEFAULT_VALIDATION if validation is None else validation)
     stretches = _by_series(table, *shares, seed) if split_by == "series" else _by_time(table, *shares)
-    is_known = np.concatenate([[0], np.cumsum(~np.isnan(table.values[:, 0]))])
+    is_known = np.concatenate([[0], np.cumsum(~np.isnan(table.target))])
     splits: dict[str, Windows] = {}
     warnings = []
     for split in ("train", "validation", "test"):
@@ -53,6 +53,8 @@ def divide(
             found = np.arange(first, part.end - horizon + 1, stride if split == "train" else evaluation_stride)
             # metrics need at least one known value in each window
             found = found[is_known[found + horizon] > is_known[found]] if len(found) else found
+            if table.no_origin is not None:
+                found = found[~table.no_origin[found - 1]]
             origins.append(found.astype(np.int64))
             rows.append(part.end - part.start)
         windows = np.concatenate(origins) if origins else np.zeros(0, np.int64)

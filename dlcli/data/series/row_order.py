@@ -23,17 +23,26 @@ class Part:
 
 
 def in_order(
-    found: Times, written: Sequence[Row], rows_of: Mapping[str, list[int]], errors: Errors
+    found: Times,
+    written: Sequence[Row],
+    rows_of: Mapping[str, list[int]],
+    errors: Errors,
+    *,
+    may_repeat: bool = False,
 ) -> tuple[list[int], list[DataWarning]]:
     """The positions of the rows, series by series in the order of time, and a note if the rows of a series have another
-    order; adds the times that repeat, or do not increase where they cannot be sorted, to the errors."""
+    order; adds the times that repeat, or do not increase where they cannot be sorted, to the errors.
+
+    Args:
+        may_repeat: whether several rows of a series may have the same time.
+    """
     moments = found.moments
     order: list[int] = []
     kinds = set()
     for name in sorted(rows_of):
         rows = rows_of[name]
         ordered = sorted(rows, key=moments.__getitem__) if found.can_be_sorted else rows
-        _check_order(found, written, ordered, errors, is_named=len(rows_of) > 1 or name != "")
+        _check_order(found, written, ordered, errors, is_named=len(rows_of) > 1 or name != "", may_repeat=may_repeat)
         if ordered != rows:
             kinds.add("newest first" if ordered == rows[::-1] else "not in the order of time")
         order += ordered
@@ -43,15 +52,20 @@ def in_order(
     return order, [DataWarning("times", f"the rows are {how}; they are sorted by time.")]
 
 
-def _check_order(found: Times, written: Sequence[Row], order: Sequence[int], errors: Errors, *, is_named: bool) -> None:
+def _check_order(
+    found: Times, written: Sequence[Row], order: Sequence[int], errors: Errors, *, is_named: bool, may_repeat: bool
+) -> None:
     """Adds the times of one series that repeat, or do not increase, to the errors.
 
     Args:
         is_named: whether a column names the series.
+        may_repeat: as for :func:`in_order`.
     """
     moments = found.moments
     for earlier, later in itertools.pairwise(order):
         (line_before, before), (line, now) = written[earlier], written[later]
+        if moments[later] == moments[earlier] and may_repeat:
+            continue
         if moments[later] == moments[earlier] and found.can_be_sorted:
             remedy = "Remove one of the rows"
             if found.are_dates:
@@ -85,7 +99,8 @@ def gap_warnings(moments: NDArray[np.float64] | None, times: Sequence[str], part
         DataWarning(
             "times",
             f"the time has {len(gaps):,} {noun} between {times[first]} and {times[first + 1]}{series}: windows extend "
-            "across a gap as if there were none. Add a row for each missing step, without values.",
+            "across a gap as if there were none. Add a row for each missing step, without values, or set "
+            "data.resample.",
         )
     ]
 

@@ -20,6 +20,7 @@ from dlcli.data.series.covariates import (
     static_features,
     static_names,
 )
+from dlcli.data.series.resampling import Gaps, filled, notes_of_filled, refuse_empty, resampled, time_texts
 from dlcli.data.series.row_order import Part, as_numbers, gap_warnings, in_order
 from dlcli.data.series.times import Errors, read_times
 from dlcli.data.series.tsf import table_of_tsf
@@ -56,6 +57,8 @@ class Table:
         parts: the series; empty for a single one without a name.
         known_ahead: names of the features whose values are known before their time.
         categories: of the static columns of text.
+        no_origin: rows after which no forecast may start, because what is known there was computed from later rows
+            ``[rows]``; None for none.
     """
 
     times: tuple[str, ...]
@@ -68,6 +71,7 @@ class Table:
     parts: tuple[Part, ...] = ()
     known_ahead: tuple[str, ...] = ()
     categories: Categories = field(default_factory=dict)
+    no_origin: NDArray[np.bool_] | None = None
 
     @property
     def target(self) -> NDArray[np.float64]:
@@ -99,6 +103,8 @@ def read_table(
     static: Sequence[str] = (),
     calendar: Sequence[Calendar] = (),
     categories: Categories | None = None,
+    resample: str | None = None,
+    gaps: Gaps = "mask",
 ) -> Table:
     """The numbers of a CSV file with a row for each time step, or of a .tsf file, which is read as such a table.
 
@@ -116,6 +122,8 @@ def read_table(
         static: names of columns with one value for each series.
         calendar: features of the time itself.
         categories: those of a trained model; None for those of the table.
+        resample: length of the intervals over which rows are averaged, such as ``15min``; None to use them as they are.
+        gaps: what the network sees in the place of missing values of the target and the features.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
@@ -155,7 +163,7 @@ def read_table(
     order = list(range(len(written)))
     notes: list[DataWarning] = []
     if not errors:
-        order, notes = in_order(dated, written, rows_of, errors)
+        order, notes = in_order(dated, written, rows_of, errors, may_repeat=resample is not None)
     statics = _statics(static, records, rows_of, errors)
     refuse_errors(table, errors)
     if not records:
@@ -175,8 +183,17 @@ def read_table(
         Part(printable(name), end - len(rows_of[name]), end) for name, end in zip(sorted(rows_of), ends, strict=True)
     )
     are_dates = dated.are_dates or len(time) > 1
-    if calendar and not (are_dates and moments is not None):
-        raise InputError(f"{table}: data.calendar needs dates. Received times such as {times[0]}.")
+    for key in [key for key, value in (("calendar", calendar), ("resample", resample)) if value]:
+        if not are_dates or moments is None:
+            raise InputError(f"{table}: data.{key} needs dates. Received times such as {times[0]}.")
+    if resample is not None and moments is not None:
+        exact, moments, parts = resampled(exact, moments, parts, resample, source=str(table))
+        times = time_texts(moments)
+        if on_missing == "error":
+            refuse_empty(exact, times, parts, resample, source=str(table))
+    num_filled = len(names) - len(future_features)
+    values, no_origin = filled(exact[:, :num_filled], parts, gaps)
+    notes += notes_of_filled(exact, values, names, gaps)
     if categories is None:
         cells_of = {name: [cells[name] for cells in statics.values()] for name in static}
         names_alone = () if series is None else (series,)
@@ -189,7 +206,7 @@ def read_table(
     further = (*static_names(static, categories), *calendar_names(calendar))
     return Table(
         times,
-        np.concatenate([exact.astype(np.float32), *more], axis=1),
+        np.concatenate([values, exact[:, num_filled:], *more], axis=1).astype(np.float32),
         (*names, *further),
         (*notes, *gap_warnings(moments, times, parts)),
         exact[:, 0],
@@ -198,6 +215,7 @@ def read_table(
         () if series is None else parts,
         (*future_features, *further) if future_features or calendar else (),
         categories,
+        no_origin if no_origin.any() else None,
     )
 
 

@@ -110,7 +110,7 @@ class Series:
         """
         inputs = self.table.values[origins[:, None] + np.arange(-self.history, self.num_inputs - self.history)]
         inputs[:, self.history :, ~self.table.is_known_ahead] = np.nan
-        return inputs, self.table.values[origins[:, None] + np.arange(self.horizon), 0]
+        return inputs, self.table.target[origins[:, None] + np.arange(self.horizon)].astype(np.float32)
 
     def series_of(self, origins: Index) -> list[str]:
         """The name of the series of each window."""
@@ -156,6 +156,7 @@ class WindowBatches:
         self.num_steps = -(-self.num_samples // batch_size)
         self._seed = seed
         self._values = tf.constant(series.table.values)
+        self._target = tf.constant(series.table.target, tf.float32)
         self._origins = tf.constant(origins)
         self._scales = tf.constant(np.ones(len(origins)) if scales is None else scales, tf.float32)
         self._inputs = tf.range(-series.history, series.num_inputs - series.history, dtype=tf.int64)
@@ -184,7 +185,7 @@ class WindowBatches:
         [b]}``.
         """
         origins = tf.gather(self._origins, element["index"])[:, None]
-        future = tf.gather(self._values[:, 0], origins + self._future)
+        future = tf.gather(self._target, origins + self._future)
         is_known = tf.logical_not(tf.math.is_nan(future))
         return {
             "x": tf.where(self._is_visible, tf.gather(self._values, origins + self._inputs), np.nan),

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from dlcli.recipe.language.fields import Count, LocalPath, PositiveProportion, Proportion, Section, Seed, Text
+from dlcli.recipe.language.fields import Count, Expected, LocalPath, PositiveProportion, Proportion, Section, Seed, Text
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
 
+INTERVAL = r"^[1-9][0-9]{0,5}(s|min|h|D|W)$"
 ALLOWED_TWICE = (("features", "target"), ("features", "time"))  # of columns; the target is always a feature
 
 
@@ -54,6 +55,15 @@ class TimeTable(Section):
     on_missing: Literal["error", "keep"] = "error"
     """What to do about missing values (empty, NA): stop with an error, or keep them. The network then sees the
     feature's mean in their place, and they are left out of the loss and the metrics."""
+    resample: Annotated[str, StringConstraints(pattern=INTERVAL), Expected("a time such as 15min, 1h or 1D")] | None = (
+        None
+    )
+    """Length of intervals over which the rows of each series are averaged, for irregular times: a whole number of s,
+    min, h, D (days) or W (weeks, from Monday). Intervals without rows have missing values. Default: rows are steps."""
+    gaps: Literal["mask", "carry", "interpolate"] = "mask"
+    """What the network sees in place of missing values of the target and of `features`: their mean in training (mask),
+    the last known value (carry), or a line between the neighbors (interpolate), where no forecast starts within a
+    gap. Errors never count them."""
     validation: Proportion | None = None
     """Proportion of the rows of each series held out for validation: those before the test split. Default: 0.1."""
     test: Proportion | None = None
@@ -75,6 +85,8 @@ class TimeTable(Section):
         for key, needs in (("static", bool(self.static)), ("split_by", self.split_by == "series")):
             if needs and self.series is None:
                 yield key, "is for a table of several series; name their column as series."
+        if self.gaps != "mask" and self.on_missing == "error":
+            yield "gaps", "is for missing values, which on_missing: error refuses; set on_missing: keep."
         yield from self._rules_of_columns()
 
     def _rules_of_columns(self) -> Iterator[tuple[str, str]]:

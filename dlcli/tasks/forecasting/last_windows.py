@@ -87,7 +87,7 @@ def _last_window(table: Table, part: Part, recipe: Forecasting) -> LastWindow | 
     section, window = recipe.data, recipe.window
     end = part.end
     if section.future_features:
-        known = np.flatnonzero(~np.isnan(table.values[part.start : part.end, 0]))
+        known = np.flatnonzero(~np.isnan(table.target[part.start : part.end]))
         end = part.start + (int(known[-1]) + 1 if len(known) else 0)
     if end - part.start < window.history:
         return f"a forecast needs {window.history} rows. Received {end - part.start}: add earlier rows."
@@ -96,7 +96,11 @@ def _last_window(table: Table, part: Part, recipe: Forecasting) -> LastWindow | 
         return "the history must have no missing values. Fill them in, or train with data.on_missing: keep."
     moments = None if table.moments is None else table.moments[part.start : end]
     times, ahead = future_times(
-        moments, table.times[end - 1], window.horizon, are_dates=table.are_dates, num_columns=len(section.time)
+        moments,
+        table.times[end - 1],
+        window.horizon,
+        are_dates=table.are_dates,
+        num_columns=1 if section.resample else len(section.time),
     )
     if not table.known_ahead:
         return LastWindow(part.name, table.times[end - 1], times, past)

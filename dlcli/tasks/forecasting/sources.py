@@ -62,6 +62,8 @@ def read_time_table(section: TimeTable, path: Path | None = None, categories: Ca
         static=section.static,
         calendar=section.calendar,
         categories=categories,
+        resample=section.resample,
+        gaps=section.gaps,
     )
 
 
