@@ -15,7 +15,7 @@ from dlcli.rundir.tables import read_csv
 RECIPE = """\
 task: forecasting
 data: {kind: csv, path: shops.csv, time: [time], target: sales, series: shop, static: [area, shop],
-  future_features: [promotion], calendar: [hour]}
+  future_features: [promotion], calendar: [hour], backtest: {origins: 3}}
 window: {history: 24, horizon: 6, season: 24, normalize: window, evaluation_stride: 2, quantiles: [0.1, 0.5, 0.9]}
 model: {kind: linear}
 train: {epochs: 3, batch_size: 32, optimizer: {kind: adam, learning_rate: 0.01}}
@@ -62,6 +62,9 @@ def test_each_series_is_measured(made: Path) -> None:
     total = sum(int(row["forecasts"]) for row in rows)
     assert final["test_mase"] == pytest.approx(sum(float(row["mase"]) * int(row["forecasts"]) for row in rows) / total)
     assert final["test_ridge_mae"] < final["test_seasonal_naive_mae"]
+    origins = read_csv(folder / "backtest.csv")
+    assert len(origins) == 3
+    assert final["test_backtest_mae"] == pytest.approx(np.mean([float(row["mae"]) for row in origins]))
     saved = keras.saving.load_model(path / "model.keras", safe_mode=True)
     assert saved.input.shape == (None, 24 + 6, 2 + 1 + 2 + 2)
     assert saved.output.shape == (None, 6, 3)

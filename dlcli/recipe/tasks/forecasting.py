@@ -16,6 +16,13 @@ INTERVAL = r"^[1-9][0-9]{0,5}(s|min|h|D|W)$"
 ALLOWED_TWICE = (("features", "target"), ("features", "time"))  # of columns; the target is always a feature
 
 
+class Backtest(Section):
+    """A table of the errors at several origins, besides those over all windows."""
+
+    origins: Annotated[int, Ge(2), Le(1000)] = 10
+    """Number of times at which forecasts start, evenly spaced over the split that is evaluated."""
+
+
 class TimeTable(Section):
     """A CSV file with a row for each time step, or a .tsf file of the Monash archive."""
 
@@ -68,6 +75,9 @@ class TimeTable(Section):
     """Proportion of the rows of each series held out for validation: those before the test split. Default: 0.1."""
     test: Proportion | None = None
     """Proportion of the rows of each series held out for the test: the last ones. Default: 0.2."""
+    backtest: Backtest | None = None
+    """Also report the errors at several origins one by one, with their mean and spread, for the model as it is trained.
+    Default: none."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         is_tsf = self.path.lower().removesuffix(".gz").endswith(".tsf")

@@ -6,10 +6,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.lines import Line2D
 
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, VERMILION, new_figure, png, printable, style
 from dlcli.report.plots.image_grid import MAX_IMAGES
 
+ERROR_LINES = {
+    "mae": ("network", BLUE),
+    "naive_mae": ("last value", GRAY),
+    "seasonal_naive_mae": ("one season earlier", VERMILION),
+    "ridge_mae": ("ridge regression", GREEN),
+}
+"""The lines of errors, by the column of their values."""
 COLOR_OF_SPLIT = {"train": BLUE, "validation": GREEN, "test": VERMILION}
 
 
@@ -79,14 +87,16 @@ def series(parts: Sequence[tuple[str, Mapping[str, npt.NDArray[Any]]]], name: st
             start = 0
             for split, of_split in values.items():
                 steps = np.arange(start, start + len(of_split))
-                axes.plot(steps, of_split, color=COLOR_OF_SPLIT[split], linewidth=0.8, label=split)
+                axes.plot(steps, of_split, color=COLOR_OF_SPLIT[split], linewidth=0.8)
                 start += len(of_split)
             axes.set_ylabel(printable(name, 40 if len(parts) == 1 else 16))
             if title:
                 axes.set_title(printable(title, 60), fontsize=9)
-            axes.legend(frameon=False)
             axes.grid(True)
         axes.set_xlabel("step")
+        colors = {split: COLOR_OF_SPLIT[split] for _, values in parts for split in values}
+        lines = [Line2D([], [], color=color, label=split) for split, color in colors.items()]
+        figure.legend(handles=lines, loc="outside upper center", ncols=3, frameon=False)
         return png(figure)
 
 
@@ -141,13 +151,7 @@ def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
         figure = new_figure(5.0, 3.4)
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
-        lines = {
-            "mae": ("network", BLUE),
-            "naive_mae": ("last value", GRAY),
-            "seasonal_naive_mae": ("one season earlier", VERMILION),
-            "ridge_mae": ("ridge regression", GREEN),
-        }
-        for key, (label, color) in lines.items():
+        for key, (label, color) in ERROR_LINES.items():
             if key not in rows[0]:
                 continue
             values = [math.nan if row[key] is None else row[key] for row in rows]
@@ -157,6 +161,29 @@ def errors_ahead(rows: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_ylim(bottom=0)
         axes.grid(True)
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        return png(figure)
+
+
+def errors_by_origin(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Mean absolute error of the forecasts at each origin, of the network and of the baselines that there are.
+
+    Args:
+        rows: rows of backtest.csv.
+    """
+    with style():
+        figure = new_figure(8.0, 3.2)
+        figure.set_layout_engine("constrained")
+        axes = figure.add_subplot()
+        for key, (label, color) in ERROR_LINES.items():
+            if key in rows[0]:
+                axes.plot([row[key] for row in rows], color=color, marker=".", label=label)
+        shown = range(0, len(rows), -(-len(rows) // 6))
+        axes.set_xticks(list(shown), [printable(rows[i]["after"], 20) for i in shown], fontsize=7)
+        axes.set_xlabel("forecast after")
+        axes.set_ylabel("mean absolute error")
+        axes.set_ylim(bottom=0)
+        axes.grid(True)
+        figure.legend(loc="outside upper center", ncols=4, frameon=False)
         return png(figure)
 
 

@@ -1,7 +1,6 @@
 """Scores a forecaster on windows beside the baselines, and writes the files of its evaluation."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,82 +10,17 @@ import tensorflow as tf
 
 from dlcli.data.series.windows import Series, Windows, targets_of
 from dlcli.data.splits import Index, evenly_spaced
-from dlcli.evaluation import forecast, forecast_intervals
 from dlcli.recipe.tasks.forecasting import Forecasting, Window
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.runtime.console import Console
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
+from dlcli.tasks.forecasting.backtest import backtest
 from dlcli.tasks.forecasting.baselines import Baselines, report_baselines
+from dlcli.tasks.forecasting.scored import IN_SUMMARY, Scored
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH, window_scales
 
 Array = npt.NDArray[Any]
 NUM_SHOWN = 4  # forecasts in forecasts.png
-IN_SUMMARY = ("mae", "rmse", "mase", "naive_mae", "seasonal_naive_mae", "ridge_mae", "quantile_loss", "coverage")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Forecasts of windows.
-
-    Attributes:
-        origins: the row at which each forecast starts ``[n]``.
-        true: ``[n, horizon]``, NaN where missing.
-        outputs: of the network ``[n, horizon]``, or quantiles ``[n, horizon, levels]``.
-        baselines: ``[n, horizon]`` each, by the prefix of the names of their errors.
-        quantiles: of the baselines ``[n, horizon, levels]``.
-        scales: divisor of the errors of each window in the loss ``[n]``.
-        mase_scales: scale of MASE of each window's series ``[n]``, NaN where unknown.
-    """
-
-    window: Window
-    origins: Index
-    true: Array
-    outputs: Array
-    baselines: Mapping[str, Array]
-    quantiles: Mapping[str, Array]
-    scales: Array
-    mase_scales: Array
-
-    @property
-    def predicted(self) -> Array:
-        """The forecasts of the network ``[n, horizon]``."""
-        levels = self.window.quantiles
-        return self.outputs if levels is None else self.outputs[..., levels.index(0.5)]
-
-    def take(self, rows: Array) -> "Scored":
-        """Some of the windows."""
-        return Scored(
-            self.window,
-            self.origins[rows],
-            self.true[rows],
-            self.outputs[rows],
-            {name: values[rows] for name, values in self.baselines.items()},
-            {name: values[rows] for name, values in self.quantiles.items()},
-            self.scales[rows],
-            self.mase_scales[rows],
-        )
-
-    def metrics(self, variance: float) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-        """The metrics, the rows of by_horizon.csv, and those of by_level.csv.
-
-        Args:
-            variance: of the values that the network learns.
-        """
-        metrics, rows = forecast.metrics(
-            self.true,
-            {"": self.predicted, **self.baselines},
-            scale=self.mase_scales,
-            variance=variance * self.scales**2,
-        )
-        levels = self.window.quantiles
-        if levels is None:
-            return metrics, rows, []
-        found = {"": self.outputs, **self.quantiles}
-        measures, by_step, by_level = forecast_intervals.metrics(self.true, found, levels)
-        losses = forecast_intervals.quantile_losses(self.true, self.outputs, levels)
-        metrics["loss"] = float(np.nanmean(losses / self.scales[:, None, None])) / variance**0.5
-        rows = [row | more for row, more in zip(rows, by_step, strict=True)]
-        return metrics | measures, rows, by_level
 
 
 def evaluate_windows(
@@ -101,7 +35,7 @@ def evaluate_windows(
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a model on windows of series; write metrics.json, by_horizon.csv, predictions.csv and two plots, with
-    quantiles also by_level.csv, and of several series also by_series.csv."""
+    quantiles also by_level.csv, of several series also by_series.csv, and with a backtest backtest.csv and its plot."""
     variance = info["target"]["variance"]
     scored = _scored(model, series, windows, recipe.window, info["mase_scale"], baselines, console)
     metrics, rows, by_level = scored.metrics(variance)
@@ -112,6 +46,12 @@ def evaluate_windows(
     if series.table.parts:
         tables["by_series.csv"] = _by_series(series, scored, variance)
         _report_series(tables["by_series.csv"], console)
+    plots = {}
+    if recipe.data.backtest is not None:
+        found = backtest(series, scored, num_origins=recipe.data.backtest.origins, variance=variance, console=console)
+        metrics |= found.metrics
+        tables["backtest.csv"] = found.rows
+        plots["backtest.png"] = sequence_plots.errors_by_origin(found.rows)
     shown = scored.take(evenly_spaced(len(windows), NUM_SHOWN))
     histories, _ = series.windows(shown.origins)
     names = names_of(series, shown.origins)
@@ -128,6 +68,7 @@ def evaluate_windows(
                 bands=None if recipe.window.quantiles is None else shown.outputs,
             ),
             "by_horizon.png": sequence_plots.errors_ahead(rows),
+            **plots,
         },
     )
     return metrics

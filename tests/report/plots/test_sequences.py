@@ -90,6 +90,14 @@ def test_predicted_numbers_have_a_line_of_equality(offset: float) -> None:
     assert (read(sequences.predicted_numbers(true, true + 5)) != pixels).any()
 
 
+def test_errors_by_origin_are_drawn() -> None:
+    rows = [{"after": f"2024-01-{i:02}", "mae": i, "ridge_mae": 2 * i} for i in range(1, 10)]
+    pixels = read(sequences.errors_by_origin(rows))
+    assert has_color(pixels, BLUE)
+    assert has_color(pixels, GREEN)
+    assert not has_color(pixels, VERMILION)
+
+
 def test_errors_ahead_are_drawn_for_each_forecast() -> None:
     errors = {"mae": 0.1, "naive_mae": 0.2, "seasonal_naive_mae": 0.15, "ridge_mae": 0.12}
     rows = [{"step": i, **{name: error * i for name, error in errors.items()}} for i in range(1, 6)]
