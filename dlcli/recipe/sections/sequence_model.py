@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, NullForDefault, Proportion, Section
+from dlcli.recipe.language.fields import Count, NullForDefault, PositiveProportion, Proportion, Section
 
 NumLayers = Annotated[int, Ge(1), Le(100)]
 KernelSize = Annotated[int, Ge(1), Le(1000)]
@@ -41,7 +41,7 @@ class Recurrent(Section):
     """Initializer of the recurrent weights."""
     forget_bias: bool = True
     """Whether the biases of LSTM's forget gates are initialized to 1."""
-    decay: Annotated[float, Gt(0), Lt(1)] = 0.95
+    decay: PositiveProportion = 0.95
     """For leaky units, the proportion of its state that a unit keeps at each step; near one it remembers longer, for
     about 1 / (1 - decay) steps. With `learn_decay` its initial value."""
     learn_decay: bool = False
