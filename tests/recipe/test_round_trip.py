@@ -268,6 +268,11 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             model["units"] = min(model.get("units", 128), 2**60)  # 4 times as many must be a whole number of 64 bits
     if values["task"] in ("tagging", "step_prediction", "language_model"):
         model.pop("pooling", None)
+    text = values.get("text") or {}
+    if text.get("unit") == "characters":
+        text.pop("pretrained", None)
+    if text.get("pretrained") is None:
+        text.pop("pretrained_trainable", None)
     if model.get("crf"):
         for key in ("class_weights", "label_smoothing", "loss"):
             train.pop(key, None)

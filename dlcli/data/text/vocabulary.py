@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.data.sequences.ragged import Ragged
 
@@ -20,6 +21,21 @@ AT_A_TIME = 1024  # texts split in one call
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """Pretrained vectors of a vocabulary.
+
+    Attributes:
+        table: the vector of each id, float32 ``[ids, size]``.
+        num_found: number of tokens of the training texts that have one.
+        num_added: number of further tokens, which are the last ones of the vocabulary.
+    """
+
+    table: NDArray[np.float32]
+    num_found: int
+    num_added: int
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """The tokens, and their spellings in text.
 
@@ -28,12 +44,14 @@ class Vocabulary:
         forms: spellings as they occur in text.
         token_of_form: the id of each form's token.
         characters: those of words whose characters are an input too; the id of the i-th is ``FIRST + i``.
+        vectors: the initial embeddings, if they are pretrained.
     """
 
     tokens: tuple[str, ...]
     forms: tuple[str, ...]
     token_of_form: tuple[int, ...]
     characters: tuple[str, ...] = ()
+    vectors: Vectors | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def plain(cls, tokens: Sequence[str]) -> "Vocabulary":
@@ -87,7 +105,7 @@ def fit_words(sentences: Sequence[Sequence[str]], *, lower: bool, max_vocabulary
     return _ranked(
         count_of,
         found,
-        lambda token: [token.upper(), token.capitalize()],
+        _spellings_of_word,
         lower=lower,
         max_vocabulary=max_vocabulary,
         min_count=min_count,
@@ -120,6 +138,29 @@ def _ranked(
     return Vocabulary(tuple(tokens), tuple(forms), tuple(id_of[form.lower() if lower else form] for form in forms))
 
 
+def extended(vocabulary: Vocabulary, words: Sequence[str], *, lower: bool, is_split: bool) -> Vocabulary:
+    """The vocabulary with further words, after its own.
+
+    Args:
+        lower: as for :func:`fit_vocabulary`.
+        is_split: texts are split into words already, as for :func:`fit_words`.
+    """
+    id_of = {word: FIRST + len(vocabulary.tokens) + i for i, word in enumerate(words)}
+    forms = {form: id_of[form] for form in words}
+    if lower:
+        spellings = _spellings_of_word if is_split else _spellings
+        for word in words:
+            forms |= {form: id_of[word] for form in spellings(word) if form.lower() == word}
+    known = set(vocabulary.forms)
+    forms = {form: number for form, number in forms.items() if form not in known}
+    return replace(
+        vocabulary,
+        tokens=(*vocabulary.tokens, *words),
+        forms=(*vocabulary.forms, *forms),
+        token_of_form=(*vocabulary.token_of_form, *forms.values()),
+    )
+
+
 def encode_words(
     sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, *, max_length: int, num_characters: int = 0
 ) -> Ragged:
@@ -149,6 +190,10 @@ def encode_words(
             for sentence in sentences
         ]
     )
+
+
+def _spellings_of_word(token: str) -> list[str]:
+    return [token.upper(), token.capitalize()]
 
 
 def _spellings(token: str) -> list[str]:

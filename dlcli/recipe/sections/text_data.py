@@ -117,3 +117,28 @@ class Tokens(Section):
     def final_min_count(self) -> int:
         """The value, or its default."""
         return self.min_count or (2 if self.unit == "words" else 1)
+
+
+class PretrainedVectors(Section):
+    """Pretrained embeddings of words."""
+
+    pretrained: LocalPath | None = None
+    """A file of word vectors in the text format of GloVe or word2vec, which gzip may have compressed: the initial
+    embeddings, whose size must be `embedding`. Words of the file, in its order, fill the vocabulary up to
+    `max_vocabulary`. Default: random initial embeddings."""
+    pretrained_trainable: bool = False
+    """Whether training changes the pretrained embeddings."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.pretrained_trainable and self.pretrained is None:
+            yield "pretrained_trainable", "is for pretrained embeddings; name their file in pretrained, or remove it"
+
+
+class ClassifiedTokens(PretrainedVectors, Tokens):
+    """Tokenization. The vocabulary is built from the training split."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.pretrained is not None and self.unit != "words":
+            yield "pretrained", "is for words; remove it, or set unit to words"

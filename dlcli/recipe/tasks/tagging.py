@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, LocalPath, Section
 from dlcli.recipe.sections.loss import CrossEntropy
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
-from dlcli.recipe.sections.text_data import TextSource
+from dlcli.recipe.sections.text_data import PretrainedVectors, TextSource
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
 
@@ -56,7 +56,7 @@ class Characters(Section):
     """Maximum length of a word in characters; the rest is truncated."""
 
 
-class Words(Section):
+class Words(PretrainedVectors):
     """The vocabulary of words, which is built from the training split."""
 
     lowercase: bool = False

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from dlcli.recipe.sections.sequence_model import StepModel
-from dlcli.recipe.sections.text_data import LabeledTexts, Tokens
+from dlcli.recipe.sections.text_data import ClassifiedTokens, LabeledTexts
 from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, STEP_METHODS, TaskRecipe
 
@@ -29,7 +29,7 @@ class TextClassification(TaskRecipe):
     """The task, which selects the schema of the recipe."""
     data: LabeledTexts
     """Source of the samples, and how they are split."""
-    text: Tokens = Tokens()
+    text: ClassifiedTokens = ClassifiedTokens()
     """Tokenization of the texts."""
     model: StepModel
     """The network."""

@@ -30,6 +30,7 @@ from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.evaluation import evaluate_split
 from dlcli.tasks.sequences.network import Front, build_network
 from dlcli.tasks.sequences.network_job import NetworkJob
+from dlcli.tasks.sequences.pretrained import coverage, with_vectors
 from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.tasks.sequences.sources import open_sequences
 from dlcli.tasks.sequences.tokens import (
@@ -112,6 +113,8 @@ class SequenceJob(NetworkJob):
             lines += class_counts(self._labels, self.dataset.classes)
         if isinstance(self.recipe, TextClassification):
             lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
+        if isinstance(self.front, Vocabulary):
+            lines += coverage(self.front)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):
             if data is not None and isinstance(self.front, Vocabulary):
                 ids = data.steps if data.steps.ndim == 1 else data.steps[:, 0]  # beside those of its characters
@@ -162,8 +165,13 @@ class SequenceJob(NetworkJob):
         )
 
 
-def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, console: Console) -> SequenceJob:
+def prepare(
+    loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, console: Console, *, is_new: bool
+) -> SequenceJob:
     """Read the data, check the recipe against them, and build the model.
+
+    Args:
+        is_new: False for a run that is resumed.
 
     Raises:
         InputError: the data or the recipe cannot be used.
@@ -171,6 +179,9 @@ def prepare(loaded: LoadedRecipe, recipe: SequenceRecipe, device: Device, consol
     dataset = open_sequences(loaded, recipe.data)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     front = _fit(loaded, recipe, dataset)
+    if isinstance(recipe, TextClassification | Tagging):
+        assert isinstance(front, Vocabulary)
+        front = with_vectors(loaded, recipe.text, front, seed=recipe.train.seed, is_new=is_new)
     num_classes = len(dataset.classes)
     if not isinstance(recipe, SequenceRegression):
         check_class_weights(loaded, recipe.train, dataset.classes)

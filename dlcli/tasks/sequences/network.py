@@ -10,7 +10,7 @@ from dlcli.models.sequences import text_input, word_characters
 from dlcli.models.sequences.crf import tags_of_sentences
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.sequence_model import SeriesModel, StepModel
-from dlcli.recipe.sections.text_data import Tokens
+from dlcli.recipe.sections.text_data import ClassifiedTokens
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging, TaggingNetwork, Words
@@ -36,13 +36,13 @@ def build_network(recipe: SequenceRecipe, front: Front, num_classes: int) -> Seq
 
 
 def build_text_classifier(
-    section: StepModel, tokens: Tokens, vocabulary: Vocabulary, *, num_classes: int
+    section: StepModel, tokens: ClassifiedTokens, vocabulary: Vocabulary, *, num_classes: int
 ) -> SequenceNetwork:
     """Build the network that predicts a class for each text."""
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = token_ids(text, tokens, vocabulary, max_length=tokens.max_length)
     ids = text_input.one_at_least(ids)
-    x = keras.layers.Embedding(vocabulary.size, tokens.embedding, name="embedding")(ids)
+    x = _embedded(ids, tokens, vocabulary)
     vector = pooled_vector(section, x, keras.ops.not_equal(ids, text_input.PADDING))
     model = keras.Model(text, heads.classification(vector, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
@@ -58,7 +58,7 @@ def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, 
     if words.characters is not None:
         inputs = _with_characters(text, ids, words, vocabulary)
         ids = inputs[..., 0]
-    x = keras.layers.Embedding(vocabulary.size, words.embedding, name="embedding")(ids)
+    x = _embedded(ids, words, vocabulary)
     if words.characters is not None:
         of_characters = word_characters.features(
             inputs[..., 1:],
@@ -78,6 +78,16 @@ def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, 
         )
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def _embedded(ids: Any, section: ClassifiedTokens | Words, vocabulary: Vocabulary) -> Any:
+    """The embeddings of token ids, from pretrained vectors if the vocabulary has some."""
+    is_trained = section.pretrained is None or section.pretrained_trainable
+    layer = keras.layers.Embedding(vocabulary.size, section.embedding, trainable=is_trained, name="embedding")
+    x = layer(ids)
+    if vocabulary.vectors is not None:
+        layer.embeddings.assign(vocabulary.vectors.table)
+    return x
 
 
 def _with_characters(text: Any, ids: Any, words: Words, vocabulary: Vocabulary) -> Any:

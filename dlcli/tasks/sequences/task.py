@@ -42,7 +42,7 @@ class SequenceTask(Task):
     def prepare(
         self, loaded: LoadedRecipe, device: Device, console: Console, *, is_new: bool = True
     ) -> job.SequenceJob:
-        return job.prepare(loaded, self.recipe, device, console)
+        return job.prepare(loaded, self.recipe, device, console, is_new=is_new)
 
     def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
         return evaluation.evaluate(run, self.recipe, request, console)
