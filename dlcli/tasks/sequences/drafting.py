@@ -36,6 +36,7 @@ from dlcli.tasks.draft_text import (
     shares,
 )
 from dlcli.tasks.layout import Layout
+from dlcli.tasks.sequences.draft_times import season_of, series_column
 
 MAX_BYTES = 2**26  # of a file that are read
 TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
@@ -255,22 +256,41 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         and not _counts_rows(row[name] for row in rows)
     ]
     if times and numbers:
+        time_lines = _time_lines(times, rows)
+        of_time = time_lines[0][1]
+        assert isinstance(of_time, tuple)
+        series = series_column(of_time, [name for name in names if name not in of_time], rows)
+        numbers = [name for name in numbers if name != series] or numbers
+        series_lines: list[Line] = [] if series is None else [("series", series, "the column with the series of a row")]
         source = [
             ("kind", "csv", "a row for each time step"),
             _path(path),
-            *_time_lines(times, rows),
+            *time_lines,
+            *series_lines,
             ("target", numbers[0], "the column to forecast"),
             ("features", tuple(numbers[1:]), "further columns whose past values the forecast uses"),
             ("on_missing", "keep", "keep rows with missing values, or error"),
         ]
-        history = min(24, max(1, len(rows) // 6))
-        window = (
+        longest = max(Counter("" if series is None else row[series] for row in rows).values())
+        history, season_lines, in_words = min(24, max(1, longest // 6)), list[Line](), ""
+        season = season_of(of_time, series, rows)
+        if season is not None and season[0] <= longest // 6:
+            history = min(max(history, 2 * season[0]), longest // 6)
+            season_lines = [("season", season[0], f"steps in {season[1]}, by the distance between rows")]
+            in_words = f"; a season of {season[0]} steps, {season[1]}"
+        window: Part = (
             "window",
-            [("history", history, "past steps that a forecast uses"), ("horizon", 1, "steps to forecast")],
+            [
+                ("history", history, "past steps that a forecast uses"),
+                ("horizon", 1, "steps to forecast"),
+                *season_lines,
+            ],
         )
         mistakes = [drafted.mistake(name) for name in names if name not in (*times, *numbers)]
         left_out = [f"left out: {mistake}" for mistake in mistakes if mistake is not None]
-        seen = (f"{len(rows):,} rows; numeric columns: {', '.join(map(shortened, numbers))}", *left_out)
+        of_series = "" if series is None else f" of {len({row[series] for row in rows}):,} series ({shortened(series)})"
+        columns = ", ".join(map(shortened, numbers))
+        seen = (f"{len(rows):,} rows{of_series}; numeric columns: {columns}{in_words}", *left_out)
         return seen, _recipe(
             "forecasting", "predicts the next steps of a series", source, RECURRENT, window, splits=None
         )

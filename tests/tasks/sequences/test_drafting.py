@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,41 @@ def test_columns_of_a_series_are_recognized(tmp_path: Path) -> None:
     (tmp_path / "hours.csv").write_text(TABLES["hours.csv"])
     data = load(drafted(tmp_path / "hours.csv", tmp_path)).recipe.data
     assert (data.time, data.target) == (("year", "month", "day"), "pm")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "season", "words"),
+    [
+        (60, 24, "a day"),
+        (15, 96, "a day"),
+        (1440, 7, "a week"),
+        (10080, 52, "a year"),
+        (1, None, ""),
+        (100_000, None, ""),
+    ],
+)
+def test_the_season_is_guessed_by_the_distance_between_rows(
+    tmp_path: Path, minutes: int, season: int | None, words: str
+) -> None:
+    times = [datetime(2020, 1, 1) + timedelta(minutes=minutes * i) for i in range(600)]
+    (tmp_path / "t.csv").write_text("date,load\n" + "".join(f"{time},{i % 9}\n" for i, time in enumerate(times)))
+    seen = draft_recipe(tmp_path / "t.csv", tmp_path).seen[0]
+    loaded = load(drafted(tmp_path / "t.csv", tmp_path))
+    window = loaded.recipe.window  # type: ignore[union-attr]
+    assert window.season == (season or 1)
+    assert window.history == max(24, min(2 * (season or 1), 100))
+    assert (f"a season of {season} steps, {words}" in seen) == (season is not None)
+
+
+@pytest.mark.parametrize("shops", [("north", "south", "west"), ("1", "2", "3")])
+def test_several_series_are_recognized(tmp_path: Path, shops: tuple[str, ...]) -> None:
+    rows = [f"{2000 + i // 12}-{i % 12 + 1:02},{i % 9},{shop}" for i in range(40) for shop in shops]
+    (tmp_path / "t.csv").write_text("\n".join(["month,sales,shop", *rows]))
+    assert "120 rows of 3 series (shop)" in draft_recipe(tmp_path / "t.csv", tmp_path).seen[0]
+    loaded = load(drafted(tmp_path / "t.csv", tmp_path))
+    data = loaded.recipe.data
+    assert (data.series, data.target, data.features) == ("shop", "sales", ())  # type: ignore[union-attr]
+    assert "train" in task_of(loaded.recipe).open_data(loaded, Console(quiet=True)).splits
 
 
 def test_folders_of_lines_and_of_files(tmp_path: Path) -> None:
