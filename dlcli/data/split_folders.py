@@ -81,7 +81,7 @@ def find_splits(root: Path, *, folders: Folders = "auto", classes: Collection[st
 def files_by_split(
     path: Path,
     *,
-    suffixes: Sequence[str],
+    suffixes: Sequence[str] | None = None,
     validation_path: str | Path | None = None,
     test_path: str | Path | None = None,
 ) -> dict[str, Path]:
@@ -89,7 +89,8 @@ def files_by_split(
 
     Args:
         path: the file of train, or a folder that has a file for each split.
-        suffixes: of these files, with the point; those with others are not considered.
+        suffixes: of these files, with the point; those with others are not considered. None for all files but
+            documents.
         validation_path, test_path: further files; a folder may not have those of the same splits.
 
     Raises:
@@ -97,9 +98,14 @@ def files_by_split(
     """
     files = {"train": path}
     if path.is_dir():
-        found = [file for file in list_folder(path)[1] if suffix_of(file) in suffixes and not is_junk(file.name)]
+        files_below = [file for file in list_folder(path)[1] if not is_junk(file.name)]
+        if suffixes is None:
+            found = [file for file in files_below if not is_document(file.name)]
+        else:
+            found = [file for file in files_below if suffix_of(file) in suffixes]
         if not found:
-            raise InputError(f"{path}: the folder must have {' or '.join(suffixes)} files. Received none.")
+            kinds = "" if suffixes is None else f"{' or '.join(suffixes)} "
+            raise InputError(f"{path}: the folder must have {kinds}files. Received none.")
         files = name_files_of_splits(path, found)
     for split, given in (("validation", validation_path), ("test", test_path)):
         if given is not None and split in files:

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlcli.data.files import printable
+from dlcli.data.split_folders import files_by_split
 from dlcli.data.splits import SPLIT_COLUMNS, SPLITS, DataWarning, LeftOut
 from dlcli.data.text.files import read_whole
 from dlcli.errors import InputError
@@ -57,29 +59,35 @@ def read_long_text(
     """The text of a file, split unless there are further files for validation and test.
 
     Args:
+        path: the file, or a folder with one for each split.
         validation, test: proportions of the characters; test is the end of the text, validation the part before it.
 
     Raises:
         InputError: a file cannot be read or has no text, or train would have none.
     """
-    whole = read_whole(Path(path), encoding)
+    files = files_by_split(Path(path), validation_path=validation_path, test_path=test_path)
+    for split, share in (("validation", validation), ("test", test)):
+        if split in files and share:
+            raise InputError(f"{path}: has a file for {split}, '{printable(files[split].name)}': remove data.{split}.")
+    whole = read_whole(files["train"], encoding)
     if validation is None:
-        validation = 0.0 if validation_path is not None else DEFAULT_VALIDATION
+        validation = 0.0 if "validation" in files else DEFAULT_VALIDATION
     if test is None:
-        test = 0.0 if test_path is not None else DEFAULT_TEST
+        test = 0.0 if "test" in files else DEFAULT_TEST
     num_test, num_validation = round(test * len(whole)), round(validation * len(whole))
     first_of_test = len(whole) - num_test
     first_of_validation = first_of_test - num_validation
     if first_of_validation < 1:
         raise InputError(f"{path}: there must be text to train on. Lower data.validation or data.test.")
+    own = files["train"]
     parts = {
-        "train": (path, whole[:first_of_validation], 0),
-        "validation": (path, whole[first_of_validation:first_of_test], first_of_validation),
-        "test": (path, whole[first_of_test:], first_of_test),
+        "train": (own, whole[:first_of_validation], 0),
+        "validation": (own, whole[first_of_validation:first_of_test], first_of_validation),
+        "test": (own, whole[first_of_test:], first_of_test),
     }
-    for split, other in (("validation", validation_path), ("test", test_path)):
-        if other is not None:
-            parts[split] = (other, read_whole(Path(other), encoding), 0)
+    for split in ("validation", "test"):
+        if split in files:
+            parts[split] = (files[split], read_whole(files[split], encoding), 0)
     missing = [
         DataWarning("splits", f"the text is too short for a {split} split of {share:g}: there is none.")
         for split, share, number in (("validation", validation, num_validation), ("test", test, num_test))
@@ -88,7 +96,7 @@ def read_long_text(
     return LongTexts(
         warnings=tuple(missing),
         splits={
-            split: Passage(text, f"{Path(file).name}, characters {start + 1:,} to {start + len(text):,}")
+            split: Passage(text, f"{file.name}, characters {start + 1:,} to {start + len(text):,}")
             for split in SPLITS
             for file, text, start in [parts[split]]
             if text

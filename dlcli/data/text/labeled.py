@@ -264,16 +264,26 @@ def read_text_lines(
 
 
 def read_line_file(
-    *, path: str | Path, encoding: str, exclude: Sequence[str] = (), **common: Unpack[SplitKeys]
+    *,
+    path: str | Path,
+    encoding: str,
+    validation_path: str | Path | None = None,
+    test_path: str | Path | None = None,
+    exclude: Sequence[str] = (),
+    **common: Unpack[SplitKeys],
 ) -> SequenceDataset:
-    """A file with a text on each line, all of one unnamed class.
+    """A file with a text on each line, all of one unnamed class; and further ones for validation and test, if any.
 
     Raises:
         InputError: it has no text, or is not in the encoding.
     """
+
+    def rows_of(file: Path) -> list[TextRow]:
+        lines = enumerate(read_content(file, "file of texts", encoding).split("\n"), start=1)
+        return [TextRow(line, f"{file.name}:{line}", text.strip(), "", "train") for line, text in lines if text.strip()]
+
     file = Path(path)
-    lines = enumerate(read_content(file, "file of texts", encoding).split("\n"), start=1)
-    rows = [TextRow(line, f"{file.name}:{line}", text.strip(), "", "train") for line, text in lines if text.strip()]
+    rows = rows_by_split(files_by_split(file, validation_path=validation_path, test_path=test_path), rows_of)
     if not rows:
         raise InputError(f"{file}: there must be a text on each line. Received none.")
     return _assemble(

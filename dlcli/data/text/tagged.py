@@ -12,6 +12,7 @@ from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, Listing, SplitKeys, index_labels, name_some
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.split_folders import files_by_split
 from dlcli.data.splits import SPLITS, DataWarning
 from dlcli.data.table import refuse_errors
 from dlcli.data.text.files import read_content
@@ -49,7 +50,7 @@ def read_conllu(
     """The words of CoNLL-U files, tagged with one of the columns; ranges and empty nodes (1-2, 1.1) are skipped.
 
     Args:
-        path: of the training sentences, or of all.
+        path: of the training sentences, or of all; or a folder with a file for each split.
         validation_path, test_path: further files. Without them splits are drawn.
         column: the one that contains the tags.
         classes: the tags of a trained model. Default: all tags found, sorted.
@@ -69,11 +70,9 @@ def read_conllu(
             return "the word and its tag must not be empty."
         return cells[1], cells[COLUMNS[column]]
 
-    files = {"train": path, "validation": validation_path, "test": test_path}
+    files = files_by_split(Path(path), suffixes=(".conllu",), validation_path=validation_path, test_path=test_path)
     sentences = {
-        split: list(_sentences(Path(file), encoding, word_of, separator="\t", comment="#"))
-        for split, file in files.items()
-        if file is not None
+        split: list(_sentences(file, encoding, word_of, separator="\t", comment="#")) for split, file in files.items()
     }
     return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
 
@@ -94,11 +93,10 @@ def read_columns(
     CoNLL 2003) are skipped. Arguments and errors are those of :func:`read_conllu`.
     """
 
-    files = {"train": path, "validation": validation_path, "test": test_path}
+    files = files_by_split(Path(path), validation_path=validation_path, test_path=test_path)
     sentences = {
-        split: list(_sentences(Path(file), encoding, _first_and_last, separator=None, comment=None))
+        split: list(_sentences(file, encoding, _first_and_last, separator=None, comment=None))
         for split, file in files.items()
-        if file is not None
     }
     return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
 
@@ -216,7 +214,7 @@ def _sentences(
 
 def _assemble(
     source: str,
-    files: Mapping[str, str | Path | None],
+    files: Mapping[str, Path],
     sentences: Mapping[str, Sequence[Sentence]],
     *,
     classes: tuple[str, ...] | None,
@@ -239,7 +237,7 @@ def _assemble(
         raise InputError(f"{source}: there must be at least two tags. Received '{found['train'][0]}'.")
     listings = {
         split: Listing(
-            names=tuple(f"{Path(str(files[split])).name}:{sentence.line}" for sentence in part),
+            names=tuple(f"{files[split].name}:{sentence.line}" for sentence in part),
             labels=np.zeros(len(part), np.int32),
             annotations={
                 "words": Items(tuple(sentence.words for sentence in part)),

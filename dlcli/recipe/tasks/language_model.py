@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
+from dlcli.recipe.sections.table_data import SplitFiles
 from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain
 from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
@@ -19,7 +20,7 @@ class LongText(Section):
     kind: Literal["text"]
     """Source of the samples."""
     path: LocalPath
-    """The file, relative to the recipe's folder."""
+    """The file, or a folder with a file for each split such as train.txt, relative to the recipe's folder."""
     validation_path: LocalPath | None = None
     """A separate file for validation. Default: a part of `path`."""
     test_path: LocalPath | None = None
@@ -39,14 +40,15 @@ class LongText(Section):
                 yield name, f"cannot be combined with {name}_path; remove one of them"
 
 
-class ManyLines(TextSource):
+class ManyLines(SplitFiles, TextSource):
     """A text on each line of a file, or of the files in a folder, whose names are classes that the model is conditioned
     on."""
 
     kind: Literal["lines"]
     """Source of the samples."""
     path: LocalPath
-    """The file or folder, relative to the recipe's folder. The classes are named after the files in the folder."""
+    """The file or folder, relative to the recipe's folder. The classes are named after the files in the folder. A file
+    may have others beside it, `validation_path` and `test_path`."""
     exclude: tuple[Text, ...] = ()
     """Patterns of files or texts to leave out, by name: `notes.txt`, `names.txt:12`."""
     folders: Literal["auto", "classes"] = "auto"

@@ -18,7 +18,7 @@ class TaggedFiles(TextSource):
     """The keys of files of sentences."""
 
     path: LocalPath
-    """The file of the training sentences, relative to the recipe's folder."""
+    """The file of the training sentences, or a folder with a file for each split, relative to the recipe's folder."""
     validation_path: LocalPath | None = None
     """A file for validation. Default: a random split."""
     test_path: LocalPath | None = None

@@ -11,6 +11,7 @@ from dlcli.data.text.corpus import LongTexts, Passage, read_long_text
 from dlcli.data.text.labeled import read_line_file, read_text_lines
 from dlcli.data.text.vocabulary import END, Vocabulary
 from dlcli.data.text.windows import TextWindows, one_after_another, overlapping, side_by_side
+from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent, LongText, ManyLines
 from dlcli.tasks.sequences.tokens import encode_texts
@@ -49,7 +50,11 @@ def read_texts(section: LongText | ManyLines, classes: tuple[str, ...] | None = 
             encoding=section.encoding,
         )
     common = split_keys(section)
+    others = {"validation_path": section.validation_path, "test_path": section.test_path}
     if Path(section.path).is_dir():
+        for key, other in others.items():
+            if other is not None:
+                raise InputError(f"{section.path}: data.{key} is for a file of lines. Received a folder: remove it.")
         return read_text_lines(
             path=section.path,
             encoding=section.encoding,
@@ -59,7 +64,7 @@ def read_texts(section: LongText | ManyLines, classes: tuple[str, ...] | None = 
             least=1,
             **common,
         )
-    return read_line_file(path=section.path, encoding=section.encoding, exclude=section.exclude, **common)
+    return read_line_file(path=section.path, encoding=section.encoding, exclude=section.exclude, **others, **common)
 
 
 def start_tokens_of(dataset: Texts) -> tuple[str, ...]:

@@ -49,3 +49,19 @@ def test_files_that_are_not_text_are_refused(
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(InputError, match=message.replace(".", r"\.")):
         read(tmp_path / "a.txt", **keys)
+
+
+def test_a_folder_has_a_text_for_each_split(tmp_path: Path) -> None:
+    for name in ("train", "valid", "test"):
+        (tmp_path / f"ptb.{name}.txt").write_text(f"the {name}")
+    (tmp_path / "README").write_text("about it")
+    options: dict[str, Any] = {"validation_path": None, "test_path": None, "encoding": "utf-8"}
+    texts = read_long_text(path=tmp_path, validation=None, test=None, **options)
+    assert {split: part.text for split, part in texts.splits.items()} == {
+        "train": "the train",
+        "validation": "the valid",
+        "test": "the test",
+    }
+    assert texts.splits["test"].place == "ptb.test.txt, characters 1 to 8"
+    with pytest.raises(InputError, match=r"has a file for test, 'ptb\.test\.txt': remove data\.test\."):
+        read_long_text(path=tmp_path, validation=None, test=0.1, **options)

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from dlcli.data.sequences.dataset import SequenceDataset
-from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines, read_unlabeled
+from dlcli.data.text.labeled import (
+    read_line_file,
+    read_text_csv,
+    read_text_files,
+    read_text_jsonl,
+    read_text_lines,
+    read_unlabeled,
+)
 from dlcli.errors import InputError
 
 COMMON: dict[str, Any] = {"validation": 0.0, "test": 0.0, "split_seed": 0, "limit": None, "allow_leakage": False}
@@ -320,3 +327,11 @@ def test_a_table_without_a_header(tmp_path: Path) -> None:
         tmp_path / "a.csv", column="text", encoding="utf-8", columns=("stars", "label", "text")
     )
     assert (names[0], texts[0]) == (f"{tmp_path}/a.csv:1", "very nice")
+
+
+def test_lines_in_files_of_splits(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"{name} one\n\n{name} two\n")
+    dataset = read_line_file(path=tmp_path / "a.txt", validation_path=tmp_path / "b.txt", encoding="utf-8", **COMMON)
+    assert dataset.splits["validation"].texts == ("b one", "b two")
+    assert dataset.splits["validation"].names == ("b.txt:1", "b.txt:3")

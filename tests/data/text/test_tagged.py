@@ -190,3 +190,11 @@ def test_the_saved_model_finds_the_same_words(lower: bool) -> None:
         length = int(expected.lengths[i])
         assert row[:length].tolist() == expected[i].tolist()
         assert not row[length:].any()
+
+
+def test_a_folder_has_a_file_for_each_split(tmp_path: Path) -> None:
+    for name in ("train", "dev"):
+        (tmp_path / f"ner-{name}.txt").write_text("a X\nb Y\n\nb Y\n" if name == "train" else "b X\na Y\n")
+    (tmp_path / "README.md").write_text("about it")
+    dataset = read_columns(path=tmp_path, validation_path=None, test_path=None, encoding="utf-8", **COMMON)
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 2, "validation": 1}
