@@ -162,6 +162,9 @@ def _is_voc(folder: Path) -> bool:
 def _of_texts(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> Layout | None:
     texts = [path for path in files if is_text(path)]
     if texts and len(texts) == len(files):
+        named = {split_word_in(path.stem) for path in texts}
+        if len(texts) > 1 and len(named) == len(texts) and "train" in named and None not in named:
+            return _files_of_splits(folder, texts)
         return Layout("lines", folder) if len(texts) > 1 else Layout("file", texts[0])
     if not folders:
         return None

@@ -179,7 +179,7 @@ def test_init_check_train_and_transfer_agree(name: str, tmp_path: Path) -> None:
         (("a.csv", "b.csv"), "holds several tables. Name one of them instead of the folder: 'a.csv', 'b.csv'."),
         (("x.npz", "photos/cats/1.png", "photos/dogs/1.png"), "may be several data sets. Name one of them instead"),
         (("README.md", "__MACOSX/1.png"), "Received nothing of the kind."),
-        (("train.txt", "valid.txt"), "a class must not have the name of a split. Received 'train'"),
+        (("train.txt", "valid.txt", "more.txt"), "a class must not have the name of a split. Received 'train'"),
         (("a/1.txt", "a/1.png", "a/2.png"), "Received one: 'a'."),
     ],
 )
@@ -239,3 +239,15 @@ def test_an_archive_of_series_has_other_formats_beside(tmp_path: Path) -> None:
     write(tmp_path, *names, "README.md")
     layout = recognize(tmp_path)
     assert layout == Layout("file", tmp_path / "Waves_TRAIN.ts", {"test": tmp_path / "Waves_TEST.ts"})
+
+
+def test_texts_named_after_splits_are_a_text_for_each_split(tmp_path: Path) -> None:
+    write(tmp_path, "ptb.train.txt", "ptb.valid.txt", "ptb.test.txt", "README", text="words of a language model\n" * 9)
+    layout = recognize(tmp_path)
+    others = {"validation": tmp_path / "ptb.valid.txt", "test": tmp_path / "ptb.test.txt"}
+    assert layout == Layout("file", tmp_path / "ptb.train.txt", others)
+    drafted = load_text(draft_recipe(tmp_path, tmp_path).text.encode(), tmp_path / "drafted.yaml").recipe
+    assert drafted.task == "language_model"
+    assert drafted.data.test_path == str(tmp_path / "ptb.test.txt")  # type: ignore[union-attr]
+    write(tmp_path, "ptb.other.txt")
+    assert recognize(tmp_path).kind == "lines"

@@ -106,9 +106,10 @@ def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...]
             _refuse_empty(data)
             text = _text(data)
             if _is_pairs(text):
-                return _of_pairs(text, path)
+                return _of_pairs(text, path, others)
             _refuse_vectors(data, text)
-            source = [("kind", "text", "one long text, whose splits follow each other"), _path(path)]
+            kind = "one long text, whose splits follow each other" if not others else "a long text for each split"
+            source = [("kind", "text", kind), _path(path), *others]
             seen = (f"{len(text):,} characters, {len(set(text)):,} distinct",)
             return seen, _recipe(
                 "language_model", "predicts the next token of a text", source, _language(), _characters(), splits=None
@@ -322,11 +323,12 @@ def _time_lines(times: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list
     return lines
 
 
-def _of_pairs(text: str, path: str) -> tuple[tuple[str, ...], str]:
-    source = [("kind", "tsv", "a pair on each line, separated by a tab"), _path(path)]
+def _of_pairs(text: str, path: str, others: Sequence[Line] = ()) -> tuple[tuple[str, ...], str]:
+    source = [("kind", "tsv", "a pair on each line, separated by a tab"), _path(path), *others]
     num_pairs = sum(1 for line in text.splitlines() if line.strip())
     goal = "generates a target text for each source text"
-    return (f"{num_pairs:,} pairs",), _recipe("sequence_to_sequence", goal, source, _pairs())
+    splits = {key.removesuffix("_path") for key, _, _ in others}
+    return (f"{num_pairs:,} pairs",), _recipe("sequence_to_sequence", goal, source, _pairs(), splits=splits)
 
 
 # Reading the files ----------------------------------------------------------------------------------------------------
