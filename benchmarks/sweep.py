@@ -45,7 +45,7 @@ sweep:
 def records_of(folder: Path, name: str, *settings: str) -> list[Record]:
     """The records of a sweep with these settings."""
     loaded = load_text(RECIPE.encode(), folder / "recipe.yaml", [parse_setting(text) for text in settings])
-    sweep(loaded, name=name, runs=folder / "runs", device="cpu", command=[], console=Console(quiet=True))
+    sweep(loaded, name=name, runs=folder / "runs", device="cpu", ray=None, command=[], console=Console(quiet=True))
     return TrialLog(folder / "runs" / name / "trials.jsonl").read()
 
 

@@ -63,7 +63,7 @@ PAGES = (
     Page("model-images", "Image models", "model", IMAGE_TASKS),
     Page("model-segmentation", "Segmentation models", "model", ("segmentation",)),
     Page("model-detection", "Detection models", "model", OF_OBJECTS),
-    Page("search", "Architecture search", "search", ("classification", "image_regression", "multilabel")),
+    Page("search", "Architecture search", "search", AUGMENTED),
     Page("evaluate", "Detections", "evaluate", OF_OBJECTS),
     Page(
         "model-sequences", "Sequence models", "model", tuple(task for task in TASKS if task not in AUGMENTED)

@@ -32,6 +32,11 @@ def study_options(kind: Kind, *own: Decorator) -> Decorator:
         click.option("--name", metavar="NAME", help="Name of the directory. Default: the recipe's name."),
         runs_option,
         click.option("--resume", metavar="NAME", help=f"Resume an interrupted {kind}, from its log of trials."),
+        click.option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Run the trials on a Ray cluster: HOST:PORT, ray://HOST:PORT, auto or local. Default: processes.",
+        ),
         device_option,
         json_option,
         quiet_option,
@@ -110,4 +115,9 @@ def _how(options: dict[str, Any]) -> dict[str, Any]:
     from dlcli.runtime.console import Console
 
     command = ["dlcli", *sys.argv[1:]]
-    return {"device": options["device"], "command": command, "console": Console(quiet=options["quiet"])}
+    return {
+        "device": options["device"],
+        "ray": options["ray"],
+        "command": command,
+        "console": Console(quiet=options["quiet"]),
+    }

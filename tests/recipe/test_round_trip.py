@@ -203,7 +203,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         detect.pop("max_boxes", None)
     if values.get("search") is not None:  # it replaces the cells of a network, which is trained in one stage
         search = values["search"]
-        values["model"] = model = {"kind": "cells", "genotype": "nasnet_a"}
+        cells = {"kind": "cells", "genotype": "nasnet_a"}
+        values["model"] = model = {**model, "backbone": cells} if "backbone" in model else cells
         train.pop("stages", None)
         search["objective"] = ("val_accuracy", {"parameters": {"at_most": 1e6}}, "multiply_adds")
         search["space"]["operations"] = ("sep3", "identity")

@@ -150,10 +150,9 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
-    expected |= {"search"} if recipe.task in ("classification", "image_regression", "multilabel") else set()
-    expected |= (
-        {"data preview"} if recipe.task in (*IMAGES, "segmentation", "detection", "instance_segmentation") else set()
-    )
+    on_images = (*IMAGES, "segmentation", "detection", "instance_segmentation")
+    expected |= {"search"} if recipe.task in on_images else set()
+    expected |= {"data preview"} if recipe.task in on_images else set()
     for verb in expected:
         check_verb(recipe, "runs/x", verb)
     for verb in VERBS - expected:

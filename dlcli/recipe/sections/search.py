@@ -97,9 +97,9 @@ class Trial(Section):
     """What the training of a candidate changes in the recipe, and the longest it may take."""
 
     repeats: Count | None = None
-    """`model.repeats` of candidates. Default: the recipe's."""
+    """`model.repeats` of candidates, or `model.backbone.repeats`. Default: the recipe's."""
     filters: Count | None = None
-    """`model.filters` of candidates. Default: the recipe's."""
+    """`model.filters` of candidates, or `model.backbone.filters`. Default: the recipe's."""
     epochs: Count | None = None
     """`train.epochs` of candidates. Default: the recipe's."""
     minutes: PositiveNumber = 60.0
@@ -146,9 +146,9 @@ class Final(Section):
     seeds: Annotated[int, Ge(1), Le(100)] = 3
     """Number of trainings of each finalist, with new seeds. Finalists are ranked by their mean."""
     repeats: Count | None = None
-    """`model.repeats` of finalists. Default: the recipe's."""
+    """`model.repeats` of finalists, or `model.backbone.repeats`. Default: the recipe's."""
     filters: Count | None = None
-    """`model.filters` of finalists. Default: the recipe's."""
+    """`model.filters` of finalists, or `model.backbone.filters`. Default: the recipe's."""
     epochs: Count | None = None
     """`train.epochs` of finalists. Default: the recipe's."""
 
@@ -213,14 +213,22 @@ class Search(Section):
                 yield f"objective.{i}", f"{item} is in the list twice; remove it"
 
 
-def rules_of_search(search: Search | None, model: Section, train: Section) -> Iterator[tuple[str, str]]:
-    """The rules between ``search`` and the sections whose keys it changes, for a task's recipe."""
+def rules_of_search(
+    search: Search | None, network: Section | None, train: Section, *, key: str = "model"
+) -> Iterator[tuple[str, str]]:
+    """The rules between ``search`` and the sections whose keys it changes, for a task's recipe.
+
+    Args:
+        network: the section of the image network; None without one.
+        key: of that section.
+    """
     if search is None:
         return
-    kind = getattr(model, "kind", None)
+    kind = getattr(network, "kind", None)
     if kind != "cells":
-        yield "search", f"needs model.kind: cells, whose genotype it replaces. Received {kind}."
-    elif getattr(model, "weights", "none") != "none":
-        yield "search", "cannot be combined with model.weights, which fit one network only"
+        received = "no backbone" if kind is None else kind
+        yield "search", f"needs {key}.kind: cells, whose genotype it replaces. Received {received}."
+    elif getattr(network, "weights", "none") != "none":
+        yield "search", f"cannot be combined with {key}.weights, which fit one network only"
     if getattr(train, "stages", ()):
         yield "search", "cannot be combined with train.stages; use train.epochs"

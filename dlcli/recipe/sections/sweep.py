@@ -57,6 +57,8 @@ class Asha(Section):
     """Epochs after which trials are compared first."""
     reduction: Annotated[int, Ge(MIN_REDUCTION), Le(100)] = 3
     """One in this many trials continues, and trains this many times as long before the next comparison."""
+    sampler: Literal["random", "tpe"] = "random"
+    """How the values of new trials are chosen: at random, or by TPE, whose model knows how far each trial came."""
 
 
 Values = Annotated[

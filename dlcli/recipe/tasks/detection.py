@@ -10,6 +10,7 @@ from dlcli.recipe.sections.detect import Detect
 from dlcli.recipe.sections.detection_data import DetectionData
 from dlcli.recipe.sections.detection_model import DetectionModel
 from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input
+from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.target_train import StagedTrain
 from dlcli.recipe.tasks.base import IMAGE_EXPLANATION_OPTIONS, TaskRecipe
 
@@ -37,7 +38,7 @@ class Detection(TaskRecipe):
     samples = "images"
     verbs = frozenset(
         (
-            *("train", "evaluate", "predict", "explain", "summary"),
+            *("train", "search", "evaluate", "predict", "explain", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )
@@ -67,7 +68,11 @@ class Detection(TaskRecipe):
     evaluate: DetectionEvaluation = DetectionEvaluation()
     """How objects are detected."""
 
+    search: Search | None = None
+    """A search of the cells of the backbone, for `dlcli search`. Training ignores it."""
+
     def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_search(self.search, self.model.backbone, self.train, key="model.backbone")
         yield from rules_of_composition(self.augment, allowed=("mosaic",))
         yield from rules_of_detector(self.model.backbone, self.augment, precision=self.train.precision)
 

@@ -9,6 +9,7 @@ from dlcli.recipe.sections.augment import Augment
 from dlcli.recipe.sections.detect import InstanceDetect
 from dlcli.recipe.sections.detection_data import InstanceData
 from dlcli.recipe.sections.detection_model import MaskRcnn
+from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.target_train import StagedTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 from dlcli.recipe.tasks.detection import Detection, rules_of_detector
@@ -66,7 +67,11 @@ class InstanceSegmentation(TaskRecipe):
     evaluate: InstanceEvaluation = InstanceEvaluation()
     """How objects are detected."""
 
+    search: Search | None = None
+    """A search of the cells of the backbone, for `dlcli search`. Training ignores it."""
+
     def rules(self) -> Iterator[tuple[str, str]]:
+        yield from rules_of_search(self.search, self.model.backbone, self.train, key="model.backbone")
         if self.data.tiles is not None:
             yield "data.tiles", "are for task: detection; masks are predicted of whole images: set data.image_size"
         yield from rules_of_detector(self.model.backbone, self.augment, precision=self.train.precision)

@@ -7,6 +7,7 @@ from dlcli.recipe.language.fields import Count, PositiveNumber, Proportion, Sect
 from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.box_data import LocalizationData
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, rules_of_input, rules_without_auxiliary
+from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.train import Stage, Train, rules_of_balance
 from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, IMAGE_EXPLANATION_OPTIONS, TaskRecipe
 
@@ -70,7 +71,7 @@ class Localization(TaskRecipe):
     samples = "images or arrays"
     verbs = frozenset(
         (
-            *("train", "evaluate", "predict", "explain", "summary"),
+            *("train", "search", "evaluate", "predict", "explain", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )
@@ -92,6 +93,9 @@ class Localization(TaskRecipe):
     train: LocalizationTrain = LocalizationTrain()
     """Length of training, optimizer, schedule, and which model is kept."""
 
+    search: Search | None = None
+    """A search of the cells of the network, for `dlcli search`. Training ignores it."""
+
     def rules(self) -> Iterator[tuple[str, str]]:
         if isinstance(self.model, Convnet) and self.model.rank != 2:
             yield "model.rank", f"must be 2, because the samples are images. Received {self.model.rank}."
@@ -102,4 +106,5 @@ class Localization(TaskRecipe):
         yield from rules_of_composition(self.augment)
         yield from rules_of_balance(self.data, self.train)
         yield from rules_without_auxiliary(self.model)
+        yield from rules_of_search(self.search, self.model, self.train)
         yield from rules_of_input(self.model, self.augment, precision=self.train.precision)

@@ -8,6 +8,7 @@ from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.backbone import base_key, base_of
 from dlcli.recipe.sections.image_model import rules_of_input
 from dlcli.recipe.sections.mask_data import STRIDE, MaskData
+from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.segmentation_model import SegmentationModel
 from dlcli.recipe.sections.target_train import DenseTrain
 from dlcli.recipe.tasks.base import TaskRecipe
@@ -31,7 +32,7 @@ class Segmentation(TaskRecipe):
     samples = "images"
     verbs = frozenset(
         (
-            *("train", "evaluate", "predict", "explain", "summary"),
+            *("train", "search", "evaluate", "predict", "explain", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )
@@ -58,8 +59,12 @@ class Segmentation(TaskRecipe):
     train: DenseTrain[Metric] = DenseTrain[Metric]()
     """Length of training, optimizer, schedule, loss, and which model is kept."""
 
+    search: Search | None = None
+    """A search of the cells of the backbone, for `dlcli search`. Training ignores it."""
+
     def rules(self) -> Iterator[tuple[str, str]]:
         base = base_of(self.model)
+        yield from rules_of_search(self.search, base, self.train, key=base_key(self.model))
         yield from rules_of_composition(self.augment)
         if self.augment is not None:
             if self.augment.mixup is not None:

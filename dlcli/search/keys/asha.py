@@ -8,7 +8,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from dlcli.search.keys.samplers import same
+from dlcli.search.keys.samplers import Tpe, same
 from dlcli.search.keys.space import Draws, Space, Values
 
 MAX_LOST = 256  # trials that a killed process was running: no sweep has more workers
@@ -48,12 +48,23 @@ class Asha:
         reduction: one trial in this many continues.
         num_trials: number of trials that are started; None for no limit.
         seed: of what is drawn.
+        is_tpe: whether values are chosen by TPE, by what is known of all trials so far, in place of at random.
     """
 
     def __init__(
-        self, space: Space, rungs: tuple[int, ...], *, reduction: int, num_trials: int | None, seed: int
+        self,
+        space: Space,
+        rungs: tuple[int, ...],
+        *,
+        reduction: int,
+        num_trials: int | None,
+        seed: int,
+        is_tpe: bool = False,
     ) -> None:
-        self._draws = Draws(space, seed)
+        self._space = space
+        self._seed = seed
+        self._draws = None if is_tpe else Draws(space, seed)
+        self._latest: dict[int, tuple[Values, float, int]] = {}  # values, score and epochs of the trials that started
         self._epochs = rungs
         self._reduction = reduction
         self._num_trials = num_trials
@@ -87,8 +98,19 @@ class Asha:
     def _start(self) -> Job | None:
         if self._num_trials is not None and len(self._numbers) >= self._num_trials:
             return None
-        values = self._draws.draw(self._free_number())
+        values = self._values(self._free_number())
         return None if values is None else Job(values, None, None, self._epochs[0])
+
+    def _values(self, number: int) -> Values | None:
+        if self._draws is not None:
+            return self._draws.draw(number)
+        tpe = Tpe(self._space, self._seed)
+        for values, score, epochs in self._latest.values():
+            if epochs == self._epochs[-1]:
+                tpe.tell(values, score)
+            else:
+                tpe.tell_stopped(values, score, epochs)
+        return tpe.ask(number)
 
     def _free_number(self) -> int:
         """The smallest number that no trial has: one that a killed process was running is drawn again."""
@@ -96,7 +118,9 @@ class Asha:
         return next(number for number in itertools.count() if number not in used)
 
     def _number_of(self, values: Values) -> int:
-        """The number of which these values are drawn; the smallest free one if that is unknown."""
+        """The number of which these values are drawn; the smallest free one if that is unknown, as with TPE."""
+        if self._draws is None:
+            return self._free_number()
         used = set(self._numbers.values())
         candidates = (number for number in range(len(used) + MAX_LOST) if number not in used)
         known = (number for number in candidates if same(self._draws.draw(number), values))
@@ -114,6 +138,8 @@ class Asha:
             self._continued.add(job.parent)
         elif trial not in self._numbers:
             self._numbers[trial] = self._number_of(job.values)
+        if score is not None:
+            self._latest[self._root(trial, job)] = job.values, score, job.epochs
         rung = self._epochs.index(job.epochs)
         bisect.insort(self._rungs[rung], (math.inf if score is None else -score, trial))
 

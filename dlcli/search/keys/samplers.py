@@ -4,7 +4,7 @@ A trial is asked for by its number; the trials that were reported decide, in the
 None is a trial that failed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,19 +63,24 @@ class Tpe:
         self._space = space
         self._seed = seed
         self._told: list[tuple[Values, float]] = []
+        self._stopped: list[tuple[Values, float, int]] = []
 
     def ask(self, number: int) -> Values:
         import optuna
 
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=NUM_STARTUP)
-        study = study_of(self._space, self._told, sampler)
+        study = study_of(self._space, self._told, sampler, self._stopped)
         found = study.ask(distributions(self._space)).params
         return {key: _value(axis, found[key]) for key, axis in self._space.items()}
 
     def tell(self, values: Values, score: float | None) -> None:
         if score is not None:
             self._told.append((values, score))
+
+    def tell_stopped(self, values: Values, score: float, epochs: int) -> None:
+        """A trial has paused or stopped early; Optuna ranks such trials below complete ones, by epochs, then score."""
+        self._stopped.append((values, score, epochs))
 
 
 def importances(space: Space, told: list[tuple[Values, float]], seed: int) -> dict[str, float]:
@@ -95,8 +100,13 @@ def importances(space: Space, told: list[tuple[Values, float]], seed: int) -> di
     return {key: float(share) for key, share in found.items()}
 
 
-def study_of(space: Space, told: list[tuple[Values, float]], sampler: Any) -> Any:
-    """An Optuna study in memory with these trials."""
+def study_of(
+    space: Space,
+    told: list[tuple[Values, float]],
+    sampler: Any,
+    stopped: Sequence[tuple[Values, float, int]] = (),
+) -> Any:
+    """An Optuna study in memory with these trials, of which some were stopped after some epochs."""
     import optuna
 
     study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -104,6 +114,11 @@ def study_of(space: Space, told: list[tuple[Values, float]], sampler: Any) -> An
     for values, score in told:
         params = {key: _number(axis, values[key]) for key, axis in space.items()}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=named, value=score))
+    for values, score, epochs in stopped:
+        params = {key: _number(axis, values[key]) for key, axis in space.items()}
+        pruned = optuna.trial.TrialState.PRUNED
+        known = {"params": params, "distributions": named, "intermediate_values": {epochs: score}}
+        study.add_trial(optuna.trial.create_trial(state=pruned, **known))
     return study
 
 

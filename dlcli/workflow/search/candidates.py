@@ -60,9 +60,11 @@ class Candidates:
 
     def _recipe(self, genotype: Mapping[str, Any] | None, size: Trial | Final, seed: int) -> dict[str, Any]:
         model, train = dict(self._values["model"]), dict(self._values.get("train") or {})
+        network = dict(model["backbone"]) if "backbone" in model else model
         if genotype is not None:
-            model["genotype"] = genotype
-        model |= {key: value for key in ("repeats", "filters") if (value := getattr(size, key)) is not None}
+            network["genotype"] = genotype
+        network |= {key: value for key in ("repeats", "filters") if (value := getattr(size, key)) is not None}
+        model = {**model, "backbone": network} if "backbone" in model else network
         if size.epochs is not None:
             train["epochs"] = size.epochs
         return {**self._values, "model": model, "train": {**train, "seed": seed}}

@@ -15,7 +15,7 @@ from dlcli.workflow.search.finals import ORIGINS, Finalist, FinalProposer, best_
 from dlcli.workflow.search.proposer import CellProposer
 from dlcli.workflow.search.results import compared, described, line_about, summary
 from dlcli.workflow.trials.directory import StudyDir
-from dlcli.workflow.trials.pool import Lost, Pool
+from dlcli.workflow.trials.pool import Lost, Workers
 from dlcli.workflow.trials.records import Record, TrialLog
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
 from dlcli.workflow.trials.study import complete
@@ -38,7 +38,7 @@ class Phases:
     study: StudyDir
     loaded: LoadedRecipe
     section: Search
-    pool: Pool
+    pool: Workers
     runs: Path
     device: str
     console: Console

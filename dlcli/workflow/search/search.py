@@ -19,17 +19,26 @@ from dlcli.workflow.search.phases import Phases
 from dlcli.workflow.search.proposer import CellProposer
 from dlcli.workflow.trials.check import check_in_worker
 from dlcli.workflow.trials.directory import BASELINE, FINALS, TRIALS, StudyDir
-from dlcli.workflow.trials.pool import Pool
+from dlcli.workflow.trials.pool import Workers
+from dlcli.workflow.trials.ray_pool import open_workers
 from dlcli.workflow.trials.study import mark_resumed, new_study, resuming
 
 
 def search(
-    loaded: LoadedRecipe, *, name: str, runs: Path, device: str, command: Sequence[str], console: Console
+    loaded: LoadedRecipe,
+    *,
+    name: str,
+    runs: Path,
+    device: str,
+    ray: str | None,
+    command: Sequence[str],
+    console: Console,
 ) -> dict[str, Any]:
     """Search, train the finalists, and compare them with those of random search.
 
     Args:
         name: of the directory.
+        ray: the address of a Ray cluster that runs the trials; None for processes of this machine.
         command: the command line, for the record.
 
     Returns:
@@ -41,7 +50,7 @@ def search(
         Interrupted: a signal was received; the search can be resumed.
     """
     section = section_of(loaded)
-    with Pool(section.workers) as pool:
+    with open_workers(section.workers, ray) as pool:
         facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
 
         logs = [TRIALS, *([BASELINE] if section.baseline == "random" else []), FINALS]
@@ -50,7 +59,9 @@ def search(
         return Phases(study, loaded, section, pool, runs, device, console).finish()
 
 
-def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Console) -> dict[str, Any]:
+def resume(
+    study: StudyDir, *, device: str, ray: str | None, command: Sequence[str], console: Console
+) -> dict[str, Any]:
     """Resume a search that was interrupted, from its logs.
 
     Returns:
@@ -63,7 +74,7 @@ def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Con
         loaded = load_text(to_yaml(with_tuples(info["written"])).encode(), study.recipe)
         section = section_of(loaded)
         runs = study.path.parent
-        with Pool(section.workers) as pool:
+        with open_workers(section.workers, ray) as pool:
             facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
             mark_resumed(study, facts, command)
             return Phases(study, loaded, section, pool, runs, device, console).finish()
@@ -85,7 +96,7 @@ def section_of(loaded: LoadedRecipe) -> Search:
 
 
 def _check(
-    loaded: LoadedRecipe, section: Search, pool: Pool, *, runs: Path, device: str, console: Console
+    loaded: LoadedRecipe, section: Search, pool: Workers, *, runs: Path, device: str, console: Console
 ) -> dict[str, Any]:
     """Have a worker read the data and build the recipe's own network at the size of a trial.
 

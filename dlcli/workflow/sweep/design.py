@@ -55,8 +55,10 @@ class Design:
         elif section.asha is not None and section.asha.min_epochs > self.epochs:
             received = section.asha.min_epochs
             yield "sweep.asha.min_epochs", f"must be at most train.epochs, {self.epochs}. Received {received}."
-        if section.method == "tpe" and importlib.util.find_spec("optuna") is None:
-            yield "sweep.method", "tpe needs Optuna; install it with: pip install 'dlcli[sweep]'"
+        needs = [("sweep.method", section.method), ("sweep.asha.sampler", section.asha and section.asha.sampler)]
+        key = next((key for key, value in needs if value == "tpe"), None)
+        if key is not None and importlib.util.find_spec("optuna") is None:
+            yield key, "tpe needs Optuna; install it with: pip install 'dlcli[sweep]'"
         if section.method == "grid":
             yield from self._rules_of_grid()
 
@@ -116,7 +118,8 @@ class Design:
     @property
     def num_trials(self) -> int | None:
         """The number of trials that start, the baseline included; None if the space does not limit it."""
-        limits = [self.section.budget.trials, combinations(self.space) if self.section.method != "tpe" else None]
+        is_tpe = self.section.method == "tpe" or (self.section.asha is not None and self.section.asha.sampler == "tpe")
+        limits = [self.section.budget.trials, None if is_tpe else combinations(self.space)]
         known = [limit for limit in limits if limit is not None]
         return min(known) + self.section.baseline if known else None
 

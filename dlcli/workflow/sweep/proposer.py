@@ -75,7 +75,14 @@ def make_proposer(section: Sweep, space: Space, *, objective: str, epochs: int, 
     """
     if section.asha is not None:
         rungs = rung_epochs(section.asha.min_epochs, epochs, section.asha.reduction)
-        asha = Asha(space, rungs, reduction=section.asha.reduction, num_trials=section.budget.trials, seed=seed)
+        asha = Asha(
+            space,
+            rungs,
+            reduction=section.asha.reduction,
+            num_trials=section.budget.trials,
+            seed=seed,
+            is_tpe=section.asha.sampler == "tpe",
+        )
         return AshaProposer(asha, objective, epochs=epochs, has_baseline=section.baseline)
     sampler: Sampler
     match section.method:

@@ -16,17 +16,26 @@ from dlcli.workflow.sweep.design import Design
 from dlcli.workflow.sweep.trials import Trials
 from dlcli.workflow.trials.check import check_in_worker
 from dlcli.workflow.trials.directory import TRIALS, StudyDir
-from dlcli.workflow.trials.pool import Pool
+from dlcli.workflow.trials.pool import Workers
+from dlcli.workflow.trials.ray_pool import open_workers
 from dlcli.workflow.trials.study import complete, mark_resumed, new_study, resuming
 
 
 def sweep(
-    loaded: LoadedRecipe, *, name: str, runs: Path, device: str, command: Sequence[str], console: Console
+    loaded: LoadedRecipe,
+    *,
+    name: str,
+    runs: Path,
+    device: str,
+    ray: str | None,
+    command: Sequence[str],
+    console: Console,
 ) -> dict[str, Any]:
     """Run a new sweep to its end.
 
     Args:
         name: of its directory.
+        ray: the address of a Ray cluster that runs the trials; None for processes of this machine.
         command: the command line, for the record.
 
     Returns:
@@ -38,7 +47,7 @@ def sweep(
         Interrupted: a signal was received; the sweep can be resumed.
     """
     design = Design(loaded)
-    with Pool(design.section.workers) as pool:
+    with open_workers(design.section.workers, ray) as pool:
         facts = _check(design, pool, runs=runs, device=device, console=console)
         info = {
             "path": str(loaded.path.absolute()),
@@ -49,7 +58,9 @@ def sweep(
         return _finish(study, design, facts["objective"], pool, device=device, console=console)
 
 
-def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Console) -> dict[str, Any]:
+def resume(
+    study: StudyDir, *, device: str, ray: str | None, command: Sequence[str], console: Console
+) -> dict[str, Any]:
     """Resume a sweep that was interrupted, from its log.
 
     Returns:
@@ -62,13 +73,13 @@ def resume(study: StudyDir, *, device: str, command: Sequence[str], console: Con
         if not isinstance(info.get("path"), str):
             raise InputError(f"{study.info}: is corrupt: 'path' is missing. Restore it from a copy.")
         design = Design(load_text(to_yaml(with_tuples(info["written"])).encode(), Path(info["path"])))
-        with Pool(design.section.workers) as pool:
+        with open_workers(design.section.workers, ray) as pool:
             facts = _check(design, pool, runs=study.path.parent, device=device, console=console)
             mark_resumed(study, facts, command)
             return _finish(study, design, facts["objective"], pool, device=device, console=console)
 
 
-def _check(design: Design, pool: Pool, *, runs: Path, device: str, console: Console) -> dict[str, Any]:
+def _check(design: Design, pool: Workers, *, runs: Path, device: str, console: Console) -> dict[str, Any]:
     """Have a worker read the data and build the recipe's own network; returns what it found, with the ``objective``.
 
     Raises:
@@ -90,7 +101,7 @@ def _check(design: Design, pool: Pool, *, runs: Path, device: str, console: Cons
 
 
 def _finish(
-    study: StudyDir, design: Design, objective: str, pool: Pool, *, device: str, console: Console
+    study: StudyDir, design: Design, objective: str, pool: Workers, *, device: str, console: Console
 ) -> dict[str, Any]:
     """Run the trials that are left, and complete sweep.json."""
     common = {"device": device, "runs": str(study.path.parent)}

@@ -21,7 +21,7 @@ from dlcli.workflow.sweep.files import (
 )
 from dlcli.workflow.sweep.proposer import EPOCHS, AshaProposer, SweepProposer, make_proposer, mistake, values_of
 from dlcli.workflow.trials.directory import StudyDir
-from dlcli.workflow.trials.pool import Pool
+from dlcli.workflow.trials.pool import Workers
 from dlcli.workflow.trials.records import Record, TrialLog
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
 
@@ -59,7 +59,7 @@ class Trials:
         )
         self._records: list[Record] = self.log.read()
 
-    def run(self, pool: Pool) -> dict[str, Any]:
+    def run(self, pool: Workers) -> dict[str, Any]:
         """Run the trials that are left; returns the result."""
         if self._records:
             self._console.say(f"{len(self._records)} trials of {self._folder.trials.name} are kept")

@@ -7,10 +7,10 @@ from dlcli.errors import CheckFailed, InputError
 from dlcli.recipe.language.errors import Diagnostic, RecipeError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.runtime.console import Console
-from dlcli.workflow.trials.pool import Lost, Pool
+from dlcli.workflow.trials.pool import Lost, Workers
 
 
-def check_in_worker(pool: Pool, task: Mapping[str, Any], loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
+def check_in_worker(pool: Workers, task: Mapping[str, Any], loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
     """Check a recipe in a worker, which is then ready for the first trial; warnings about the data are printed.
 
     Args:

@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 import dlcli
 from dlcli.printing import escaped_line
 
 TASKS_PER_WORKER = 50  # after which a worker is replaced
+TOOK_TOO_LONG = "took longer than the limit on its time, and was stopped"
 MAX_REASON = 500  # characters of what a worker that died wrote last
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -42,6 +43,26 @@ class Lost:
 
     reason: str
     seconds: float
+
+
+class Workers(Protocol):
+    """Does tasks: :class:`Pool` in processes of this machine."""
+
+    num_workers: int
+
+    @property
+    def num_running(self) -> int:
+        """Number of tasks that were submitted and have no outcome yet."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a task can be submitted."""
+
+    def submit(self, key: Any, task: Mapping[str, Any], *, seconds: float | None = None) -> None:
+        """Start a task."""
+
+    def wait(self) -> "tuple[Any, dict[str, Any] | Lost]":
+        """Wait for the next outcome."""
 
 
 class _Worker:
@@ -177,7 +198,7 @@ class Pool:
             assert running, "no task is running"
             late = next((one for one in running if one.deadline is not None and one.deadline <= time.monotonic()), None)
             if late is not None:
-                return self._finish(late, late.lost("took longer than the limit on its time, and was stopped"))
+                return self._finish(late, late.lost(TOOK_TOO_LONG))
             with selectors.DefaultSelector() as selector:
                 for worker in running:
                     selector.register(worker.output, selectors.EVENT_READ, worker)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dlcli.errors import CheckFailed
-from dlcli.workflow.trials.pool import Lost, Pool
+from dlcli.workflow.trials.pool import Lost, Workers
 from dlcli.workflow.trials.records import Record, TrialLog
 
 MAX_FAILED = 10  # trials at the start; if all fail, so will the others
@@ -55,7 +55,7 @@ class Plan:
     report: Callable[[Record], None] = lambda record: None
 
 
-def run_trials(log: TrialLog, proposer: Proposer, plan: Plan, pool: Pool) -> list[Record]:
+def run_trials(log: TrialLog, proposer: Proposer, plan: Plan, pool: Workers) -> list[Record]:
     """Run trials until the budget is spent or the proposer has nothing left.
 
     Args:

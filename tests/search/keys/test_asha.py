@@ -12,8 +12,10 @@ from dlcli.search.keys.space import Interval, Space
 SPACE: Space = {"rate": Interval(1e-4, 1.0, "log")}
 
 
-def make(num_trials: int | None = 27, rungs: tuple[int, ...] = (1, 3, 9, 27), seed: int = 0) -> Asha:
-    return Asha(SPACE, rungs, reduction=3, num_trials=num_trials, seed=seed)
+def make(
+    num_trials: int | None = 27, rungs: tuple[int, ...] = (1, 3, 9, 27), seed: int = 0, *, is_tpe: bool = False
+) -> Asha:
+    return Asha(SPACE, rungs, reduction=3, num_trials=num_trials, seed=seed, is_tpe=is_tpe)
 
 
 def quality(job: Job) -> float:
@@ -159,3 +161,20 @@ def test_values_that_a_killed_process_was_training_are_drawn_again() -> None:
     assert started is not None
     assert started.values == jobs[2].values
     assert [resumed.number(trial) for trial in (0, 1, 3, 4)] == [0, 1, 3, 2]
+
+
+def test_tpe_draws_better_values_than_chance_and_the_same_after_a_restart() -> None:
+    pytest.importorskip("optuna")
+    distances: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(4):
+        for is_tpe, found in distances.items():
+            jobs = [job for _, job, _ in run(make(seed=seed, is_tpe=is_tpe), []) if job.parent is None]
+            assert len(jobs) == 27
+            found += [abs(math.log10(job.values["rate"]) + 2) for job in jobs[10:]]  # after ten random ones
+    assert np.mean(distances[True]) < 0.8 * np.mean(distances[False])
+    whole = run(make(is_tpe=True), [])
+    for kept in (5, 20):
+        asha = make(is_tpe=True)
+        for one in whole[:kept]:
+            asha.tell(*one)
+        assert run(asha, whole[:kept]) == whole

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import Override, load
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.proposer import CellProposer
@@ -73,3 +74,21 @@ def test_a_record_that_contradicts_itself_is_a_mistake(loaded: Any) -> None:
     assert proposer.mistake(replace(record, metrics={}, status="failed")) is None
     other = replace(record, choices={**choices, "genotype": {"normal": {}}})
     assert proposer.mistake(other) == "the genotype is not that of the encoded choices"
+
+
+def test_the_cells_of_a_backbone_are_searched_where_a_network_has_one(tmp_path: Path) -> None:
+    text = (
+        RECIPE.replace("classification", "segmentation")
+        .replace("kind: folder, path: photos, validation: 0.2", "kind: scenes")
+        .replace("model: {", "model: {kind: unet, backbone: {")
+        .replace("filters: 32}", "filters: 32}}")
+    )
+    (tmp_path / "r.yaml").write_text(text)
+    loaded: Any = load(tmp_path / "r.yaml")
+    candidates = Candidates(written_values(loaded), loaded.recipe.search, 7)
+    cells = CellProposer(loaded.recipe.search, 0).ask(0).choices["genotype"]
+    trial: Any = loaded_of(candidates.trial(cells, 0), Path("r.yaml"), {}).recipe
+    assert (trial.model.kind, trial.model.backbone.repeats, trial.model.backbone.filters) == ("unet", 1, 4)
+    assert trial.model.backbone.genotype.normal.states == tuple(map(tuple, cells["normal"]["states"]))
+    with pytest.raises(RecipeError, match=r"search: needs model.backbone.kind: cells, whose genotype it replaces. Re"):
+        load(tmp_path / "r.yaml", [Override("model", "{kind: unet}", "x")])

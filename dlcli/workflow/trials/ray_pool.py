@@ -1,0 +1,148 @@
+"""Workers on a Ray cluster: the same tasks as those of worker processes, each as a Ray task with one CPU.
+
+The machines of the cluster need the same dlcli, and a disk with the same paths: of the data, and of the directory of
+the search or sweep, whose log this process writes.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from dlcli.errors import STOP_SIGNALS, InputError
+from dlcli.printing import escaped_line
+from dlcli.workflow.trials.pool import MAX_REASON, ONE_THREAD, TASKS_PER_WORKER, TOOK_TOO_LONG, Lost, Pool
+from dlcli.workflow.trials.tasks import do_task
+
+CONNECT_SECONDS = 5.0
+MIN_STORE = 100 * 2**20  # bytes of the shared memory of a local cluster; outcomes are small
+
+
+class RayPool:
+    """A number of Ray tasks at the same time, with the methods of :class:`dlcli.workflow.trials.pool.Pool`.
+
+    Args:
+        num_workers: tasks at the same time.
+        address: of the cluster: ``HOST:PORT``, ``ray://HOST:PORT``, ``auto``, or ``local`` for a cluster on this
+            machine that lives as long as the pool.
+
+    Raises:
+        InputError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(self, num_workers: int, address: str) -> None:
+        self.num_workers = num_workers
+        self._address = address
+        self._running: dict[Any, tuple[Any, float, float | None]] = {}  # the key, time and deadline by the reference
+        self._ray = _connected(address, num_workers)
+        options = {"num_cpus": 1, "max_calls": TASKS_PER_WORKER, "max_retries": 0}
+        self._task = self._ray.remote(**options, runtime_env={"env_vars": ONE_THREAD})(do_task)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for reference in self._running:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.cancel(reference, force=True)
+        self._running.clear()
+        self._ray.shutdown()
+
+    @property
+    def num_running(self) -> int:
+        """Number of tasks that were submitted and have no outcome yet."""
+        return len(self._running)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a task can be submitted."""
+        return self.num_running < self.num_workers
+
+    def submit(self, key: Any, task: Mapping[str, Any], *, seconds: float | None = None) -> None:
+        """Give a task to the cluster, as :meth:`dlcli.workflow.trials.pool.Pool.submit` does."""
+        now = time.monotonic()
+        deadline = None if seconds is None else now + seconds
+        self._running[self._task.remote(dict(task))] = key, now, deadline
+
+    def wait(self) -> tuple[Any, dict[str, Any] | Lost]:
+        """Wait for the next outcome, as :meth:`dlcli.workflow.trials.pool.Pool.wait` does."""
+        while True:
+            deadlines = [deadline for _, _, deadline in self._running.values() if deadline is not None]
+            timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=timeout)
+            for reference in ready:
+                key, submitted, _ = self._running.pop(reference)
+                try:
+                    outcome: dict[str, Any] = self._ray.get(reference)
+                except self._ray.exceptions.RayError as error:
+                    reason = escaped_line(str(error).strip().splitlines()[0][:MAX_REASON])
+                    return key, Lost(f"the Ray task was lost: {reason}", round(time.monotonic() - submitted, 3))
+                return key, outcome
+            for reference, (key, submitted, deadline) in list(self._running.items()):
+                if deadline is not None and deadline <= time.monotonic():
+                    del self._running[reference]
+                    self._ray.cancel(reference, force=True)
+                    return key, Lost(TOOK_TOO_LONG, round(time.monotonic() - submitted, 3))
+
+
+def open_workers(num_workers: int, ray: str | None) -> Pool | RayPool:
+    """Workers in processes of this machine, or on the Ray cluster at an address."""
+    return Pool(num_workers) if ray is None else RayPool(num_workers, ray)
+
+
+def _connected(address: str, num_workers: int) -> Any:
+    """The module ``ray``, connected to a cluster."""
+    _check_address(address)
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--ray needs Ray; install it with: pip install 'dlcli[ray]'") from None
+    own: dict[str, Any] = {}
+    if address == "local":
+        own = {"num_cpus": num_workers, "include_dashboard": False, "object_store_memory": MIN_STORE}
+    with _own_signals():
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except (ray.exceptions.RayError, ConnectionError, ValueError, RuntimeError) as error:
+            reason = escaped_line((str(error).strip().splitlines() or [type(error).__name__])[0][:MAX_REASON])
+            raise InputError(f"--ray {escaped_line(address)}: cannot connect to a Ray cluster: {reason}") from None
+    return ray
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address that is none, or at which nothing listens: Ray would wait for two minutes, and end the process.
+
+    Raises:
+        InputError: it is one of these.
+    """
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    shown = f"--ray {escaped_line(address)}"
+    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
+        raise InputError(f"{shown}: expected HOST:PORT, ray://HOST:PORT, auto or local.")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise InputError(
+            f"{shown}: cannot connect ({error.strerror or error}). Start a cluster with: ray start --head"
+        ) from None
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """A context after which this program's handlers of stop signals are back: Ray would end the process at once."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
