@@ -57,6 +57,8 @@ def make_model(cell: str, *, bidirectional: bool, masks: bool) -> keras.Model:
             layer_norm=False,
             recurrent_initializer="orthogonal",
             forget_bias=True,
+            decay=0.0,
+            learn_decay=False,
             last_only=True,
         )
     else:
