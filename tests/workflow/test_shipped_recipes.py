@@ -79,7 +79,9 @@ def write_sequences(folder: Path) -> dict[str, Path]:
         "conllu": folder / "a.conllu",
         "ts": folder / "ts",
         "airline_passengers": folder / "months.csv",
+        "airline_linear": folder / "months.csv",
         "beijing_pm25": folder / "hours.csv",
+        "beijing_pm25_intervals": folder / "hours.csv",
     }
 
 
@@ -126,6 +128,7 @@ SLOW = {
     "adding_lstm",
     "addition",
     "beijing_pm25",
+    "beijing_pm25_intervals",
     "cells_digits",
     "cifar10_folder",
     "cifar10_resnet20",

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dlcli.data.series.windows import Series, Windows, targets_of
 from dlcli.data.splits import Index, evenly_spaced
+from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.tasks.forecasting import Forecasting, Window
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.runtime.console import Console
@@ -159,7 +160,5 @@ def _report_series(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
     for name, noun in (("ridge_mae", "ridge regression"), ("seasonal_naive_mae", "the seasonal naive forecast")):
         worse = [str(row["series"]) for row in rows if row.get(name) is not None and row["mae"] >= row[name]]
         if worse:
-            more = ", …" if len(worse) > 3 else ""
-            console.say(
-                f"no better than {noun} on {len(worse):,} of {len(rows):,} series: {', '.join(worse[:3])}{more}"
-            )
+            some = ", ".join(map(shortened, worse[:3])) + (", …" if len(worse) > 3 else "")
+            console.say(f"no better than {noun} on {len(worse):,} of {len(rows):,} series: {some}")
