@@ -40,10 +40,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             f"<annotation><filename>{i}.png</filename><size><width>32</width><height>32</height></size>"
             f"<object><name>one</name><bndbox>{box}</bndbox></object></annotation>"
         )
+    for name, num in {"train": 8, "val": 2, "test": 2}.items():
+        for part in (name, f"{name}annot"):
+            (folder / "street" / part).mkdir(parents=True)
+        for i in range(num):
+            photo, mask = rng.integers(0, 256, (64, 64, 3), np.uint8), rng.integers(0, 12, (64, 64), np.uint8)
+            Image.fromarray(photo).save(folder / "street" / name / f"{i}.png")
+            Image.fromarray(mask).save(folder / "street" / f"{name}annot" / f"{i}.png")
     return {
         "mnist": folder / "mnist.npz",
         "folder": folder / "images",
         "voc": folder / "voc",
+        "segment_street": folder / "street",
         **write_sequences(folder / "sequences"),
     }
 
@@ -117,6 +125,8 @@ def shortened(path: Path, data: dict[str, Path]) -> list[object]:
         arguments += ["--epochs", 1]
     if getattr(recipe.model, "weights", "none") != "none":
         arguments += ["-s", "model.weights=none"]  # which cannot be downloaded here
+    if getattr(getattr(recipe.model, "backbone", None), "weights", "none") != "none":
+        arguments += ["-s", "model.backbone.weights=none"]
     kind = path.stem if path.stem in data else recipe.data.kind
     if kind in data:
         arguments += ["--data", data[kind]]
@@ -150,6 +160,7 @@ SLOW = {
     "parts_of_speech",
     "search_digits",
     "segment_shapes",
+    "segment_street",
     "shape_positions",
     "shapes_in_scenes",
     "tinyshakespeare",
