@@ -36,6 +36,8 @@ def build(attention: str, *, cell: str = "lstm", layers: int = 2, guesses: bool 
         layer_norm=False,
         recurrent_initializer="orthogonal",
         forget_bias=True,
+        decay=0.95,
+        learn_decay=False,
         last_only=False,
     )
     last = recurrent.summary(memory, mask, bidirectional=True)
