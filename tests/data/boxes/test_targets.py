@@ -234,7 +234,7 @@ def test_a_small_rotation_enlarges_a_box_to_its_corners() -> None:
     np.testing.assert_allclose((found[:, 3] - found[:, 1])[inside], (high * cosine + wide * sine)[inside], atol=1e-3)
 
 
-@pytest.mark.parametrize("num_ops", [1, 2])
+@pytest.mark.parametrize("num_ops", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_boxes_follow_rand_augments_moves(num_ops: int) -> None:
     """Color transforms may brighten dark pixels, so only images without them are compared."""
     augmentation = replace(OFF, rand_augment=RandAugment(num_ops, 12.0))

@@ -14,6 +14,7 @@ def small_polynet() -> keras.Model:
     return keras.Model(inputs, heads.classification(keras.layers.GlobalAveragePooling2D()(maps), num_classes=3))
 
 
+@pytest.mark.slow  # test_published_networks.py has the gradients of quicker families
 def test_a_small_polynet_gets_gradients() -> None:
     assert_gradients(small_polynet())
 

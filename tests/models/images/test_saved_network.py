@@ -68,7 +68,16 @@ print(len(list(folder.glob("*.keras"))))
 """
 
 
-SLOW = ("resnet50_v2", "resnext", "senet", "dpn", "torch", "convnext")  # deep ones take long to build twice
+SLOW = (
+    "resnet20",
+    "caffe",
+    "resnet50_v2",
+    "resnext",
+    "senet",
+    "dpn",
+    "torch",
+    "convnext",
+)  # deep ones take long to build twice
 GROUPS = {"quick": [name for name in NETWORKS if name not in SLOW], "slow": [*SLOW]}
 
 

@@ -137,7 +137,8 @@ def test_an_address_is_a_distribution_that_follows_its_parameters() -> None:
     assert (anything >= 0).all()
 
 
-@pytest.mark.parametrize("controller", ["dense", pytest.param("lstm", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("controller", ["dense", "lstm"])
 def test_gradients_are_finite_differences(controller: str) -> None:
     keras.config.set_dtype_policy("float64")
     try:
