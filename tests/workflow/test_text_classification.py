@@ -24,7 +24,7 @@ data: {kind: csv, path: films.csv}
 text: {embedding: 8, min_count: 1}
 model: {kind: recurrent, cell: gru, units: 8, bidirectional: true, dropout: 0.2, recurrent_dropout: 0.1}
 train:
-  seed: 2
+  seed: 3
   epochs: 3
   batch_size: 16
   gradient_accumulation: 2

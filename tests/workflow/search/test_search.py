@@ -239,7 +239,7 @@ def test_a_search_with_several_workers_continues_from_its_log(tmp_path: Path) ->
     log_file.write_text("\n".join(kept) + "\n")
     info_file = tmp_path / "runs" / "short" / "search.json"
     info_file.write_text(json.dumps({**json.loads(info_file.read_text()), "status": "interrupted"}))
-    (tmp_path / "runs" / "short" / "finals.jsonl").unlink()
+    (tmp_path / "runs" / "short" / "finals.jsonl").write_text("")
     stdout, _ = search(tmp_path, "--resume", "short", "--json")
     assert log_file.read_text().splitlines()[:3] == kept
     assert sorted(record["trial"] for record in log(log_file)) == list(range(len(log(log_file))))
