@@ -22,8 +22,8 @@ BOUNDS = (0.0, 255.0)
 EPS = [0.02, 0.2, *(pytest.param(eps, marks=pytest.mark.slow) for eps in (0.01, 0.05, 0.1, 0.3))]
 KINDS = [
     pytest.param("logits", 0.0, id="logits"),
-    pytest.param("softmax", 0.0, id="softmax"),
-    pytest.param("logits", 117.0, id="mean subtraction"),
+    pytest.param("softmax", 0.0, id="softmax", marks=pytest.mark.slow),
+    pytest.param("logits", 117.0, id="mean subtraction", marks=pytest.mark.slow),
 ]
 
 

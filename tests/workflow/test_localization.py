@@ -195,6 +195,7 @@ def test_a_changed_box_is_reported(folder: Path) -> None:
     assert "1 sample with other annotations (images/03.png)" in refused.stderr
 
 
+@pytest.mark.slow  # tests/workflow/test_transfer.py has the verb
 def test_transfer_with_a_box_head(folder: Path) -> None:
     (folder / "plain.yaml").write_text(
         "task: classification\ndata: {kind: digits, image_size: [32, 32], color_mode: rgb, limit: 40}\n"

@@ -96,6 +96,7 @@ def test_beam_search_of_width_one_equals_the_saved_model(made: Path, name: str) 
         assert [decoder.target[id_ - 2] for id_ in hypothesis.ids] == [word for word in row if word]
 
 
+@pytest.mark.slow
 def test_a_wider_beam_is_no_less_likely(made: Path) -> None:
     decoder = text_decoder_of(made, "sums")
     texts = [f"{a}+{b}" for a in range(10) for b in range(10)]

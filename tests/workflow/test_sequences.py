@@ -133,7 +133,7 @@ def test_the_scale_comes_from_the_training_split_alone(folder: Path) -> None:
     [
         "kind: convolutional, filters: 8",
         pytest.param("kind: inception_time, filters: 8, modules: 3", marks=pytest.mark.slow),
-        "kind: transformer, units: 8, heads: 2",
+        pytest.param("kind: transformer, units: 8, heads: 2", marks=pytest.mark.slow),
         "kind: recurrent, cell: simple",
     ],
 )
