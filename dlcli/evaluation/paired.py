@@ -133,6 +133,11 @@ def compare_seeds(one: Sequence[float], other: Sequence[float]) -> Difference:
     return Difference(number, means, (value - half, value + half), p, "Welch's t test", smallest)
 
 
+def deviation(values: Sequence[float]) -> float | None:
+    """The standard deviation (n - 1); None for one value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 def detectable(error: float, freedom: float) -> float:
     """The difference that a two-sided t test at 5% finds with a probability of 80%, approximately.
 

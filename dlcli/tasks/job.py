@@ -244,10 +244,15 @@ def describe(job: Job, run: RunDir | None) -> None:
         console.say(line)
 
 
+def num_parts(train: CommonTrain) -> int:
+    """The number of parts in which a batch is computed: at least one for each device."""
+    return max(train.gradient_accumulation, num_devices())
+
+
 def division_text(job: Job) -> str:
     """How batches are divided among several devices, in one line."""
     train, number = job.loaded.recipe.train, job.device.num_devices
-    parts = max(train.gradient_accumulation, number)
+    parts = num_parts(train)
     sizes = sorted({train.batch_size // parts, -(-train.batch_size // parts)})
     size = " or ".join(f"{size:,}" for size in sizes)
     return (
@@ -268,7 +273,7 @@ def training_memory_of(
         batch_size: samples computed at once, in place of what the recipe and the data imply.
     """
     if batch_size is None:
-        batch_size = -(-train.batch_size // max(train.gradient_accumulation, num_devices()))
+        batch_size = -(-train.batch_size // num_parts(train))
         batch_size = batch_size if num_samples is None else min(batch_size, num_samples)
     memory = training_memory(
         table,

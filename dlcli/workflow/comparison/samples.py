@@ -89,12 +89,15 @@ def compare_on_samples(one: RunDir, other: RunDir, split: str | None = None) -> 
     _check_truth(paths, first, second, common)
     is_word = "word" in next(iter(first.values()))
     groups = _numbers([sample[0] for sample in common]) if is_word else None
+    values = {
+        score: [_values(score, path, rows, common) for path, rows in zip(paths, (first, second), strict=True)]
+        for score in scores
+    }
     compared = {}
-    for score in scores:
-        pairs = [_values(score, path, rows, common) for path, rows in zip(paths, (first, second), strict=True)]
-        both = ~(np.isnan(pairs[0]) | np.isnan(pairs[1]))
+    for score, pair in values.items():
+        both = ~(np.isnan(pair[0]) | np.isnan(pair[1]))
         if both.any():
-            a, b = (values[both].astype(bool) if score.value is _is_true else values[both] for values in pairs)
+            a, b = (of_run[both].astype(bool) if score.value is _is_true else of_run[both] for of_run in pair)
             compared[score.metric] = compare_samples(a, b, groups)
     result = {
         "split": found,
@@ -103,7 +106,8 @@ def compare_on_samples(one: RunDir, other: RunDir, split: str | None = None) -> 
         "scores": {metric: facts(difference) for metric, difference in compared.items()},
     }
     if scores[0].value is _is_true:
-        result |= _of_classes(scores[0], paths, first, second, common)
+        of_one, of_other = values[scores[0]]
+        result |= _of_classes(of_one.astype(bool), of_other.astype(bool), first, second, common)
     return result
 
 
@@ -181,15 +185,18 @@ def _numbers(names: Sequence[str]) -> np.ndarray:
 
 
 def _of_classes(
-    score: Score,
-    paths: Sequence[Path],
+    one: np.ndarray,
+    other: np.ndarray,
     first: Mapping[Any, Row],
     second: Mapping[Any, Row],
     common: Sequence[tuple[str, ...]],
 ) -> dict[str, Any]:
-    one, other = (
-        _values(score, path, rows, common).astype(bool) for path, rows in zip(paths, (first, second), strict=True)
-    )
+    """What both runs get right of the common samples, by class, and the samples that only one does.
+
+    Args:
+        one, other: whether each run is right, bool ``[n]``.
+        first, second: the rows of their tables.
+    """
     result: dict[str, Any] = {
         "right": {
             "both": int((one & other).sum()),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlcli.errors import InputError
-from dlcli.evaluation.paired import compare_seeds
+from dlcli.evaluation.paired import compare_seeds, deviation
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_file
@@ -52,7 +52,7 @@ def compare_settings(runs: Sequence[RunDir], metric: str | None = None) -> dict[
                 "seeds": [infos[i].get("seed") for i in members],
                 "values": values,
                 "mean": float(np.mean(values)),
-                "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+                "deviation": deviation(values),
             }
         )
     settings.sort(key=lambda setting: setting["mean"], reverse=not lower_is_better(chosen))

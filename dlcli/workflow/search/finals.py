@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.evaluation.paired import LEVEL, compare_seeds
+from dlcli.evaluation.paired import LEVEL, compare_seeds, deviation
 from dlcli.workflow.search.proposer import score
 from dlcli.workflow.trials.records import Record
 from dlcli.workflow.trials.runner import Proposal
@@ -111,11 +111,6 @@ def ranked(records: Sequence[Record], metric: str, seeds: int) -> list[Finalist]
             )
             found.append((-float(np.mean([value for value in scores if value is not None])), finalist))
     return [finalist for _, finalist in sorted(found, key=lambda pair: pair[0])]
-
-
-def deviation(values: Sequence[float]) -> float | None:
-    """The standard deviation (n - 1); None for one value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def difference(one: Sequence[float], other: Sequence[float]) -> dict[str, Any]:

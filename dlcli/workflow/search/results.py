@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlcli.workflow.search.finals import Finalist, best_trials, deviation, difference
+from dlcli.evaluation.paired import deviation
+from dlcli.workflow.search.finals import Finalist, best_trials, difference
 from dlcli.workflow.trials.records import Record
 
 MAX_ERROR = 100  # characters of an error in a line about a trial
