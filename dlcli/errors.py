@@ -1,9 +1,13 @@
 """The errors that the user sees as lines on stderr and an exit status, never as a traceback; the signals that stop."""
 
 import signal
+import sys
 import threading
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that stop a command in an orderly way: Ctrl-C, a scheduler, a terminal that is closed."""
@@ -76,3 +80,13 @@ def raise_lost_stop() -> None:
     number = received_stop()
     if number is not None and threading.current_thread() is threading.main_thread():
         raise_stop(number, None)
+
+
+def report_unraisable(unraisable: "UnraisableHookArgs") -> None:
+    """Report an exception that Python cannot raise, as Python itself does; say nothing of a stop signal's.
+
+    An exception that is raised while a destructor or the callback of a weak reference runs is lost: Python prints its
+    traceback and goes on. A stop that is lost so is raised again by ``raise_lost_stop``. For ``sys.unraisablehook``.
+    """
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt | Terminated):
+        sys.__unraisablehook__(unraisable)

@@ -18,7 +18,16 @@ import click
 
 from dlcli import __version__
 from dlcli.cli.output import say
-from dlcli.errors import STOP_SIGNALS, CheckFailed, InputError, Interrupted, Terminated, raise_stop, received_stop
+from dlcli.errors import (
+    STOP_SIGNALS,
+    CheckFailed,
+    InputError,
+    Interrupted,
+    Terminated,
+    raise_stop,
+    received_stop,
+    report_unraisable,
+)
 
 REMEDIES = {
     errno.ENOSPC: ". Free some space on that disk, or choose another location.",
@@ -103,6 +112,7 @@ def main() -> NoReturn:
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup and in a script's background
             signal.signal(number, raise_stop)
+    sys.unraisablehook = report_unraisable
     _open_missing_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries; a user of the command line cannot act on them

@@ -1,6 +1,5 @@
 """Ctrl-C, SIGTERM and SIGHUP at any time, two processes on one run, and a loss that is not finite."""
 
-import contextlib
 import functools
 import importlib
 import json
@@ -10,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,12 +177,17 @@ def test_a_stop_that_an_import_takes_for_something_else(folder: Path, what_it_be
 
 
 def lose_a_stop() -> None:
-    """Sends SIGTERM while the network is built, and swallows its exception as a library's C code may."""
+    """Sends SIGTERM while the network is built, in the callback of a weak reference, which loses its exception."""
+
+    def stop(_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def losing(function: Callable[..., object]) -> Callable[..., object]:
         def wrapper(*args: object, **kwargs: object) -> object:
-            with contextlib.suppress(BaseException):
-                os.kill(os.getpid(), signal.SIGTERM)
+            referent = type("Referent", (), {})()
+            reference = weakref.ref(referent, stop)
+            del referent
+            assert reference() is None
             return function(*args, **kwargs)
 
         return wrapper
