@@ -150,7 +150,12 @@ def sizes_of_recipe(text: str, path: Path, expected: Mapping[str, int]) -> dict[
     return {name: len(split) for name, split in task_of(loaded.recipe).open_data(loaded, QUIET).splits.items()}
 
 
-@pytest.mark.parametrize("name", [*IMAGES, *BOXES, *TEXTS])
+SLOW = ("roboflow", "yolo_index", "coco_file", "kaggle_twice")  # a second each, like one that is quick
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in (*IMAGES, *BOXES, *TEXTS)]
+)
 def test_init_check_train_and_transfer_agree(name: str, tmp_path: Path) -> None:
     make, expected = {**IMAGES, **BOXES, **TEXTS}[name]
     root = make(tmp_path / "data")

@@ -28,6 +28,7 @@ def run(*arguments: object, folder: Path) -> processes.Finished:
     return processes.run(*arguments, folder=folder, prepare=processes.without_plots).expect(0)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_of_localisation_resumes_as_if_it_had_not_stopped(runs: Path) -> None:
     run("train", "--resume", "shapes", folder=runs)
     rows = read_csv(runs / "runs" / "shapes" / "metrics.csv")

@@ -63,8 +63,18 @@ def test_reserved_words_are_unknown() -> None:
     assert encode(["[UNK] a"], vocabulary, split=split_by(standardize="none"), max_length=9)[0].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("unit", ["words", "characters"])
-@pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"])
+@pytest.mark.parametrize(
+    ("unit", "standardize"),
+    [
+        ("words", "lower_and_strip_punctuation"),
+        ("characters", "lower"),
+        *(pytest.param("words", rule, marks=pytest.mark.slow) for rule in ("lower", "strip_punctuation", "none")),
+        *(
+            pytest.param("characters", rule, marks=pytest.mark.slow)
+            for rule in ("lower_and_strip_punctuation", "strip_punctuation", "none")
+        ),
+    ],
+)
 @settings(max_examples=settings().max_examples * 15 // 100, deadline=None)
 @given(
     texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12), min_size=1, max_size=5)

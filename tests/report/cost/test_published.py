@@ -180,25 +180,19 @@ def test_every_network_has_a_row() -> None:
     assert all(net.function.lower() == name for name, net in keras_application.NETWORKS.items())
 
 
-# Keras's own networks change with Keras alone: of each family the smallest, the others with the slow tests
-OF_KERAS = (
+# of each family a small one, and one of Keras's own, which change with Keras alone; the others with the slow tests
+QUICK = (
+    "lenet5",
     "vgg16",
+    "resnet20",
     "resnet50",
-    "inceptionv3",
-    "xception",
-    "mobilenetv2",
-    "densenet121",
-    "efficientnetb0",
-    "convnexttiny",
+    "resnet18_v2",
+    "resnext50_32x4d",
+    "se_resnet50",
+    "dpn68",
+    "pnasnet_5_cifar_3_48",
+    "keras:mobilenetv2",
 )
-
-
-def is_quick(network: Network) -> bool:
-    if network.family == "cells":
-        return network.name == "pnasnet_5_cifar_3_48"
-    if network.name in ("polynet", "senet154", "dpn131"):  # a second and more
-        return False
-    return network.model.get("network", OF_KERAS[0]) in OF_KERAS
 
 
 def rows_of_costs() -> list[typing.Any]:
@@ -206,7 +200,7 @@ def rows_of_costs() -> list[typing.Any]:
         pytest.param(
             *(network, side),
             id=f"{network.name}-{side}",
-            marks=[] if is_quick(network) else [pytest.mark.slow],
+            marks=[] if network.name in QUICK else [pytest.mark.slow],
         )
         for network, side in sizes()
     ]

@@ -95,7 +95,10 @@ def test_batch_normalization_can_be_frozen() -> None:
     assert all(layer.trainable for layer in norms)
 
 
-@pytest.mark.parametrize("trainable", ["head", "stage2", "stage3", 1, 2])
+@pytest.mark.parametrize(
+    "trainable",
+    ["head", "stage2", pytest.param("stage3", marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("section", [SMALL, Resnet(kind="resnet", depth=20, width=0.25, dropout=0.5)])
 def test_front_and_rest_compose_to_the_network(section: ImageClassifier, trainable: str | int) -> None:
     classifier = built(section)
