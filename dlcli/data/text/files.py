@@ -6,6 +6,8 @@ from dlcli.errors import InputError
 from dlcli.files import decoded, read_text
 
 MAX_BYTES = 2**30  # of a file of texts
+SPACES = str.maketrans(dict.fromkeys("\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000", " "))
+SPACES.update(dict.fromkeys(range(0x2000, 0x200C), " "))  # of several widths; the last, of none, separates words too
 OTHER_ENCODING = ", or set data.encoding to its encoding"
 
 
@@ -69,3 +71,11 @@ def without_nulls(text: str, name: str, noun: str) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(f"{name}:{line}: the {noun} must be text. Received a null character: it may be UTF-16.")
     return text
+
+
+def plain_spaces(text: str) -> str:
+    """The text with each white space of Unicode beyond ASCII's, such as a no-break space, as a plain one.
+
+    TensorFlow's operations on strings, which split the text into words within the model, know those of ASCII alone.
+    """
+    return text.translate(SPACES)

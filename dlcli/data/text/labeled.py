@@ -25,7 +25,7 @@ from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.split_folders import Folders, files_by_split, find_splits, refuse_split_names, rows_by_split
 from dlcli.data.splits import SPLIT_NAMES, DataWarning, LeftOut, split_named
 from dlcli.data.table import SUFFIXES, read_cells, refuse_errors, role_columns
-from dlcli.data.text.files import read_content, split_lines
+from dlcli.data.text.files import plain_spaces, read_content, split_lines
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
 
@@ -439,6 +439,7 @@ def _assemble(
 ) -> SequenceDataset:
     refuse_all_excluded(left_out, source=str(source), is_left=any(row.split == "train" for row in rows))
     rows, excluded = without_excluded(rows, exclude, source=str(source))
+    rows = [replace(row, text=plain_spaces(row.text)) for row in rows]
     left_out = [*left_out, *excluded]
     empty = [LeftOut(row.name, "an empty text") for row in rows if not row.text]
 

@@ -11,7 +11,7 @@ from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.split_folders import files_by_split, rows_by_split
 from dlcli.data.splits import LeftOut
 from dlcli.data.table import SUFFIXES, refuse_errors, role_columns
-from dlcli.data.text.files import read_content
+from dlcli.data.text.files import plain_spaces, read_content
 from dlcli.data.text.labeled import TextRow, read_text_rows
 
 
@@ -95,6 +95,7 @@ def assemble_pairs(
     Raises:
         InputError: there is no pair to train on, a group is in two splits, or the splits cannot be drawn.
     """
+    rows = [replace(row, text=plain_spaces(row.text), label=plain_spaces(row.label)) for row in rows]
     empty = [
         LeftOut(row.name, "an empty text" if not row.text else "an empty target")
         for row in rows

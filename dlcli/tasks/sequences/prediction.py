@@ -10,7 +10,7 @@ import numpy as np
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.unlabeled import read_unlabeled_series
-from dlcli.data.text.files import lines_of, lines_of_file
+from dlcli.data.text.files import lines_of, lines_of_file, plain_spaces
 from dlcli.data.text.labeled import read_unlabeled
 from dlcli.data.text.tagged import read_words
 from dlcli.errors import InputError
@@ -180,7 +180,7 @@ def named_texts(
         collected += lines if of_line is None else map(of_line, lines)
     if not collected:
         raise InputError("nothing to predict: the inputs contain no texts.")
-    return names, collected
+    return names, [plain_spaces(text) for text in collected]
 
 
 def collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str, Any]) -> Sequences:

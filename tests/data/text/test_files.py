@@ -48,3 +48,10 @@ def test_errors_name_the_line(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"a\n\xe9")
     with pytest.raises(InputError, match=r"a\.txt:2: .* byte 0xe9: save it as UTF-8, or set data\.encoding"):
         files.lines_of_file(tmp_path / "a.txt", "utf-8")
+
+
+def test_white_space_beyond_asciis_becomes_plain() -> None:
+    kept = " \t\n\v\f\r"
+    for char in map(chr, range(0x10000)):
+        is_other = (char.isspace() and char not in kept) or char == "\u200b"
+        assert files.plain_spaces(char) == (" " if is_other else char)

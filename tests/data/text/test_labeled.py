@@ -135,6 +135,11 @@ def test_empty_texts_are_left_out_and_named(tmp_path: Path) -> None:
     assert [(left.name, left.reason) for left in dataset.left_out] == [("a.csv:4", "an empty text")]
 
 
+def test_a_no_break_space_is_a_space(tmp_path: Path) -> None:
+    write(tmp_path, {"a.csv": CSV + "very\xa0good\u3000film,pos\n"})
+    assert rows(from_csv(tmp_path / "a.csv"))[2] == ("very good film", "pos")
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252"])
 def test_other_encodings(tmp_path: Path, encoding: str) -> None:
     write(tmp_path, {"a.csv": "text,label\nschön,pos\nübel,neg\n".encode(encoding)})

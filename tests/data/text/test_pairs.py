@@ -25,6 +25,12 @@ def test_a_line_is_a_pair(tmp_path: Path) -> None:
     assert {row["label"] for row in dataset.split_rows()} == {f"va {i}" for i in range(20)}
 
 
+def test_no_break_spaces_of_both_texts_are_spaces(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("one\xa0two\tun\xa0deux\n")
+    listing = read_pairs_tsv(path=tmp_path / "a.tsv", encoding="utf-8", **COMMON).splits["train"]
+    assert (listing.texts, listing.answers) == (("one two",), ("un deux",))
+
+
 def test_lines_without_a_tab_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("a\tb\nno tab\nc\td\nneither\n")
     with pytest.raises(InputError) as caught:
