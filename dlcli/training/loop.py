@@ -479,8 +479,6 @@ class Loop:
         start = time.perf_counter()
         results = self._step.results()
         norm = results.pop("gradient_norm")
-        if not math.isfinite(norm):
-            raise self._not_finite("loss or gradient of every step")
         values = {f"train_{name}": value for name, value in results.items()}
         values |= {f"val_{name}": value for name, value in self._validate().items()}
         if not all(math.isfinite(value) for value in values.values()):

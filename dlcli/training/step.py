@@ -4,7 +4,6 @@ Gradients are summed over the parts of a batch and over the replicas before they
 that results do not depend on how a batch is divided (:mod:`dlcli.training.parts`).
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -108,7 +107,7 @@ class TrainStep:
         clipping: bound on the gradient of a batch; None for none.
         num_parts: number of parts into which a batch is divided for gradient accumulation, and among the replicas; with
             more replicas than parts, each replica has one.
-        loss_scaling: float16 only: scales the loss so that gradients do not underflow, and skips steps that overflow.
+        loss_scaling: float16 only: scales the loss so that gradients do not underflow, and repeats steps that overflow.
         front: the frozen part before ``model``, called in inference mode.
         rate_factor: variable -> the factor on its learning rate, for trainable variables.
         adversary: attacks a part of each batch before the step.
@@ -171,11 +170,10 @@ class TrainStep:
         return bool(self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64)))
 
     def results(self) -> dict[str, float]:
-        """The objective's values since the last :meth:`reset`, by its names, and the mean ``gradient_norm``, which is
-        NaN if no step was finite."""
+        """The objective's values since the last :meth:`reset`, by its names, and the mean ``gradient_norm``."""
         totals = self._totals.numpy()
         norm, steps = totals[-2:].tolist()
-        return {**self._objective.results(totals[:-2]), "gradient_norm": norm / steps if steps else math.nan}
+        return {**self._objective.results(totals[:-2]), "gradient_norm": norm / steps}
 
     def reset(self) -> None:
         """Resets the means for a new epoch."""
@@ -215,7 +213,7 @@ class TrainStep:
             # outside of the replicas, which could not wait for each other inside of a branch
             totals = tf.cond(finite, update, lambda: totals)
             going_well = self._adapt_loss_scale(finite) if self._loss_scaling else finite
-            return done + 1, going_well, totals
+            return done + tf.cast(finite, done.dtype), going_well, totals  # an overflow is repeated at half the scale
 
         done, going_well, totals = tf.while_loop(
             lambda done, going_well, totals: tf.logical_and(done < num_steps, going_well),
