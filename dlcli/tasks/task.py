@@ -16,6 +16,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import AttackTarget
 from dlcli.tasks.job import AnyDataset, Job
+from dlcli.tasks.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -322,6 +323,14 @@ class Task(Protocol):
             InputError: the run has no model, or no sample can be read.
         """
         raise self._lacks("predict")
+
+    def predictor(self, run: RunDir, console: Console) -> Predictor:
+        """Load a run's best model once, to predict samples held in memory.
+
+        Raises:
+            InputError: the run has no model, or one of its files is corrupt.
+        """
+        raise self._lacks("serve")
 
     def preview(
         self, loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console

@@ -11,6 +11,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
@@ -169,6 +170,8 @@ def test_objects_of_images_are_in_their_own_pixels(folder: Path) -> None:
                 assert abs(crop.width - (right - left)) <= 2
         with Image.open(folder / "drawn" / Path(row["file"]).name) as drawn:
             assert drawn.size == (384, 256)  # four times as large, so that labels do not cover it
+    samples = [(folder / row["file"]).read_bytes() for row in predictions]
+    assert_predicts(folder / "runs" / "scenes", samples, predictions, score=0.05)
     shown = run("predict", "scenes", "photos", "--score", "1", folder=folder).stdout.splitlines()
     assert "none" in shown[1]
     run("predict", "scenes", "photos", "--crops", "crops", folder=folder, status=2)

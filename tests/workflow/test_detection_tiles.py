@@ -10,6 +10,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
@@ -97,6 +98,9 @@ def test_evaluation_and_prediction_are_those_of_the_model_file_on_tiles(folder: 
     results = json.loads((made_run / "evaluation" / "test" / "predictions.json").read_text())
     images = read_csv(made_run / "evaluation" / "test" / "predictions.csv")
     run("predict", "tiled", "photos", "--score", "0.05", "--output", "found.csv", folder=folder)
+    found = json.loads(run("predict", "tiled", "photos", "--score", "0.05", "--json", folder=folder).stdout)
+    samples = [(folder / row["file"]).read_bytes() for row in found["predictions"]]
+    assert_predicts(made_run, samples, found["predictions"], score=0.05)
     predicted = read_csv(folder / "found.csv")
     num_boxes = 0
     for row in images:

@@ -10,6 +10,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from run_outcome import TINY  # type: ignore[import-not-found]
 from sklearn.datasets import load_digits
 
@@ -263,6 +264,9 @@ def test_arrays_and_json(folder: Path, probabilities: dict[str, list[float]]) ->
     result = as_json("predict", "tiny", "unknown.npz", "--top", 99, "--output", "unknown.json", folder=folder)
     assert [row["file"] for row in result["predictions"][:2]] == ["unknown.npz/0", "unknown.npz/1"]
     assert len(result["predictions"]) == 60
+    arrays = list(np.load(folder / "unknown.npz")["x"])
+    predictor = assert_predicts(folder / "runs" / "tiny", arrays, result["predictions"], top=99)
+    assert predictor.classes == tuple(map(str, range(10)))
     first = result["predictions"][0]
     assert len(first["top"]) == 10
     assert sum(entry["probability"] for entry in first["top"]) == pytest.approx(1, abs=1e-5)

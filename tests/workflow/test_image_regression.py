@@ -9,6 +9,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
@@ -120,6 +121,7 @@ def test_prediction_prints_and_writes_numbers(folder: Path) -> None:
     assert lines[0].split() == ["file", "brightness", "level"]
     assert float(lines[1].split()[2]) == pytest.approx(float(rows[0]["predicted_level"]), abs=1e-3)
     found = json.loads(run("predict", "photos", "photos/00.png", "--json", folder=folder).stdout)["predictions"]
+    assert_predicts(folder / "runs" / "photos", [(folder / "photos" / "00.png").read_bytes()], found)
     assert found[0]["predicted"]["brightness"] == pytest.approx(float(rows[0]["predicted_brightness"]), rel=1e-5)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
@@ -90,7 +91,8 @@ def test_a_run_contains_the_results_for_masks_and_boxes(made: Path) -> None:
 def test_other_data_predictions_and_refusals(folder: Path) -> None:
     arguments = ("--score", "0.05", "--draw", "drawn", "--masks", "ids", "--crops", "crops", "--json")
     done = run("predict", "scenes", "photos/images", *arguments, "--pixel-size", "2", folder=folder)
-    for row in json.loads(done.stdout)["predictions"]:
+    predictions = json.loads(done.stdout)["predictions"]
+    for row in predictions:
         name = Path(row["file"]).name
         ids = np.array(Image.open(folder / "ids" / name))
         assert ids.shape == (64, 96)
@@ -102,6 +104,10 @@ def test_other_data_predictions_and_refusals(folder: Path) -> None:
                 np.testing.assert_array_equal(mask, ids == 1)
         with Image.open(folder / "drawn" / name) as drawn:
             assert drawn.size == (384, 256)  # four times as large, so that labels do not cover it
+    for item in (item for row in predictions for item in row["objects"]):
+        del item["area"]
+    samples = [(folder / row["file"]).read_bytes() for row in predictions]
+    assert_predicts(folder / "runs" / "scenes", samples, predictions, score=0.05)
     run("attack", "--fgsm", "scenes", folder=folder, status=2)
     refused = run("evaluate", "scenes", "--data", "photos/images/0.png", folder=folder, status=2)
     assert "whose objects have masks" in refused.stderr

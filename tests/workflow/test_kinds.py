@@ -12,8 +12,10 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from run_outcome import TINY, rows  # type: ignore[import-not-found]
 
+from dlcli.errors import InputError
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 
@@ -128,7 +130,12 @@ def test_arrays(tmp_path: Path, layout: str, shape: tuple[int, ...], model: str)
     np.savez(tmp_path / "new.npz", x=values(shape, 1)[:12])
     predicted = processes.run("predict", "recipe", "new.npz", "--json", "-q", folder=tmp_path).expect(0)
     table = read_csv(run / "evaluation" / "test" / "predictions.csv")
-    confidences = [row["confidence"] for row in json.loads(predicted.stdout)["predictions"]]
+    predictions = json.loads(predicted.stdout)["predictions"]
+    predictor = assert_predicts(run, list(values(shape, 1)[:12]), predictions)
+    assert predictor.kind == f"{layout}s"
+    with pytest.raises(InputError, match=r"^the (image|signal|volume): "):
+        predictor.read(b"no array")
+    confidences = [row["confidence"] for row in predictions]
     assert confidences == pytest.approx([float(row["confidence"]) for row in table], rel=1e-4)
 
 

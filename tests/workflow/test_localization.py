@@ -11,6 +11,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
@@ -155,6 +156,7 @@ def test_predicted_boxes_are_in_pixels_of_the_upright_image(folder: Path, resize
     output = run("predict", "shapes", *paths, "--json", "--output", "o.csv", "--draw", "drawn", folder=folder)
     first, second = json.loads(output.stdout)["predictions"]
     assert first["box"] == second["box"]
+    assert_predicts(run_folder, [(folder / path).read_bytes() for path in paths], [first, second])
     policy = ImagePolicy.from_dict(info["data"]["images"])
     from dlcli.data.images.decoding import read_image
 

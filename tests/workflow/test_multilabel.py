@@ -9,6 +9,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from sklearn.metrics import average_precision_score, f1_score
@@ -120,6 +121,7 @@ def test_prediction_prints_and_writes_labels(folder: Path) -> None:
     assert list(rows[0]) == ["file", "predicted", *(f"p_{color}" for color in COLORS)]
     assert done.stdout.splitlines()[0].split() == ["file", "labels"]
     found = json.loads(run("predict", "photos", "photos/00.png", "--json", folder=folder).stdout)["predictions"][0]
+    assert_predicts(folder / "runs" / "photos", [(folder / "photos" / "00.png").read_bytes()], [found])
     assert sorted(found["predicted"]) == sorted(filter(None, rows[0]["predicted"].split("|")))
     assert [row["predicted"] for row in found["labels"]] == [
         row["label"] in found["predicted"] for row in found["labels"]

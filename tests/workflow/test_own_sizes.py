@@ -10,9 +10,11 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
+from dlcli.errors import InputError
 from dlcli.rundir.tables import read_csv
 
 SIZES = ((14, 18), (18, 14), (12, 12), (20, 16))  # height, width: of images in turn
@@ -86,6 +88,10 @@ def test_evaluation_and_prediction_are_those_of_the_model_file_image_by_image(fo
     assert predictions["left_out"] == [
         ["new/low.png", "too small: the network takes images of at least 4x4 pixels. It has 3x50"]
     ]
+    samples = [(folder / row["file"]).read_bytes() for row in predictions["predictions"]]
+    predictor = assert_predicts(done, samples, predictions["predictions"])
+    with pytest.raises(InputError, match=r"images of at least 4x4 pixels\. Received 3x50"):
+        predictor.read((folder / "new" / "low.png").read_bytes())
     named = {row["file"]: row for row in predictions["predictions"]}
     assert len(named) == 1 + len(list((folder / "photos" / "dark").iterdir()))
     for name in ("new/large.png", "photos/dark/02.png", "photos/dark/03.png"):

@@ -11,6 +11,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
@@ -136,10 +137,16 @@ def test_masks_areas_and_overlays_of_images_are_at_their_own_size(folder: Path) 
             assert area["area"] == pytest.approx(area["pixels"] / 4)
             cells = next(cells for cells in table if cells["file"] == row["file"] and cells["class"] == label)
             assert int(cells["pixels"]) == area["pixels"]
+    rows = [row | {"areas": {name: _without_area(of) for name, of in row["areas"].items()}} for row in predictions]
+    assert_predicts(folder / "runs" / "scenes", [(folder / row["file"]).read_bytes() for row in rows], rows)
     shown = run("predict", "scenes", "photos/images", folder=folder).stdout.splitlines()
     assert shown[0].split("  ")[0] == "file"
     assert "40x50" in shown[1]
     run("predict", "scenes", "photos/images", "--masks", "masks", folder=folder, status=2)
+
+
+def _without_area(of_class: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in of_class.items() if name != "area"}
 
 
 def test_a_folder_of_masks_is_drafted_checked_evaluated_and_trained_on(folder: Path) -> None:

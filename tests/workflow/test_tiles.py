@@ -9,6 +9,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
@@ -94,7 +95,9 @@ def test_evaluation_and_prediction_are_those_of_the_model_file_on_tiles(folder: 
     assert policy["tiles"] == {"size": [64, 64], "overlap": OVERLAP}
     model = keras.saving.load_model(made_run / "model.keras")
     rows = read_csv(made_run / "evaluation" / "test" / "predictions.csv")
-    run("predict", "tiled", "photos/images", "--masks", "found", folder=folder)
+    predicted = run("predict", "tiled", "photos/images", "--masks", "found", "--json", folder=folder)
+    found = json.loads(predicted.stdout)["predictions"]
+    assert_predicts(made_run, [(folder / row["file"]).read_bytes() for row in found], found)
     matrix = np.zeros((len(CLASSES), len(CLASSES)), int)
     for row in rows:
         image = np.array(Image.open(folder / "photos" / row["file"]))

@@ -54,7 +54,8 @@ class Samples:
     annotations: Mapping[str, ImageAnnotation] = field(default_factory=dict)
     """By name, what is annotated besides the class, or in place of one."""
     checked: tuple[Checked, ...] = ()
-    """What decoding showed of each of `files`, if all of them were decoded."""
+    """What decoding showed of each image, if all of them were decoded and are in `files`, or no longer at their own
+    size."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -108,7 +109,7 @@ class Samples:
 
         For files that were decoded once.
         """
-        if self.files is not None:
+        if self.files is not None or self.checked:
             return np.array([(image.height, image.width) for image in self.checked], np.int64).reshape(-1, 2)
         images = self.pixels if self.unsized is None else self.unsized
         assert images is not None

@@ -1,6 +1,6 @@
 """Detects the objects of images, in the pixels of the original images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,56 +80,85 @@ def detector(
         merging: how the boxes of several tiles remove each other, where images are cut into these; they are compared
             tile by tile, and must not have masks.
     """
-    policy = samples.policy
-    assert policy is not None
     objects = objects_of(samples)
     of_images = frames or (upright_frames(samples) if objects is None else objects.frames)
-    compared = CANDIDATES if detect is not None and detect.nms == "greedy" else ()
-    of_masks = () if read_masks is None else (MASKS,)
-    grids = None if policy.overlap is None else make_grids(samples.sizes, policy.image_size, policy.overlap)
-    outputs = [model.get_layer(name).output for name in (*FINAL, *of_masks, *compared)]
+    compared = detect is not None and detect.nms == "greedy"
     predict = prediction(
-        keras.Model(model.inputs[0], outputs),
+        with_detections(model, has_masks=read_masks is not None, has_candidates=compared),
         replace(samples, annotations={}),
         batch_size=batch_size,
         console=console,
     )
 
     def run() -> Detected:
-        parts: list[Detections] = []
-        masks: list[ImageMasks] = []
-        num_different = 0
-        of_tiles: list[OfImage] = []  # those of the image at hand
-        for index, found in predict():
-            boxes, scores, classes, counts = found[: len(FINAL)]
-            if grids is None:
-                parts.append(
-                    _in_pixels(boxes, scores, classes, counts, frames=[of_images[i] for i in index], policy=policy)
-                )
-            else:
-                assert merging is not None
-                for of_tile in zip(boxes, scores, classes, counts, strict=True):
-                    of_tiles.append(of_tile)
-                    if len(of_tiles) == len(grids[len(parts)]):
-                        boxes, scores, classes, counts = merge(of_tiles, grids[len(parts)], merging)
-                        of_image = boxes[None], scores[None], classes[None], counts[None]
-                        parts.append(_in_pixels(*of_image, frames=[of_images[len(parts)]], policy=policy))
-                        of_tiles = []
-            if read_masks is not None:
-                each = zip(boxes, found[len(FINAL)], counts, strict=True)
-                own = [(of_image[:count], pixels[:count]) for of_image, pixels, count in each]
-                masks += workers().map(read_masks, index.tolist(), *zip(*own, strict=True))
-            if compared and detect is not None:
-                candidates = found[len(FINAL) + len(of_masks) :]
-                num_different += sum(
-                    _differs(detect, *of_image) for of_image in zip(*found[: len(FINAL)], *candidates, strict=True)
-                )
-        detections = _joined(parts)
-        if read_masks is not None:
-            detections = with_areas(detections, masks)
-        return Detected(detections, num_different if compared else None, masks)
+        return detected(
+            *(predict(), samples),
+            frames=of_images,
+            read_masks=read_masks,
+            merging=merging,
+            detect=detect if compared else None,
+        )
 
     return run
+
+
+def with_detections(model: keras.Model, *, has_masks: bool, has_candidates: bool = False) -> keras.Model:
+    """A saved model that outputs its final boxes, scores, classes and counts; then its masks; then the candidates of
+    suppression."""
+    names = (*FINAL, *((MASKS,) if has_masks else ()), *(CANDIDATES if has_candidates else ()))
+    return keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
+
+
+def detected(
+    batches: Iterable[tuple[NDArray[np.int64], tuple[Array, ...]]],
+    samples: Samples,
+    *,
+    frames: Sequence[Frame],
+    read_masks: ReadMasks | None = None,
+    merging: Detect | None = None,
+    detect: Detect | None = None,
+) -> Detected:
+    """The objects in samples, from the outputs of the network that :func:`with_detections` returns.
+
+    Args:
+        batches: the outputs for images, or for the tiles of images, with their positions.
+        frames: in which the boxes are.
+        read_masks, merging: as for :func:`detector`.
+        detect: greedy suppression, with which that in the model is compared; None for outputs without candidates.
+    """
+    policy = samples.policy
+    assert policy is not None
+    grids = None if policy.overlap is None else make_grids(samples.sizes, policy.image_size, policy.overlap)
+    parts: list[Detections] = []
+    masks: list[ImageMasks] = []
+    num_different = 0
+    of_tiles: list[OfImage] = []  # those of the image at hand
+    for index, found in batches:
+        boxes, scores, classes, counts = found[: len(FINAL)]
+        if grids is None:
+            parts.append(_in_pixels(boxes, scores, classes, counts, frames=[frames[i] for i in index], policy=policy))
+        else:
+            assert merging is not None
+            for of_tile in zip(boxes, scores, classes, counts, strict=True):
+                of_tiles.append(of_tile)
+                if len(of_tiles) == len(grids[len(parts)]):
+                    boxes, scores, classes, counts = merge(of_tiles, grids[len(parts)], merging)
+                    of_image = boxes[None], scores[None], classes[None], counts[None]
+                    parts.append(_in_pixels(*of_image, frames=[frames[len(parts)]], policy=policy))
+                    of_tiles = []
+        if read_masks is not None:
+            each = zip(boxes, found[len(FINAL)], counts, strict=True)
+            own = [(of_image[:count], pixels[:count]) for of_image, pixels, count in each]
+            masks += workers().map(read_masks, index.tolist(), *zip(*own, strict=True))
+        if detect is not None:
+            candidates = found[-len(CANDIDATES) :]
+            num_different += sum(
+                _differs(detect, *of_image) for of_image in zip(*found[: len(FINAL)], *candidates, strict=True)
+            )
+    detections = _joined(parts)
+    if read_masks is not None:
+        detections = with_areas(detections, masks)
+    return Detected(detections, None if detect is None else num_different, masks)
 
 
 def ground_truth(objects: ObjectBoxes) -> GroundTruth:

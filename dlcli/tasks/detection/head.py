@@ -29,13 +29,13 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.detection import baseline as baselines
 from dlcli.tasks.detection import inspection, network, prediction, sources
-from dlcli.tasks.detection.detecting import FINAL, MASKS
+from dlcli.tasks.detection.detecting import FINAL, MASKS, with_detections
 from dlcli.tasks.detection.evaluation import choose_threshold, evaluate_split, measure
 from dlcli.tasks.detection.explanation import explainable_objects
 from dlcli.tasks.detection.objective import objective_of
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.aspects import Explainable
-from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
@@ -211,9 +211,12 @@ class DetectionHead(ImageHead):
             console=console,
         )
 
+    def with_outputs(self, model: keras.Model) -> keras.Model:
+        return with_detections(model, has_masks=self.has_masks)
+
     def predict(
         self,
-        model: keras.Model,
+        outputs: Outputs,
         samples: Samples,
         *,
         info: TargetInfo,
@@ -223,13 +226,12 @@ class DetectionHead(ImageHead):
     ) -> Predicted:
         threshold = info.facts.get("threshold", DEFAULT_THRESHOLD)
         return prediction.predict(
-            *(model, samples),
+            *(outputs, samples),
             classes=info.names,
             threshold=threshold,
             has_masks=self.has_masks,
             detect=self.recipe.evaluate.detect,
             request=request,
-            batch_size=self.recipe.train.batch_size,
             console=console,
         )
 

@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,11 +15,11 @@ from dlcli.report.plots.box_overlay import LabeledBox, crop, with_boxes
 from dlcli.report.plots.figure import LINE_COLORS
 from dlcli.report.plots.mask_overlay import instances_png
 from dlcli.runtime.console import Console
-from dlcli.tasks.detection.detecting import Detected, detector
+from dlcli.tasks.detection.detecting import Detected, detected
 from dlcli.tasks.detection.masks import ImageMasks, mask_reader
 from dlcli.tasks.evaluation_files import report_missing_glyphs
 from dlcli.tasks.images.frames import upright_frames
-from dlcli.tasks.images.head import Predicted
+from dlcli.tasks.images.head import Outputs, Predicted
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.task import PredictionRequest
 
@@ -30,7 +29,7 @@ FURTHER = ("pixels", "area", "segmentation")  # of objects with masks
 
 
 def predict(
-    model: keras.Model,
+    outputs: Outputs,
     samples: Samples,
     *,
     classes: Sequence[str],
@@ -38,7 +37,6 @@ def predict(
     has_masks: bool = False,
     detect: Detect | None = None,
     request: PredictionRequest,
-    batch_size: int,
     console: Console,
 ) -> Predicted:
     """Predict the objects of each image in its own pixels, and write the table of ``--output``, if one is requested.
@@ -56,8 +54,7 @@ def predict(
     frames = upright_frames(samples)
     assert samples.policy is not None
     read = mask_reader(None, frames, samples.policy, encodes=True) if has_masks else None
-    keys: dict[str, Any] = {"batch_size": batch_size, "console": console, "frames": frames}
-    found = detector(model, samples, read_masks=read, merging=detect, **keys)()
+    found = detected(outputs(samples), samples, frames=frames, read_masks=read, merging=detect)
     rows = [_row(found, position, classes, lowest, request.pixel_size) for position in range(len(samples))]
     console.say(f"objects with a score of at least {lowest:.3g}")
     if request.crops is not None:

@@ -2,11 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from dlcli.data.augmentation.copy_paste import CopyPaste
@@ -153,7 +154,11 @@ def predict_all(
     model: Callable[..., Any], samples: Samples, *, batch_size: int, console: Console
 ) -> tuple[np.ndarray, ...]:
     """A model's outputs for whole samples in inference mode, ``[n, ...]`` each, in the order of the samples."""
-    batches = predict_batches(model, samples, batch_size=batch_size, console=console)
+    return in_order(predict_batches(model, samples, batch_size=batch_size, console=console))
+
+
+def in_order(batches: Iterable[tuple[np.ndarray, tuple[np.ndarray, ...]]]) -> tuple[np.ndarray, ...]:
+    """The outputs of batches, ``[n, ...]`` each, in the order of the samples' positions."""
     index, outputs = zip(*batches, strict=True)
     order = np.argsort(np.concatenate(index))
     return tuple(np.concatenate(values)[order] for values in zip(*outputs, strict=True))
@@ -175,3 +180,8 @@ def prediction(
             console.evaluating(number, data.num_steps)
 
     return run
+
+
+def with_logits(model: keras.Model) -> keras.Model:
+    """A saved classifier that outputs its logits, too, which come first."""
+    return keras.Model(model.inputs[0], [model.get_layer("logits").output, model.output])

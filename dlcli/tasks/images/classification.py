@@ -24,8 +24,8 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, class_weights
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images.baselines import DESCRIPTIONS, baseline_accuracies, compute_baselines
-from dlcli.tasks.images.batches import predict_batches
-from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.batches import predict_batches, with_logits
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs, with_auxiliary
 from dlcli.tasks.images.views import Views, num_views, view_averages
 from dlcli.tasks.losses import loss_arguments
@@ -107,9 +107,12 @@ class ClassificationHead(ImageHead):
             console=console,
         )
 
+    def with_outputs(self, model: keras.Model) -> keras.Model:
+        return with_logits(model)
+
     def predict(
         self,
-        model: keras.Model,
+        outputs: Outputs,
         samples: Samples,
         *,
         info: TargetInfo,
@@ -119,8 +122,7 @@ class ClassificationHead(ImageHead):
     ) -> Predicted:
         output, top = request.output, request.top
         ranking = Ranking(len(samples), len(info.names), num_top=top, output=output, calibration=calibration)
-        batch_size = self.recipe.train.batch_size
-        for index, logits, probabilities in predict_logits(model, samples, batch_size=batch_size, console=console):
+        for index, (logits, probabilities) in outputs(samples):
             ranking.add(index, logits, probabilities)
         if output is not None:
             names = {"file": samples.names}
@@ -205,7 +207,7 @@ def predict_logits(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Predict samples in inference mode, batch by batch: their positions, logits and probabilities, float32
     ``[b, classes]``."""
-    both = keras.Model(model.input, [model.get_layer("logits").output, model.output])
+    both = with_logits(model)
     for index, (logits, probabilities) in predict_batches(both, samples, batch_size=batch_size, console=console):
         yield index, logits, probabilities
 

@@ -40,6 +40,10 @@ from dlcli.training.objectives.objective import Objective
 Entries = Mapping[str, NDArray[Any]]
 """What a batch's ``y`` holds of some samples."""
 
+Outputs = Callable[[Samples], Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]]
+"""The outputs of a network for samples, batch by batch, with their positions, as
+:func:`dlcli.tasks.images.batches.predict_batches` yields them."""
+
 
 @dataclass(frozen=True)
 class TargetInfo:
@@ -314,9 +318,13 @@ class ImageHead(Protocol):
         """
         ...
 
+    def with_outputs(self, model: keras.Model) -> keras.Model:
+        """The saved model with the outputs that :meth:`predict` needs, in its order; those of the model by default."""
+        return model
+
     def predict(
         self,
-        model: keras.Model,
+        outputs: Outputs,
         samples: Samples,
         *,
         info: TargetInfo,
@@ -324,7 +332,11 @@ class ImageHead(Protocol):
         calibration: Calibration | None,
         console: Console,
     ) -> Predicted:
-        """Predict samples without ground truth, and write the file of ``--output``, if one is requested."""
+        """Predict samples without ground truth, and write the file of ``--output``, if one is requested.
+
+        Args:
+            outputs: of the network that :meth:`with_outputs` returns.
+        """
         ...
 
     def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:

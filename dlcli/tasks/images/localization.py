@@ -33,7 +33,7 @@ from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.box_aspects import explainable_boxes
 from dlcli.tasks.images.frames import upright_frames
 from dlcli.tasks.images.freezing import losses_of
-from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs
 from dlcli.tasks.inspection import Finding, some
 from dlcli.tasks.losses import loss_arguments
@@ -134,9 +134,12 @@ class LocalizationHead(ImageHead):
             console=console,
         )
 
+    def with_outputs(self, model: keras.Model) -> keras.Model:
+        return with_raw_boxes(model)
+
     def predict(
         self,
-        model: keras.Model,
+        outputs: Outputs,
         samples: Samples,
         *,
         info: TargetInfo,
@@ -147,10 +150,7 @@ class LocalizationHead(ImageHead):
         output, top = request.output, request.top
         ranking = Ranking(len(samples), len(info.names), num_top=top, output=output, calibration=calibration)
         relative = []
-        batch_size = self.recipe.train.batch_size
-        for index, logits, _, probabilities, found in predict_boxes(
-            model, samples, batch_size=batch_size, console=console
-        ):
+        for index, (logits, _, probabilities, found) in outputs(samples):
             ranking.add(index, logits, probabilities)
             relative.append(found)
         assert samples.policy is not None
@@ -235,11 +235,16 @@ def predict_boxes(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Predict samples batch by batch: their positions, logits, the box head's outputs, probabilities, and final boxes,
     rel_xyxy ``[b, 4]``."""
-    outputs = [model.get_layer(name).output for name in ("logits", "boxes", "probabilities", "box")]
-    inner = keras.Model(model.inputs[0], outputs)
+    inner = with_raw_boxes(model)
     for index, found in predict_batches(inner, samples, batch_size=batch_size, console=console):
         logits, raw, probabilities, boxes = found
         yield index, logits, raw, probabilities, boxes
+
+
+def with_raw_boxes(model: keras.Model) -> keras.Model:
+    """A saved model that outputs its logits, the box head's outputs, probabilities, and final boxes."""
+    outputs = [model.get_layer(name).output for name in ("logits", "boxes", "probabilities", "box")]
+    return keras.Model(model.inputs[0], outputs)
 
 
 def evaluate_split(

@@ -27,8 +27,8 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_positive_weights, weights_of_positives
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
-from dlcli.tasks.images.batches import predict_all
-from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.batches import in_order, predict_all, with_logits
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
 from dlcli.tasks.inspection import Finding, similar_findings, some
@@ -205,9 +205,12 @@ class MultilabelHead(ImageHead):
         )
         return metrics
 
+    def with_outputs(self, model: keras.Model) -> keras.Model:
+        return with_logits(model)
+
     def predict(
         self,
-        model: keras.Model,
+        outputs: Outputs,
         samples: Samples,
         *,
         info: TargetInfo,
@@ -215,7 +218,7 @@ class MultilabelHead(ImageHead):
         calibration: Calibration | None,
         console: Console,
     ) -> Predicted:
-        _, scores = self._predicted(model, samples, console)
+        _, scores = in_order(outputs(samples))
         thresholds = _thresholds(info, console)
         is_predicted = multilabel.predicted_labels(scores, thresholds)
         if request.output is not None:
@@ -231,8 +234,9 @@ class MultilabelHead(ImageHead):
         self, model: keras.Model, samples: Samples, console: Console
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The logits and the probabilities of each label in the order of the samples, float32 ``[n, l]``."""
-        both = keras.Model(model.inputs[0], [model.get_layer("logits").output, model.output])
-        logits, scores = predict_all(both, samples, batch_size=self.recipe.train.batch_size, console=console)
+        logits, scores = predict_all(
+            with_logits(model), samples, batch_size=self.recipe.train.batch_size, console=console
+        )
         return logits, scores
 
     def _loss(self, info: TargetInfo, logits: NDArray[np.float32], true: NDArray[np.float64]) -> float:

@@ -23,6 +23,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
+from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.images.own_sizes import smallest_side_of, too_small
 from dlcli.tasks.run_models import load_image_model
@@ -40,8 +41,9 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
     model = best.model
     samples, left_out = read_samples(run, head, model, request.paths, console, verb="predict")
     console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
+    inner, batch_size = head.with_outputs(model), head.recipe.train.batch_size
     predicted = head.predict(
-        model,
+        lambda images: predict_batches(inner, images, batch_size=batch_size, console=console),
         samples,
         info=head.recorded(run),
         request=request,

@@ -22,8 +22,8 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.images.aspects import Explainable
-from dlcli.tasks.images.batches import predict_all
-from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.batches import in_order, predict_all
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.number_aspects import explainable_numbers
 from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
@@ -174,7 +174,7 @@ class RegressionHead(ImageHead):
 
     def predict(
         self,
-        model: keras.Model,
+        outputs: Outputs,
         samples: Samples,
         *,
         info: TargetInfo,
@@ -182,7 +182,7 @@ class RegressionHead(ImageHead):
         calibration: Calibration | None,
         console: Console,
     ) -> Predicted:
-        values = self._predicted(model, samples, console)
+        (values,) = in_order(outputs(samples))
         if request.output is not None:
             columns = [f"predicted_{name}" for name in info.names] if len(info.names) > 1 else ["predicted"]
             rows = ([name, *map(float, row)] for name, row in zip(samples.names, values, strict=True))

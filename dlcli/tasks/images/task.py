@@ -14,6 +14,7 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import target_of
 from dlcli.tasks.images import evaluation, explanation, features, inspection, job, layer_table, prediction
 from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.images.predictor import ImagePredictor
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import (
     AttackedModel,
@@ -44,6 +45,9 @@ class ImageTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.head, request, console)
+
+    def predictor(self, run: RunDir, console: Console) -> ImagePredictor:
+        return ImagePredictor(run, self.head, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         if request.features is not None:

@@ -26,7 +26,7 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, weights_of_classes
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.aspects import Explainable
-from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
@@ -36,6 +36,7 @@ from dlcli.tasks.segmentation import inspection, network, prediction, sources
 from dlcli.tasks.segmentation.baseline import MaskBaseline, baseline_of
 from dlcli.tasks.segmentation.evaluation import evaluate_split
 from dlcli.tasks.segmentation.explanation import explainable_masks
+from dlcli.tasks.segmentation.inference import with_probabilities
 from dlcli.tasks.task import ExplanationRequest, PredictionRequest
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.objectives.segmentation import segmentation
@@ -157,9 +158,12 @@ class SegmentationHead(ImageHead):
             console=console,
         )
 
+    def with_outputs(self, model: keras.Model) -> keras.Model:
+        return with_probabilities(model)
+
     def predict(
         self,
-        model: keras.Model,
+        outputs: Outputs,
         samples: Samples,
         *,
         info: TargetInfo,
@@ -168,11 +172,9 @@ class SegmentationHead(ImageHead):
         console: Console,
     ) -> Predicted:
         return prediction.predict(
-            *(model, samples),
+            *(outputs, samples),
             classes=info.names,
             request=request,
-            batch_size=self.recipe.train.batch_size,
-            console=console,
         )
 
     def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:

@@ -1,8 +1,9 @@
 """A network's predictions as masks at the size of the images, whole or in tiles."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,18 +22,33 @@ from dlcli.tasks.images.batches import predict_batches
 def predict_masks(
     model: keras.Model, samples: Samples, *, batch_size: int, console: Console
 ) -> Iterator[tuple[list[int], list[Mask]]]:
+    """As :func:`masks_in_images`, of the outputs of a saved model.
+
+    Raises:
+        InputError: an image can no longer be read, or has changed since it was checked.
+    """
+    images = replace(samples, annotations={})  # masks are read once, at the size of the annotation
+    batches = predict_batches(with_probabilities(model), images, batch_size=batch_size, console=console)
+    yield from masks_in_images(batches, samples)
+
+
+def with_probabilities(model: keras.Model) -> keras.Model:
+    """A saved model that outputs its probabilities alone, ``[b, h, w, classes]``."""
+    return keras.Model(model.inputs[0], model.get_layer("probabilities").output)
+
+
+def masks_in_images(
+    batches: Iterable[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]], samples: Samples
+) -> Iterator[tuple[list[int], list[Mask]]]:
     """The most probable class of each pixel at the size of each upright image, batch by batch, with the positions of
     the samples. Pixels that the network did not see, because images are cropped, are IGNORED.
 
     Images that are cut into tiles are covered by overlapping tiles, whose probabilities are blended; at most a row of
     tiles is in memory.
 
-    Raises:
-        InputError: an image can no longer be read, or has changed since it was checked.
+    Args:
+        batches: the probabilities ``[b, h, w, classes]`` of images or tiles, with their positions.
     """
-    inner = keras.Model(model.inputs[0], model.get_layer("probabilities").output)
-    images = replace(samples, annotations={})  # masks are read once, at the size of the annotation
-    batches = predict_batches(inner, images, batch_size=batch_size, console=console)
     policy, sizes = samples.policy, samples.sizes
     assert policy is not None
     if policy.overlap is None:

@@ -4,30 +4,26 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from PIL import Image
 
 from dlcli.data.images.samples import Samples
 from dlcli.data.masks.coding import IGNORED, Mask
 from dlcli.report.plots.mask_overlay import mask_png, overlay_png
-from dlcli.runtime.console import Console
-from dlcli.tasks.images.head import Predicted
+from dlcli.tasks.images.head import Outputs, Predicted
 from dlcli.tasks.predictions import write_table
-from dlcli.tasks.segmentation.inference import predict_masks
+from dlcli.tasks.segmentation.inference import masks_in_images
 from dlcli.tasks.task import PredictionRequest
 
 HEADER = ("file", "class", "pixels", "share")
 
 
 def predict(
-    model: keras.Model,
+    outputs: Outputs,
     samples: Samples,
     *,
     classes: Sequence[str],
     request: PredictionRequest,
-    batch_size: int,
-    console: Console,
 ) -> Predicted:
     """Predict the mask of each image at its own size, and write the table of ``--output``, if one is requested.
 
@@ -37,7 +33,7 @@ def predict(
     """
     pngs: list[bytes] = []
     rows: list[dict[str, Any]] = []
-    for _, masks in predict_masks(model, samples, batch_size=batch_size, console=console):
+    for _, masks in masks_in_images(outputs(samples), samples):
         pngs += [mask_png(mask, len(classes)) for mask in masks]
         rows += [_row(mask, classes, request.pixel_size) for mask in masks]
     if request.output is not None:

@@ -1,6 +1,7 @@
 """Masks of detections in their images: where they are pasted, their overlaps, evaluation against pycocotools, files."""
 
 import csv
+import functools
 import io
 import json
 import warnings
@@ -21,12 +22,13 @@ from dlcli.errors import InputError
 from dlcli.evaluation.detection.boxes import Detections
 from dlcli.evaluation.detection.fixed_boxes import FixedBoxes
 from dlcli.runtime.console import Console
-from dlcli.tasks.detection.detecting import ground_truth
+from dlcli.tasks.detection.detecting import ground_truth, with_detections
 from dlcli.tasks.detection.evaluation import choose_threshold, evaluate_split, measure
 from dlcli.tasks.detection.mask_baseline import baseline_masks, mean_shapes
 from dlcli.tasks.detection.masks import mask_reader, objects_with_masks, overlaps_of
 from dlcli.tasks.detection.prediction import predict
 from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.task import PredictionRequest
 
 QUIET = Console(quiet=True)
@@ -202,8 +204,10 @@ def test_predicted_masks_are_those_of_the_files(tmp_path: Path) -> None:
     model = detector_of(boxes, np.array([[0.9, 0.8, 0.2]]), np.array([[0, 1, 1]]), masks=np.ones((1, 3, 28, 28)))
     samples = replace(samples_of([[]], [(200, 100)]), annotations={}, unsized=(np.zeros((100, 200, 3), np.uint8),))
     request = PredictionRequest([], (), 3, tmp_path / "found.json", pixel_size=0.5)
-    keys: dict[str, Any] = {"classes": CLASSES, "threshold": 0.5, "has_masks": True, "batch_size": 1, "console": QUIET}
-    predicted = predict(model, samples, request=request, **keys)
+    keys: dict[str, Any] = {"classes": CLASSES, "threshold": 0.5, "has_masks": True, "console": QUIET}
+    network = with_detections(model, has_masks=True)
+    outputs = functools.partial(predict_batches, network, batch_size=1, console=QUIET)
+    predicted = predict(outputs, samples, request=request, **keys)
     first, second = predicted.rows[0]["objects"]
     assert first["class"] == "cat"
     assert (first["pixels"], first["area"], second["pixels"]) == (10_000, 2_500.0, 10_000)
@@ -225,6 +229,6 @@ def test_predicted_masks_are_those_of_the_files(tmp_path: Path) -> None:
     assert drawn[60, 300].any()
     assert json.loads((tmp_path / "found.json").read_text())[1]["segmentation"] == second["segmentation"]
     table = replace(request, output=tmp_path / "found.csv", pixel_size=None)
-    predict(model, samples, request=table, **keys)
+    predict(outputs, samples, request=table, **keys)
     header = (tmp_path / "found.csv").read_text().splitlines()[0]
     assert header == "file,class,score,xmin,ymin,xmax,ymax,pixels"

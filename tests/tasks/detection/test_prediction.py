@@ -8,6 +8,8 @@ from detector_table import CLASSES, detector_of, samples_of  # type: ignore[impo
 
 from dlcli.runtime.console import Console
 from dlcli.tasks.detection import prediction
+from dlcli.tasks.detection.detecting import with_detections
+from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.task import PredictionRequest
 
 CANDIDATES = np.array([[[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 1.0, 1.0], [0.0, 0.8, 0.2, 1.0]]] * 2, np.float32)
@@ -18,12 +20,13 @@ LABELS = np.array([[0, 0, 1], [2, 2, -1]], np.int32)
 def predicted(score: float | None, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], list[str]]:
     """The number of objects of each image, and the warnings."""
     request = PredictionRequest((), (), 3, score=score, crops=Path("crops"))
+    network = with_detections(detector_of(CANDIDATES, SCORES, LABELS), has_masks=False)
     found = prediction.predict(
-        *(detector_of(CANDIDATES, SCORES, LABELS), samples_of([[]] * 2, [(100, 50), (60, 60)])),
+        lambda images: predict_batches(network, images, batch_size=2, console=Console(quiet=True)),
+        samples_of([[]] * 2, [(100, 50), (60, 60)]),
         classes=CLASSES,
         threshold=0.5,
         request=request,
-        batch_size=2,
         console=Console(quiet=False),
     )
     warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]

@@ -26,7 +26,7 @@ from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
 from dlcli.tasks.images import inspection, prediction
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.evaluation import evaluate
-from dlcli.tasks.images.head import Entries, ImageHead, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.job import ImageJob, prepare
 from dlcli.tasks.images.layer_table import table_of_recipe, table_of_run
 from dlcli.tasks.images.network import Features, HeadOutputs
@@ -134,9 +134,9 @@ class NumbersHead(ImageHead):
         write_evaluation(to, metrics, tables={}, others={})
         return metrics
 
-    def predict(self, model: keras.Model, samples: Samples, **keys: Any) -> Predicted:
-        outputs = [found for _, (found,) in predict_batches(model, samples, batch_size=8, console=QUIET)]
-        return Predicted([{"predicted": row.tolist()} for row in np.concatenate(outputs)])
+    def predict(self, outputs: Outputs, samples: Samples, **keys: Any) -> Predicted:
+        found = [of_batch for _, (of_batch,) in outputs(samples)]
+        return Predicted([{"predicted": row.tolist()} for row in np.concatenate(found)])
 
 
 def numbers_of(samples: Samples) -> np.ndarray:

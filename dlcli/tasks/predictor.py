@@ -1,0 +1,106 @@
+"""The best model of a run, loaded once, that predicts samples held in memory: for notebooks and servers."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.rundir.directory import RunDir
+
+Kind = Literal["images", "signals", "volumes", "texts", "series", "tables"]
+"""What one sample of a run is."""
+
+MAX_BATCH = 64  # samples that a network is called on at once; more need memory, and gain little
+
+
+class Predictor(Protocol):
+    """A run's best model, loaded once, that predicts samples held in memory.
+
+    Attributes:
+        run: the run.
+        kind: what one sample is.
+        classes: the names of the outputs in their order; empty where there are none.
+        model: float32, raw samples in and final predictions out.
+        batch_sizes: the numbers of samples that the network is called on, ascending: it is compiled once for each, and
+            samples are padded to the next one. Predicting as many samples of each before the first user does avoids
+            that this one waits.
+    """
+
+    run: RunDir
+    kind: Kind
+    classes: tuple[str, ...]
+    model: keras.Model
+    batch_sizes: tuple[int, ...]
+
+    def read(self, sample: Any) -> Any:
+        """Check and prepare one sample, as ``dlcli predict`` does with files; several threads may call it at once.
+
+        Args:
+            sample: of images the bytes of a file, in any format that ``dlcli predict`` takes, or an array
+                ``[height, width]`` or ``[height, width, channels]``; of signals and volumes an array as in training;
+                of texts a string; of series an array ``[steps, features]``.
+
+        Raises:
+            InputError: it is not what the model takes; an image is refused by the size in its header.
+        """
+        ...
+
+    def predict(
+        self, samples: Sequence[Any], *, top: int = 3, score: float | None = None, beam: int = 1
+    ) -> list[dict[str, Any]]:
+        """Predict samples.
+
+        Args:
+            samples: what :meth:`read` returned of each; any number of them.
+            top: number of classes that are listed for each sample, for classifiers.
+            score: the lowest score of an object; None for the one that the run has chosen.
+            beam: hypotheses kept at each decoding step, for tasks that generate text.
+
+        Returns:
+            The rows of ``dlcli predict --json``, without the names of the samples.
+        """
+        ...
+
+
+class PaddedNetwork:
+    """Calls a network on batches of a few sizes, for each of which it is compiled once.
+
+    A network that is called on batches of any size would be compiled for each, or choose its kernels anew. The outputs
+    for a sample do not depend on the padding, which repeats the last sample.
+
+    Args:
+        network: raw samples in.
+        largest: the largest number of samples in a batch that its memory is sure to suffice for.
+    """
+
+    def __init__(self, network: keras.Model, *, largest: int) -> None:
+        most = min(MAX_BATCH, max(1, largest))
+        self.sizes = tuple(1 << power for power in range(most.bit_length()))
+        self._input = network.inputs[0]
+        self._lock = threading.Lock()
+        self._compiled: dict[int, Any] = {}
+        self._function = tf.function(lambda x: tf.nest.flatten(network(x, training=False)), autograph=False)
+
+    @property
+    def largest(self) -> int:
+        """The largest number of samples in a batch."""
+        return self.sizes[-1]
+
+    def __call__(self, x: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """The outputs ``[b, ...]`` for a batch ``[b, ...]`` of at most ``largest`` samples."""
+        size = next(size for size in self.sizes if size >= len(x))
+        padded = np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)]) if size > len(x) else x
+        outputs = self._of_size(size)(tf.constant(padded, self._input.dtype))
+        return tuple(output.numpy()[: len(x)] for output in outputs)
+
+    def _of_size(self, size: int) -> Any:
+        """The network, compiled for batches of a size; sides of any length stay so."""
+        with self._lock:
+            if size not in self._compiled:
+                spec = tf.TensorSpec([size, *self._input.shape[1:]], self._input.dtype)
+                self._compiled[size] = self._function.get_concrete_function(spec)
+            return self._compiled[size]
