@@ -54,6 +54,7 @@ VERBS = (
     "data",
     "models",
     "summary",
+    "convolve",
     "recipe",
     "doctor",
     "completion",
