@@ -85,7 +85,7 @@ def convolve(source: str, plot: Path | None, output: Path | None, **options: Any
       dlcli convolve photo.jpg --kernel '1,0,-1; 1,0,-1; 1,0,-1' --gray --output edges.npz
       dlcli convolve photo.jpg --kernel gaussian:2 --stride 4 --border reflect --output small.png
       dlcli convolve photo.jpg --kernel sobel-x --relu --pool 2 --shift 1
-      dlcli convolve passengers.csv --column passengers --kernel mean:12 --padding valid --output trend.csv
+      dlcli convolve load.csv --column load --kernel mean:24 --padding valid -o trend.csv
     """
     if options["pool_stride"] is not None and options["pool"] is None:
         raise click.UsageError("--pool-stride needs --pool.")
