@@ -10,6 +10,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
@@ -127,6 +128,7 @@ def test_predicting_texts_and_files_of_lines(folder: Path) -> None:
     results = json.loads(run("predict", "phrases", "new.txt", "--text", "car", "--json", folder=folder).stdout)
     assert [row["predicted"] for row in results["predictions"]] == ["auto", "chat rouge", "maison grand"]
     assert all(-5 < row["log_probability"] <= 0 for row in results["predictions"])
+    assert_predicts(folder / "runs" / "phrases", ["car", "red cat", "BIG house!"], results["predictions"])
     run("predict", "phrases", "new.txt", "--beam", 3, "--output", "out.csv", folder=folder)
     assert [row["predicted"] for row in read_csv(folder / "out.csv")] == ["chat rouge", "maison grand"]
 

@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
+from dlcli.errors import InputError
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 
@@ -108,6 +110,10 @@ def test_columns_of_other_tables_are_matched_by_name(folder: Path) -> None:
     (folder / "s.csv").write_text("sequence,b,a\n" + "u,-1,1\n" * 3 + "d,0,0\n" * 3)
     found = json.loads(run("predict", "t", "s.csv", "--json", folder=folder).stdout)["predictions"]
     assert [row["predicted"] for row in found] == ["up", "down"]
+    predictor = assert_predicts(folder / "runs" / "t", [[[1, -1]] * 3, [[0, 0]] * 3], found)
+    for wrong in ([1, 2], [[1, 2, 3]], [["a", "b"]], [[1e39, 0]]):
+        with pytest.raises(InputError, match="the series"):
+            predictor.read(np.array(wrong))
     (folder / "s.csv").write_text("sequence,a,c\nu,-1,1\n")
     assert "there must be a column 'b'" in run("predict", "t", "s.csv", folder=folder, status=2).stderr
 
@@ -173,6 +179,8 @@ def test_evaluating_and_predicting_data_of_every_format(folder: Path) -> None:
     np.testing.assert_allclose(predicted[1:], predicted[:1] * 2, rtol=1e-5)
     np.savez(folder / "sums.npz", x=np.zeros((3, 10, 2), np.float32))
     shown = run("predict", "adding", "sums.npz", "--output", "sums.csv", folder=folder).stdout.splitlines()
+    found = json.loads(run("predict", "adding", "sums.npz", "--json", folder=folder).stdout)["predictions"]
+    assert_predicts(folder / "runs" / "adding", list(np.zeros((3, 10, 2))), found)
     assert shown[0].split() == ["file", "predicted"]
     assert len(shown) == 4
     assert list(read_csv(folder / "sums.csv")[0]) == ["file", "predicted"]

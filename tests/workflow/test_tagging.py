@@ -8,6 +8,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
@@ -127,6 +128,8 @@ def test_predicting_files_and_texts(folder: Path) -> None:
     assert [row["tags"] for row in result] == [
         *(["NOUN", "VERB"], ["DET", "NOUN", "VERB"], [], ["NOUN", "VERB", "DET", "NOUN"])
     ]
+    samples = ["birds hear", "the dogs see", "", "CATS like the hear"]
+    assert assert_predicts(folder / "runs" / "tagger", samples, result).kind == "texts"
     rows = read_csv(folder / "all.csv")
     assert [row["text"] for row in rows] == ["birds", "hear", "the", "dogs", "see", "CATS", "like", "the", "hear"]
     shown = run("predict", "tagger", "new.txt", folder=folder).stdout.splitlines()
@@ -192,6 +195,7 @@ def test_a_crf_decodes_alike_wherever_its_model_is_used(folder: Path) -> None:
     tags = [classes[number] for number in found["tags"].numpy()[0, : len(words)]]
     predicted = json.loads(run("predict", "crf", "--text", " ".join(words), "--json", folder=folder).stdout)
     assert predicted["predictions"][0]["tags"] == tags
+    assert_predicts(path, [" ".join(words)], predicted["predictions"])
     best = min(float(row["val_loss"]) for row in read_csv(path / "metrics.csv"))
     again = json.loads(run("evaluate", "crf", "--split", "validation", "--json", folder=folder).stdout)
     assert again["loss"] == pytest.approx(best, rel=1e-4)  # nats per word, in training and afterwards

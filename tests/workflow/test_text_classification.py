@@ -12,9 +12,11 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
+from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
+from dlcli.errors import InputError
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 
@@ -200,6 +202,10 @@ def test_predicting_lines_tables_stdin_and_texts(folder: Path) -> None:
     assert [row["file"] for row in rows[2:6]] == ["new.txt:1", "new.txt:2", "new.txt:3", "-:1"]
     assert [rows[i]["predicted"] for i in (0, 2, 4, 5, 6)] == ["good", "good", "bad", "bad", "good"]
     assert [len(row["top"]) for row in rows] == [2] * 7
+    predictor = assert_predicts(folder / "runs" / "films", [row["text"] for row in rows], rows, top=2)
+    assert (predictor.kind, predictor.classes) == ("texts", ("bad", "good"))
+    with pytest.raises(InputError, match=r"the text: must be a string\. Received bytes"):
+        predictor.read(b"lovely")
     table = read_csv(folder / "all.csv")
     assert list(table[0]) == ["file", "text", "predicted", "confidence", "p_bad", "p_good"]
     assert [row["text"] for row in table] == [row["text"] for row in rows]

@@ -97,7 +97,7 @@ class TextDecoder:
         """
         usable = [encodable(text) for text in texts]
         order = np.argsort([len(text) for text in usable], kind="stable")
-        search = self._search()
+        search = self._search
         hypotheses: list[Hypothesis | None] = [None] * len(texts)
         for start in range(0, len(order), batch_size):
             index = order[start : start + batch_size]
@@ -106,7 +106,9 @@ class TextDecoder:
             console.evaluating(min(start + batch_size, len(order)), len(order))
         return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
 
+    @functools.cached_property
     def _search(self) -> Any:
+        """A function that decodes a batch of source texts; it is compiled once."""
         decoder, cell = self.decoder, self.decoder.cell
         encoder = keras.Model(self.model.input, self.model.get_layer("answers").input)
         has_attention = cell.attention != "none"

@@ -9,7 +9,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import write_table
-from dlcli.tasks.sequence_to_sequence.decoding import load_text_decoder
+from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, load_text_decoder
 from dlcli.tasks.sequences.prediction import named_texts
 from dlcli.tasks.sequences.tokens import count_longer
 from dlcli.tasks.task import PredictionRequest
@@ -39,12 +39,7 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
     console.say(f"run {run.path}: predicting {len(sources):,} {'text' if len(sources) == 1 else 'texts'}")
     hypotheses = decoder.decode(sources, beam=beam, batch_size=recipe.train.batch_size, console=console)
     predictions = [
-        {
-            "file": name,
-            "text": text,
-            "predicted": decoder.text_of(hypothesis.ids),
-            "log_probability": hypothesis.log_probability,
-        }
+        {"file": name} | row_of(decoder, text, hypothesis)
         for name, text, hypothesis in zip(names, sources, hypotheses, strict=True)
     ]
     if output is not None:
@@ -52,6 +47,12 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
         write_table(output, list(predictions[0]), rows, safe_csv=request.safe_csv)
         console.say(f"{count(predictions, 'row')} written to {output}")
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def row_of(decoder: TextDecoder, text: str, hypothesis: Hypothesis) -> dict[str, Any]:
+    """What is reported of a source text."""
+    predicted = decoder.text_of(hypothesis.ids)
+    return {"text": text, "predicted": predicted, "log_probability": hypothesis.log_probability}
 
 
 def named_sources(

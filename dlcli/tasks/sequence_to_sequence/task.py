@@ -13,6 +13,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.sequence_to_sequence import evaluation, explanation, job, prediction
+from dlcli.tasks.sequence_to_sequence.predictor import TextPredictor
 from dlcli.tasks.sequence_to_sequence.sources import open_pairs
 from dlcli.tasks.sequences import inspection
 from dlcli.tasks.sequences.encoders import slow_on_gpu
@@ -36,6 +37,9 @@ class SequenceToSequenceTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
+
+    def predictor(self, run: RunDir, console: Console) -> TextPredictor:
+        return TextPredictor(run, self.recipe, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)

@@ -224,18 +224,23 @@ def predict_samples(
         For each batch the positions of its samples, int64 ``[b]``, and the logits and probabilities of a classifier,
         else the predicted numbers; each float32 ``[b, …]``.
     """
-    names = [layer.name for layer in model.layers]
-    tensors = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
-    inner = keras.Model(model.input, tensors)
+    inner = with_outputs(model)
     shape = model.inputs[0].shape
     signature = tf.TensorSpec(shape, tf.string if samples.values is None else tf.float32)
     compiled = tf.function(
         lambda batch: tf.nest.flatten(inner(batch, training=False)), input_signature=[signature], autograph=False
     )
-    batches = by_length(_lengths(samples), batch_size)
+    batches = by_length(lengths_of(samples), batch_size)
     for done, index in enumerate(batches, start=1):
-        yield index, tuple(output.numpy() for output in compiled(tf.constant(_raw(samples, index))))
+        yield index, tuple(output.numpy() for output in compiled(tf.constant(raw_batch(samples, index))))
         console.evaluating(done, len(batches))
+
+
+def with_outputs(model: keras.Model) -> keras.Model:
+    """A saved model that outputs its logits and probabilities if it is a classifier, else the predicted numbers."""
+    names = [layer.name for layer in model.layers]
+    tensors = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
+    return keras.Model(model.input, tensors)
 
 
 def in_order(batches: Iterable[tuple[np.ndarray, tuple[np.ndarray, ...]]], num_samples: int) -> np.ndarray:
@@ -246,18 +251,19 @@ def in_order(batches: Iterable[tuple[np.ndarray, tuple[np.ndarray, ...]]], num_s
     return values
 
 
-def _lengths(samples: Sequences) -> np.ndarray:
+def lengths_of(samples: Sequences) -> np.ndarray:
+    """The number of characters or steps of each sample, int64 ``[n]``."""
     if samples.values is not None:
         return samples.values.lengths
     assert samples.texts is not None
     return np.array([len(text) for text in samples.texts], np.int64)
 
 
-def _raw(samples: Sequences, index: np.ndarray) -> Any:
+def raw_batch(samples: Sequences, index: np.ndarray) -> np.ndarray:
     """Samples as the saved model takes them: texts, or float32 ``[b, steps, features]`` padded with NaN."""
     if samples.values is None:
         assert samples.texts is not None
-        return [encodable(samples.texts[i]) for i in index]
+        return np.array([encodable(samples.texts[i]) for i in index], object)
     part = samples.values.take(index)
     padded = np.full((len(index), int(part.lengths.max()), part.flat.shape[1]), np.nan, np.float32)
     padded[np.arange(padded.shape[1]) < part.lengths[:, None]] = part.flat

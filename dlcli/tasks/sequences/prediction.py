@@ -1,11 +1,12 @@
 """Predicts sequences: from files of lines, tables, arrays, stdin, or texts on the command line."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.sequences.ragged import Ragged
@@ -14,6 +15,7 @@ from dlcli.data.text.files import lines_of, lines_of_file, plain_spaces
 from dlcli.data.text.labeled import read_unlabeled
 from dlcli.data.text.tagged import read_words
 from dlcli.errors import InputError
+from dlcli.evaluation.class_predictions import RankedClasses
 from dlcli.files import suffix_of
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.series_data import SequenceTable
@@ -23,12 +25,12 @@ from dlcli.recipe.tasks.tagging import Columns, Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.calibration import read_calibration
+from dlcli.tasks.calibration import Calibration, read_calibration
 from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_table, write_values
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import in_order, predict_samples
-from dlcli.tasks.sequences.tagging import predict_words
+from dlcli.tasks.sequences.tagging import PredictedWords, predict_words
 from dlcli.tasks.task import PredictionRequest
 
 
@@ -57,13 +59,12 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         values = in_order(batches, len(samples))
         if output is not None:
             write_values(output, columns, values, safe_csv=request.safe_csv)
-        results = [{"predicted": float(value)} for value in values]
+        results = value_rows(values)
     else:
         classes = run.read_classes()
         calibration = read_calibration(run, best.digest, console)
         ranking = Ranking(len(samples), len(classes), num_top=top, output=output, calibration=calibration)
-        for index, (logits, probabilities) in batches:
-            ranking.add(index, logits, probabilities)
+        rank_classes(ranking, batches)
         if output is not None:
             write_probabilities(output, columns, ranking, classes, {}, safe_csv=request.safe_csv)
         results = list(listed(ranking.ranked(), classes, top))
@@ -71,6 +72,17 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         console.say(f"{count(samples, 'row')} written to {output}")
     predictions = [{name: values[i] for name, values in columns.items()} | result for i, result in enumerate(results)]
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def value_rows(values: Iterable[float]) -> list[dict[str, Any]]:
+    """What is reported of each sample for which a number is predicted."""
+    return [{"predicted": float(value)} for value in values]
+
+
+def rank_classes(ranking: Ranking, batches: Iterable[tuple[np.ndarray, tuple[np.ndarray, ...]]]) -> None:
+    """Add the batches of :func:`dlcli.tasks.sequences.evaluation.predict_samples` of a classifier to a ranking."""
+    for index, (logits, probabilities) in batches:
+        ranking.add(index, logits, probabilities)
 
 
 def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, console: Console) -> dict[str, Any]:
@@ -84,10 +96,8 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
     console.say(f"run {run.path}: predicting {len(sentences):,} {noun}")
     used = [sentence[: recipe.text.max_length] for sentence in sentences]
     calibration = read_calibration(run, loaded.digest, console)
-    ranking = Ranking(sum(map(len, used)), len(classes), num_top=1, output=None, calibration=calibration)
-    for part in predict_words(model, used, batch_size=recipe.train.batch_size, console=console):
-        ranking.add(part.index, part.logits, part.probabilities, part.tags)
-    ranked = ranking.ranked()
+    parts = predict_words(model, used, batch_size=recipe.train.batch_size, console=console)
+    ranked = rank_tags(parts, sum(map(len, used)), len(classes), calibration)
     best = ranked.predicted
     rows = [
         [name, position, word]
@@ -99,12 +109,32 @@ def _predict_tags(run: RunDir, recipe: Tagging, request: PredictionRequest, *, c
         header = ["file", "word", "text", "predicted", "confidence"]
         write_table(output, header, rows, safe_csv=request.safe_csv)
         console.say(f"{count(rows, 'row')} written to {output}")
-    predictions, start = [], 0
-    for name, sentence in zip(names, used, strict=True):
-        found = [classes[k] for k in best[start : start + len(sentence)]]
-        start += len(sentence)
-        predictions.append({"file": name, "words": list(sentence), "tags": found})
+    predictions = [{"file": name} | row for name, row in zip(names, tag_rows(used, best, classes), strict=True)]
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def rank_tags(
+    parts: Iterable[PredictedWords], num_words: int, num_classes: int, calibration: Calibration | None
+) -> RankedClasses:
+    """The tags of all words of some sentences, in their order."""
+    ranking = Ranking(num_words, num_classes, num_top=1, output=None, calibration=calibration)
+    for part in parts:
+        ranking.add(part.index, part.logits, part.probabilities, part.tags)
+    return ranking.ranked()
+
+
+def tag_rows(
+    sentences: Sequence[Sequence[str]], tags: NDArray[np.int32], classes: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """What is reported of each sentence: its words and their tags.
+
+    Args:
+        tags: indices of those of all words ``[n]``.
+    """
+    start = 0
+    for sentence in sentences:
+        yield {"words": list(sentence), "tags": [classes[k] for k in tags[start : start + len(sentence)]]}
+        start += len(sentence)
 
 
 def named_sentences(

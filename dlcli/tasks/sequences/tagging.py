@@ -1,6 +1,6 @@
 """Evaluates the tags of words beside each word's most frequent tag, and the entities that tags may mark."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,35 +150,49 @@ def predict_words(
     model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
 ) -> Iterator[PredictedWords]:
     """Predict the words of sentences in inference mode, batch by batch."""
-    layers = {layer.name: layer for layer in model.layers}
-    outputs = [layers["logits"].output, layers["probabilities"].output]
-    if "crf" in layers:
-        scores, log_partition, _, tags = layers["crf"].output
-        outputs += [layers["emissions"].output, scores, log_partition, tags]
-    inner = keras.Model(model.input, outputs)
+    inner = with_word_outputs(model)
     compiled = tf.function(
         lambda batch: inner(batch, training=False),
         input_signature=[tf.TensorSpec([None, None], tf.string)],
         autograph=False,
     )
+    num_batches = -(-len(sentences) // batch_size)
+    for done, part in enumerate(predict_word_batches(compiled, sentences, batch_size=batch_size), start=1):
+        yield part
+        console.evaluating(done, num_batches)
+
+
+def with_word_outputs(model: keras.Model) -> keras.Model:
+    """A saved tagger that outputs the logits and probabilities of words and what the objective of a conditional random
+    field takes, the tags last."""
+    layers = {layer.name: layer for layer in model.layers}
+    outputs = [layers["logits"].output, layers["probabilities"].output]
+    if "crf" in layers:
+        scores, log_partition, _, tags = layers["crf"].output
+        outputs += [layers["emissions"].output, scores, log_partition, tags]
+    return keras.Model(model.input, outputs)
+
+
+def predict_word_batches(
+    network: Callable[[Any], Sequence[Any]], sentences: Sequence[Sequence[str]], *, batch_size: int
+) -> Iterator[PredictedWords]:
+    """As :func:`predict_words`, with the network of :func:`with_word_outputs`, which takes words ``[b, steps]``."""
     lengths = np.array([len(sentence) for sentence in sentences], np.int64)
     starts = np.cumsum(lengths) - lengths
-    batches = by_length(lengths, batch_size)
-    for done, index in enumerate(batches, start=1):
+    for index in by_length(lengths, batch_size):
         width = max(1, int(lengths[index].max()))
         batch = [[encodable(word) for word in sentences[i]] + [""] * (width - len(sentences[i])) for i in index]
-        logits, probabilities, *of_crf = compiled(tf.constant(batch))
+        logits, probabilities, *of_crf = network(np.array(batch, object))
         steps = np.arange(logits.shape[1])  # the network may have padded the batch further
         is_word = steps < lengths[index, None]
         yield PredictedWords(
             index=(starts[index, None] + steps)[is_word],
             is_word=is_word,
-            logits=logits.numpy()[is_word],
-            probabilities=probabilities.numpy()[is_word],
-            tags=of_crf[-1].numpy()[is_word] if of_crf else None,
+            logits=np.asarray(logits)[is_word],
+            probabilities=np.asarray(probabilities)[is_word],
+            tags=np.asarray(of_crf[-1])[is_word] if of_crf else None,
             of_crf=of_crf,
         )
-        console.evaluating(done, len(batches))
 
 
 def _losses(part: PredictedWords, labels: NDArray[np.int32], objective: Objective) -> NDArray[np.float32]:

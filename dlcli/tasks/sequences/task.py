@@ -26,6 +26,7 @@ from dlcli.tasks.sequences import (
     text_explanation,
 )
 from dlcli.tasks.sequences.encoders import slow_on_gpu
+from dlcli.tasks.sequences.predictor import SequencePredictor
 from dlcli.tasks.sequences.sources import open_sequences
 from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
 
@@ -49,6 +50,9 @@ class SequenceTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
+
+    def predictor(self, run: RunDir, console: Console) -> SequencePredictor:
+        return SequencePredictor(run, self.recipe, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         match self.recipe:

@@ -1,0 +1,114 @@
+"""Predicts texts, sentences and series held in memory with a model that is loaded once."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.data.sequences.batches import by_length
+from dlcli.data.sequences.dataset import Sequences
+from dlcli.data.sequences.ragged import Ragged
+from dlcli.data.series.sequence import as_steps
+from dlcli.data.text.files import plain_spaces
+from dlcli.errors import InputError
+from dlcli.recipe.load import SequenceRecipe
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.rundir.directory import RunDir
+from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import read_calibration
+from dlcli.tasks.predictions import Ranking, listed
+from dlcli.tasks.predictor import Kind, PaddedNetwork
+from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.sequences.evaluation import in_order, lengths_of, raw_batch, with_outputs
+from dlcli.tasks.sequences.prediction import rank_classes, rank_tags, tag_rows, value_rows
+from dlcli.tasks.sequences.tagging import predict_word_batches, with_word_outputs
+
+
+class SequencePredictor:
+    """A :class:`dlcli.tasks.predictor.Predictor` of a run that predicts a class or number of each text or series, or
+    the tags of words.
+
+    Raises:
+        InputError: the run has no model, or one of its files is corrupt.
+    """
+
+    def __init__(self, run: RunDir, recipe: SequenceRecipe, console: Console) -> None:
+        best = load_sequence_model(run, recipe, console)
+        is_number, is_tagger = isinstance(recipe, SequenceRegression), isinstance(recipe, Tagging)
+        self.run = run
+        self.model = best.model
+        self.kind: Kind = "texts" if isinstance(recipe, TextClassification | Tagging) else "series"
+        self.classes = () if is_number else run.read_classes()
+        self._recipe = recipe
+        self._calibration = None if is_number else read_calibration(run, best.digest, console)
+        network = with_word_outputs(best.model) if is_tagger else with_outputs(best.model)
+        self._network = PaddedNetwork(network, largest=recipe.train.batch_size)
+        self.batch_sizes = self._network.sizes
+        self._num_features = best.model.inputs[0].shape[-1]
+
+    def read(self, sample: str | NDArray[Any]) -> Any:
+        """As :meth:`dlcli.tasks.predictor.Predictor.read`: a text, or the steps of a series, float32
+        ``[steps, features]``."""
+        if self.kind == "texts":
+            return read_text(sample)
+        values = np.asarray(sample)
+        if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != self._num_features):
+            raise InputError(
+                f"the series: must be an array [steps, {self._num_features}], as in training. Received shape "
+                f"{values.shape}."
+            )
+        (steps,) = as_steps(values[None], None, "the series:", lengths_source="the series:")
+        if steps.shape[1] != self._num_features:
+            raise InputError(f"the series: every step must have {self._num_features} features. Received 1.")
+        return steps
+
+    def predict(
+        self, samples: Sequence[Any], *, top: int = 3, score: float | None = None, beam: int = 1
+    ) -> list[dict[str, Any]]:
+        """As :meth:`dlcli.tasks.predictor.Predictor.predict`."""
+        if not samples:
+            return []
+        if isinstance(self._recipe, Tagging):
+            return self._predict_tags(samples, self._recipe)
+        names, labels = ("",) * len(samples), np.zeros(len(samples), np.int32)
+        if self.kind == "texts":
+            sequences = Sequences(names, labels, digests=(), texts=tuple(samples))
+        else:
+            sequences = Sequences(names, labels, digests=(), values=Ragged.join(samples))
+        batches = self._outputs(sequences)
+        if isinstance(self._recipe, SequenceRegression):
+            return value_rows(in_order(batches, len(samples)))
+        ranking = Ranking(len(samples), len(self.classes), num_top=top, output=None, calibration=self._calibration)
+        rank_classes(ranking, batches)
+        rows = listed(ranking.ranked(), self.classes, top)
+        return (
+            [{"text": text} | row for text, row in zip(samples, rows, strict=True)] if sequences.texts else list(rows)
+        )
+
+    def _outputs(self, samples: Sequences) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+        """As :func:`dlcli.tasks.sequences.evaluation.predict_samples`, in batches of a few sizes."""
+        for index in by_length(lengths_of(samples), self._network.largest):
+            yield index, self._network(raw_batch(samples, index))
+
+    def _predict_tags(self, texts: Sequence[str], recipe: Tagging) -> list[dict[str, Any]]:
+        sentences = [tuple(text.split())[: recipe.text.max_length] for text in texts]
+        number = sum(map(len, sentences))
+        if not number:
+            return list(tag_rows(sentences, np.zeros(0, np.int32), self.classes))
+        parts = predict_word_batches(self._network, sentences, batch_size=self._network.largest)
+        ranked = rank_tags(parts, number, len(self.classes), self._calibration)
+        return list(tag_rows(sentences, ranked.predicted, self.classes))
+
+
+def read_text(sample: Any) -> str:
+    """A text as ``dlcli predict`` reads it.
+
+    Raises:
+        InputError: it is not a string.
+    """
+    if not isinstance(sample, str):
+        raise InputError(f"the text: must be a string. Received {type(sample).__name__}.")
+    return plain_spaces(sample)
