@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/dlcli
 AT_ONCE := --numprocesses 2 --dist worksteal
 
-.PHONY: train test test-slow test-all test-long check schema networks bench clean
+.PHONY: train test test-slow test-all test-long check course schema networks bench clean
 
 train: $(VENV)/installed
 	$(RUN) train recipes/digits_convnet.yaml
@@ -27,6 +27,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Runs every command of docs/course and compares what it prints and draws with the pages; a quarter of an hour.
+course: $(VENV)/installed
+	$(BIN)/python docs/run_course.py
 
 schema: $(VENV)/installed
 	$(RUN) recipe schema > recipes/schema.json.new
