@@ -26,7 +26,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "recipe": ("recipe",),
     "runtime": ("runtime", "models", "rundir"),
     "tasks": ("tasks", "recipe", "runtime", "rundir", *LEAVES),
-    "workflow": ("workflow", "tasks", "recipe", "runtime", "rundir", "temporary", *LEAVES),
+    "serving": ("serving", "tasks", "data", "runtime", "rundir"),
+    "workflow": ("workflow", "serving", "tasks", "recipe", "runtime", "rundir", "temporary", *LEAVES),
     "cli": ("cli", "recipe"),
     "__main__": ("cli",),
 }

@@ -47,6 +47,7 @@ VERBS = (
     "evaluate",
     "predict",
     "generate",
+    "serve",
     "attack",
     "explain",
     "report",

@@ -337,6 +337,16 @@ def read_header(source: AnyPath | bytes) -> tuple[int, int, int]:
         raise BadImage(f"cannot be read ({error.strerror})") from None
 
 
+def read_size(data: bytes) -> tuple[int, int]:
+    """Width and height of an image as it is stored, by its header alone.
+
+    Raises:
+        BadImage: it is not an image, too large, or its header is corrupt.
+    """
+    image = _open(io.BytesIO(data))
+    return image.width, image.height
+
+
 def _open(file: BinaryIO) -> Image.Image:
     """An image of which only the header has been read."""
     image_format = find_format(file.read(SIGNATURE_BYTES))

@@ -16,7 +16,9 @@ class SequenceClassification(TaskRecipe):
     """One label for each sequence."""
 
     samples = "sequences of numbers"
-    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+    )
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
     explanation_options = frozenset(("--class", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS

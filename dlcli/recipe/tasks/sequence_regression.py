@@ -16,7 +16,9 @@ class SequenceRegression(TaskRecipe):
     """One number for each sequence."""
 
     samples = "sequences of numbers"
-    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+    )
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS

@@ -126,7 +126,9 @@ class SequenceToSequence(TaskRecipe):
     """One target text for each source text."""
 
     samples = "texts"
-    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+    )
     options = frozenset(("--beam", "--data", "--split", "--text"))
     explanation_options = frozenset(("--steps", "--text"))
     explanation_methods = STEP_METHODS

@@ -104,7 +104,9 @@ class Tagging(TaskRecipe):
     """One label for each word."""
 
     samples = "sentences"
-    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+    )
     options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
     explanation_options = frozenset(("--class", "--steps", "--text"))
     explanation_methods = STEP_METHODS

@@ -16,7 +16,9 @@ class TextClassification(TaskRecipe):
     """One label for each text."""
 
     samples = "texts"
-    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+    )
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
     explanation_options = frozenset(("--check", "--class", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS

@@ -1,0 +1,43 @@
+"""The first predictions of a model, before a server listens: they compile its network, and show the form of a row."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcli.errors import InputError
+from dlcli.tasks.predictor import Predictor
+
+SIDE = 64  # of an example along an axis of any length
+TEXT = "example"
+
+
+def predict_example(predictor: Predictor, max_batch: int) -> tuple[Sequence[Mapping[str, Any]], dict[int, float]]:
+    """The prediction of one empty sample, and the seconds that a batch of each size takes.
+
+    Nothing of both if the model does not take such a sample.
+    """
+    shape = [SIDE if side is None else side for side in predictor.model.inputs[0].shape[1:]]
+    sample = (
+        TEXT if predictor.kind == "texts" else np.zeros(shape, np.uint8 if predictor.kind == "images" else np.float32)
+    )
+    top = max(1, len(predictor.classes))
+    try:
+        read = predictor.read(sample)
+        rows = predictor.predict([read], top=top)
+        return rows, {
+            size: _seconds(predictor, [read] * size, top) for size in predictor.batch_sizes if size <= max_batch
+        }
+    except InputError:
+        return (), {}
+
+
+def _seconds(predictor: Predictor, samples: Sequence[Any], top: int) -> float:
+    predictor.predict(samples, top=top)  # compiles
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        predictor.predict(samples, top=top)
+        times.append(time.perf_counter() - started)
+    return min(times)

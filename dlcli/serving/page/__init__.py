@@ -1,0 +1,1 @@
+"""The page to try a model: plain files, which load nothing from elsewhere."""
