@@ -68,15 +68,18 @@ def serve(
 
     from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
+    from dlcli.workflow.serve_request import ServeRequest, bind, check_request
 
     if any(find_spec(package) is None for package in PACKAGES):
         raise InputError("dlcli serve needs Starlette and uvicorn; install them with: pip install 'dlcli[serve]'")
     found = [find_run(runs, name) for name in runs_to_serve]
     for run in found:
         check_run(run, "serve")
-    start_tensorflow(device)
-    from dlcli.runtime.console import Console
-    from dlcli.workflow.serve import ServeRequest
-    from dlcli.workflow.serve import serve as serve_runs
+    request = ServeRequest(host, port, token, insecure)
+    check_request(found, request)
+    with bind(request) as bound:
+        start_tensorflow(device)
+        from dlcli.runtime.console import Console
+        from dlcli.workflow.serve import serve as serve_runs
 
-    serve_runs(found, ServeRequest(host, port, token, insecure), Console(quiet=quiet), say)
+        serve_runs(found, request, bound, console=Console(quiet=quiet), on_start=say)

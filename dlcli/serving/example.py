@@ -1,10 +1,12 @@
 """The first predictions of a model, before a server listens: they compile its network, and show the form of a row."""
 
+import io
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from dlcli.errors import InputError
 from dlcli.tasks.predictor import Predictor
@@ -18,10 +20,7 @@ def predict_example(predictor: Predictor, max_batch: int) -> tuple[Sequence[Mapp
 
     Nothing of both if the model does not take such a sample.
     """
-    shape = [SIDE if side is None else side for side in predictor.model.inputs[0].shape[1:]]
-    sample = (
-        TEXT if predictor.kind == "texts" else np.zeros(shape, np.uint8 if predictor.kind == "images" else np.float32)
-    )
+    sample = _sample(predictor)
     top = max(1, len(predictor.classes))
     try:
         read = predictor.read(sample)
@@ -31,6 +30,20 @@ def predict_example(predictor: Predictor, max_batch: int) -> tuple[Sequence[Mapp
         }
     except InputError:
         return (), {}
+
+
+def _sample(predictor: Predictor) -> Any:
+    shape = [SIDE if side is None else side for side in predictor.model.inputs[0].shape[1:]]
+    match predictor.kind:
+        case "texts":
+            return TEXT
+        case "images":  # a file, as clients send it, so that the decoder is loaded too
+            pixels = np.zeros(shape, np.uint8)
+            file = io.BytesIO()
+            Image.fromarray(pixels[:, :, 0] if shape[2] == 1 else pixels).save(file, "PNG")
+            return file.getvalue()
+        case _:
+            return np.zeros(shape, np.float32)
 
 
 def _seconds(predictor: Predictor, samples: Sequence[Any], top: int) -> float:

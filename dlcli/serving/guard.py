@@ -7,12 +7,12 @@ Origin header; the answers carry no permission for other sites.
 
 import hashlib
 import hmac
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from dlcli.serving.address import is_loopback
 from dlcli.serving.refusal import Refused
 
 OPEN = ("/", "/page/", "/v2/health/")
@@ -31,16 +31,6 @@ HEADERS = (
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
 """Headers of every answer."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host names this machine alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True)

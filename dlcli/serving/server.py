@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from dlcli.errors import STOP_SIGNALS, InputError, Interrupted
+from dlcli.errors import STOP_SIGNALS, Interrupted
 from dlcli.serving.application import Application
 from dlcli.serving.connections import protocol_for
 from dlcli.serving.limits import Limits
@@ -19,40 +19,6 @@ from dlcli.serving.metrics import Metrics
 
 BACKLOG = 2048
 MAX_HEADER = 32 * 1024  # bytes of a request's header
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket at an address, which does not listen yet; port 0 for any that is free.
-
-    Raises:
-        InputError: the host is unknown, or the port is in use or not permitted.
-    """
-    try:
-        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        bound = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError):
-        raise InputError(f"--host {host}: is not an address of this machine. Use 127.0.0.1.") from None
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except PermissionError:
-        bound.close()
-        raise InputError(f"--port {port}: needs special rights. Use a port from 1024 on.") from None
-    except OSError as error:
-        bound.close()
-        if error.errno == 98:  # EADDRINUSE
-            remedy = "Use another one, or 0 for any that is free."
-            raise InputError(f"--port {port}: another process is listening on it. {remedy}") from None
-        raise InputError(f"--host {host}: is not an address of this machine ({error.strerror}).") from None
-    return bound
-
-
-def url_of(bound: socket.socket) -> str:
-    """The address of a bound socket."""
-    host, port, *_ = bound.getsockname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Server(uvicorn.Server):

@@ -19,13 +19,14 @@ from PIL import Image
 from dlcli.data.images.decoding import BadImage, decode
 from dlcli.errors import InputError
 from dlcli.rundir.directory import RunDir
+from dlcli.serving.address import bind, url_of
 from dlcli.serving.application import Application
 from dlcli.serving.example import predict_example
 from dlcli.serving.guard import Guard
 from dlcli.serving.limits import Limits
 from dlcli.serving.metrics import Metrics
 from dlcli.serving.served_model import ServedModel
-from dlcli.serving.server import Server, bind, url_of
+from dlcli.serving.server import Server
 from dlcli.tasks.predictor import Kind
 
 CLASSES = ("dark", "bright")

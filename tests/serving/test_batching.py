@@ -38,9 +38,11 @@ def run_together(batcher: Batcher, shades: Shades, requests: list[Any]) -> list[
         first = asyncio.create_task(batcher.predict(model, [image(0)], top=2))
         while not batcher._metrics.queue.total() or batcher._waiting or batcher._num_reading:
             await asyncio.sleep(0.001)
-        others = [asyncio.create_task(batcher.predict(model, request, top=2)) for request in requests]
-        while len(batcher._waiting) < len(requests):
-            await asyncio.sleep(0.001)
+        others = []
+        for request in requests:
+            others.append(asyncio.create_task(batcher.predict(model, request, top=2)))
+            while len(batcher._waiting) < len(others):
+                await asyncio.sleep(0.001)
         shades.gate.set()
         await first
         return await asyncio.gather(*others, return_exceptions=True)

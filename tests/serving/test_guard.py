@@ -3,7 +3,7 @@
 import pytest
 from served import Client, Shades, served, serving  # type: ignore[import-not-found]
 
-from dlcli.serving.guard import is_loopback
+from dlcli.serving.address import is_loopback
 
 TOKEN = "correct horse battery staple"
 
@@ -57,7 +57,12 @@ def test_tokens() -> None:
     with serving(served("shades", Shades()), token=TOKEN) as client:
         for authorization in (f"Bearer {TOKEN}", f"bearer  {TOKEN}"):
             assert client.get("/v1/models", {"Authorization": authorization})
-        for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}, {"Authorization": "Bearer é"}):
+        for headers in (
+            {},
+            {"Authorization": f"Bearer {TOKEN}x"},
+            {"Authorization": TOKEN},
+            {"Authorization": "Bearer é"},
+        ):
             status, body, answered = client.request("GET", "/v1/models", headers=headers)
             assert (status, answered["www-authenticate"]) == (401, "Bearer")
             assert TOKEN.encode() not in body

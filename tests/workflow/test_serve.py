@@ -1,0 +1,107 @@
+"""``dlcli serve`` as a process: it predicts as ``dlcli predict`` does, drains on a signal, and refuses what is unsafe."""
+
+import json
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import processes  # type: ignore[import-not-found]
+import pytest
+from PIL import Image
+
+OLD_RUN = str(Path(__file__).parent / "old_runs" / "digits")
+TOKEN = "correct horse battery staple"
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12), np.uint8)).save(path)
+    return path
+
+
+def address_of(process: processes.Process) -> str:
+    """The line on stdout that says where the server listens."""
+    processes.wait_until(lambda: "\n" in process._read("out") or not process.is_alive())
+    assert process.is_alive(), process.finish()
+    return str(process._read("out").strip())
+
+
+def post(url: str, body: bytes, content_type: str) -> Any:
+    request = urllib.request.Request(url, body, {"Content-Type": content_type})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+@pytest.mark.slow
+def test_a_model_is_served_as_it_predicts(trained: Path, image: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    shown = processes.run("predict", trained, image, "--top", "10", "--json", folder=tmp_path).expect(0)
+    (expected,) = json.loads(shown.stdout)["predictions"]
+    process = processes.start("serve", trained, "--port", "0", folder=tmp_path)
+    address = address_of(process)
+    (row,) = post(f"{address}/v1/models/tiny:predict?top=10", image.read_bytes(), "image/png")["predictions"]
+    assert row["predicted"] == expected["predicted"]
+    pairs = [(entry["class"], pytest.approx(entry["probability"], abs=1e-5)) for entry in expected["top"]]
+    assert [(entry["class"], entry["probability"]) for entry in row["top"]] == pairs
+    card = json.load(urllib.request.urlopen(f"{address}/v1/models", timeout=60))["models"][0]["card"]
+    assert str(tmp_path.parent) not in json.dumps(card)
+    assert card["headline"][0] == "test_accuracy"
+    process.send(signal.SIGTERM)
+    done = process.finish().expect(143)
+    assert done.stderr.endswith("stopped by SIGTERM after 2 requests.\n")
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
+)
+def test_a_request_at_work_is_answered_when_the_server_stops(
+    trained: Path, image: Path, tmp_path: Path, number: int, status: int
+) -> None:
+    process = processes.start("serve", trained, "--port", "0", folder=tmp_path)
+    host, _, port = address_of(process).removeprefix("http://").partition(":")
+    body = image.read_bytes()
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        header = "POST /v1/models/tiny:predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        connection.sendall(f"{header}Content-Length: {len(body)}\r\n\r\n".encode() + body[:50])
+        urllib.request.urlopen(f"http://{host}:{port}/v2/health/live", timeout=60).close()  # the server has read that
+        process.send(number)
+        connection.sendall(body[50:])
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    process.finish().expect(status)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "0.0.0.0"], "--host 0.0.0.0: other machines could use the models. Give a --token, or --insecure"),
+        (
+            ["--host", "0.0.0.0", "--token", "secret"],
+            "--token: must have at least 16 printable characters. Received 6.",
+        ),
+        (["--host", "no such host", "--token", TOKEN], "--host no such host: is not an address of this machine."),
+        (["--host", "203.0.113.1", "--token", TOKEN], "--host 203.0.113.1: is not an address of this machine"),
+        ([OLD_RUN], "digits: several runs have this name"),
+    ],
+)
+def test_refusals(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = processes.run("serve", OLD_RUN, *arguments, folder=tmp_path).expect(2)
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = processes.run("serve", OLD_RUN, "--port", port, folder=tmp_path).expect(2)
+    assert done.stderr == (
+        f"--port {port}: another process is listening on it. Use another one, or 0 for any that is free.\n"
+    )
