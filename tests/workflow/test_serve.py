@@ -1,4 +1,4 @@
-"""``dlcli serve`` as a process: it predicts as ``dlcli predict`` does, drains on a signal, and refuses what is unsafe."""
+"""``dlcli serve`` as a process: it predicts as ``dlcli predict`` does, drains on signals, refuses what is unsafe."""
 
 import json
 import signal
