@@ -1,4 +1,4 @@
-"""The application: which address is answered by which protocol, and how errors are."""
+"""The application: which address is handled by which protocol, and how errors are."""
 
 import asyncio
 import functools
@@ -30,7 +30,7 @@ WRONG = {404: "no such address; /openapi.json lists them.", 405: "this address d
 
 
 class Application:
-    """What the server answers. :meth:`asgi` is the application for an ASGI server."""
+    """What the server responds to requests. :meth:`asgi` is the application for an ASGI server."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Application:
         self._batcher.stop()
 
     async def _guarded(self, inner: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Checks a request, adds the headers of every answer, and counts it."""
+        """Checks a request, adds the headers of every response, and counts it."""
         if scope["type"] != "http":
             return
         started = time.monotonic()
@@ -147,18 +147,18 @@ class Application:
         content_type = request.headers.get("content-type", "")
         essence = content_type.partition(";")[0].strip().lower()
         names: list[str] | None = None
-        answer = tensorflow_serving.predictions
+        response = tensorflow_serving.predictions
         async with self._bodies.body(request) as body:
             if essence == uploads.FORM:
                 names, samples = await _parsed(lambda: uploads.read_form(body, content_type, kind, limits), body)
             elif essence in ("", "application/json", "application/x-www-form-urlencoded"):  # curl's -d sends the last
-                samples, answer = await _parsed(lambda: tensorflow_serving.read_request(body, model, limits), body)
+                samples, response = await _parsed(lambda: tensorflow_serving.read_request(body, model, limits), body)
             else:
                 samples = [uploads.read_plain(body, essence, kind, limits)]
             rows = await self._batcher.predict(model, samples, top=top)
         if names is not None:
             rows = [{"file": name, **row} for name, row in zip(names, rows, strict=True)]
-        return _json(answer(rows))
+        return _json(response(rows))
 
     async def _list(self, request: Request) -> Response:
         """What the page needs of all models."""
@@ -196,11 +196,11 @@ class Application:
             length = request.headers.get(kserve.HEADER_LENGTH)
             infer = await _parsed(lambda: kserve.read_request(body, length, model, self._limits), body)
             rows = await self._batcher.predict(model, infer.samples, top=max(1, len(model.predictor.classes)))
-        answer = infer.answer(model, rows)
-        if answer.header_length is None:
-            return Response(answer.body, media_type="application/json")
-        headers = {kserve.HEADER_LENGTH: str(answer.header_length)}
-        return Response(answer.body, media_type="application/octet-stream", headers=headers)
+        response = infer.response(model, rows)
+        if response.header_length is None:
+            return Response(response.body, media_type="application/json")
+        headers = {kserve.HEADER_LENGTH: str(response.header_length)}
+        return Response(response.body, media_type="application/octet-stream", headers=headers)
 
     # The rest ---------------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class Batcher:
         self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._num_reading = 0  # requests
-        self._num_held = 0  # samples, from admission to answer; used by the event loop alone
+        self._num_held = 0  # samples, from admission to response; used by the event loop alone
         self._last_size = 1  # of the batch before
         self._stops = False
         self._worker = threading.Thread(target=self._work, name="predict", daemon=True)

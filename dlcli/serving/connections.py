@@ -1,6 +1,6 @@
 """Connections of a server: slow and idle clients lose theirs, so that others are always answered.
 
-uvicorn bounds neither the time of a request's header nor that of a client which does not read its answer.
+uvicorn bounds neither the time of a request's header nor that of a client which does not read its response.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Connections:
 
 
 class Connection(H11Protocol):
-    """A connection with a bound on the time of a header, and of an answer that is not read."""
+    """A connection with a bound on the time of a header, and of a response that is not read."""
 
     all: Connections  # set by protocol_for
 

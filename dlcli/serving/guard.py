@@ -2,7 +2,7 @@
 
 A server on the loopback interface can be reached by every page that a browser on the same machine shows. Names that
 an attacker's domain server resolves to 127.0.0.1 (DNS rebinding) are refused by the Host header, other sites by the
-Origin header; the answers carry no permission for other sites.
+Origin header; the responses carry no permission for other sites.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ HEADERS = (
     ),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
-"""Headers of every answer."""
+"""Headers of every response."""
 
 
 @dataclass(frozen=True)

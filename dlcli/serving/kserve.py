@@ -60,8 +60,8 @@ def metadata(model: ServedModel) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The body of an answer, and the length of its JSON part if binary tensors follow it."""
+class Encoded:
+    """The body of a response, and the length of its JSON part if binary tensors follow it."""
 
     body: bytes
     header_length: int | None
@@ -73,7 +73,7 @@ class InferRequest:
 
     Attributes:
         samples: what reads each of them.
-        identifier: that the answer repeats; None for none.
+        identifier: that the response repeats; None for none.
         outputs: whether each output that is asked for is sent as binary; empty for all outputs.
         is_binary: whether outputs that are not in ``outputs`` are.
     """
@@ -83,8 +83,8 @@ class InferRequest:
     outputs: Mapping[str, bool]
     is_binary: bool
 
-    def answer(self, model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> Answer:
-        """The answer with the predictions.
+    def response(self, model: ServedModel, rows: Sequence[Mapping[str, Any]]) -> Encoded:
+        """The response with the predictions.
 
         Raises:
             Refused: an output is asked for that does not exist.
@@ -108,7 +108,7 @@ class InferRequest:
         if self.identifier is not None:
             response["id"] = self.identifier
         header = json.dumps(response).encode()
-        return Answer(b"".join((header, *parts)), len(header) if parts else None)
+        return Encoded(b"".join((header, *parts)), len(header) if parts else None)
 
 
 def read_request(body: bytes, header_length: str | None, model: ServedModel, limits: Limits) -> InferRequest:

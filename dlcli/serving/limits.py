@@ -29,7 +29,7 @@ class Limits:
         max_batch: samples that are predicted at once.
         batch_seconds: how long a batch waits for further requests at most.
         header_seconds, body_seconds: until a request's header, and its body, must be complete.
-        write_seconds: how long a client may not read its answer.
+        write_seconds: how long a client may not read its response.
         idle_seconds: after which a connection without a request is closed.
         predict_seconds: until a request that was read must be answered.
         drain_seconds: for the requests at work when the server is stopped.

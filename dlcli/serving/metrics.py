@@ -83,7 +83,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.requests = Counter("dlcli_requests_total", "Requests by route, model and status of HTTP.")
-        self.seconds = Histogram("dlcli_request_seconds", "Time from a request's header to its answer.", SECONDS)
+        self.seconds = Histogram("dlcli_request_seconds", "Time from a request's header to its response.", SECONDS)
         self.samples = Counter("dlcli_samples_total", "Samples that were predicted.")
         self.batches = Histogram("dlcli_batch_samples", "Samples that were predicted at once.", SIZES)
         self.batch_seconds = Histogram("dlcli_batch_seconds", "Time of one prediction of a batch.", SECONDS)

@@ -7,7 +7,7 @@ class Refused(Exception):
     Attributes:
         status: of HTTP: 4xx for a mistake of the client, 503 for a server that is busy.
         retry_after: seconds after which the client may try again; None if that would not help.
-        closes: whether the connection ends with the answer, because the rest of the request was not read.
+        closes: whether the connection ends with the response, because the rest of the request was not read.
     """
 
     def __init__(self, status: int, message: str, *, retry_after: int | None = None, closes: bool = False) -> None:

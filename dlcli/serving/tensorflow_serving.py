@@ -36,17 +36,17 @@ def metadata(model: ServedModel) -> dict[str, Any]:
     }
 
 
-Answer = Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]
-"""Makes the body of an answer from the predictions for each sample."""
+Respond = Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]
+"""Makes the body of a response from the predictions for each sample."""
 
 
 def predictions(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The answer to a request with ``instances``."""
+    """The response to a request with ``instances``."""
     return {"predictions": rows}
 
 
-def read_request(body: bytes, model: ServedModel, limits: Limits) -> tuple[list[Callable[[], Any]], Answer]:
-    """The samples of a ``predict`` request, and what makes its answer.
+def read_request(body: bytes, model: ServedModel, limits: Limits) -> tuple[list[Callable[[], Any]], Respond]:
+    """The samples of a ``predict`` request, and what makes its response.
 
     Raises:
         Refused: the body is not a request.
