@@ -29,11 +29,16 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "serving": ("serving", "tasks", "data", "runtime", "rundir"),
     "workflow": ("workflow", "serving", "tasks", "recipe", "runtime", "rundir", "temporary", *LEAVES),
     "cli": ("cli", "recipe"),
+    "api": (),
     "__main__": ("cli",),
 }
 """For each part of the program the parts that its modules may import."""
 
-INSIDE_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"cli": ("workflow", "runtime", "rundir", "temporary")}
+INSIDE_FUNCTIONS: Mapping[str, tuple[str, ...]] = {
+    "cli": ("workflow", "runtime", "rundir", "temporary"),
+    "api": ("workflow", "recipe", "runtime", "rundir"),
+    "": ("api",),
+}
 """What may be imported besides, but only while a verb runs."""
 
 OTHER_TASKS: Mapping[str, tuple[str, ...]] = {
@@ -57,7 +62,7 @@ def module_name(path: Path) -> str:
 def imports(path: Path, *, inside_functions: bool) -> set[str]:
     """The modules that a file imports: all, or only those it imports while it is itself imported."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    passed_over = set() if inside_functions else _nodes_in_functions(tree)
+    passed_over = _nodes_for_types(tree) | (set() if inside_functions else _nodes_in_functions(tree))
     found: set[str] = set()
     for node in ast.walk(tree):
         if node in passed_over:
@@ -77,6 +82,14 @@ def imports(path: Path, *, inside_functions: bool) -> set[str]:
 def _nodes_in_functions(tree: ast.AST) -> set[ast.AST]:
     functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return {inner for function in functions for inner in ast.walk(function)}
+
+
+def _nodes_for_types(tree: ast.AST) -> set[ast.AST]:
+    """What only type checkers see, below ``if TYPE_CHECKING:``."""
+    conditions = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]
+    return {inner for condition in conditions for inner in ast.walk(condition)}
 
 
 def is_module(name: str) -> bool:

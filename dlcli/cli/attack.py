@@ -1,7 +1,5 @@
 """``dlcli attack``."""
 
-import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +27,6 @@ KINDS = {
     "noise": "Random noise of the same size, as a baseline.",
     "suite": "For each sample, the worst of apgd, apgd-dlr and square (in l2: deepfool); a part of AutoAttack.",
 }
-DEFAULT_EPS = {
-    ("linf", 1): "0,0.05,0.1,0.15,0.2,0.25,0.3",
-    ("linf", 3): "0,1/255,2/255,4/255,8/255,16/255",
-    ("l2", 1): "0,0.5,1,1.5,2,3",
-    ("l2", 3): "0,0.25,0.5,1,2,4",
-}
-MAX_EPS = 64
-LARGEST_EPS = 1_000_000
 
 
 def _kinds(command: Any) -> Any:
@@ -152,8 +142,8 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
     samples.csv, adversarial.npz, examples.png, curve.png and attack.json. Results of a different attack are never
     replaced; NAME gets a number instead. Sanity checks of the attack run automatically, and failures are reported.
     """
-    from dlcli.errors import InputError
     from dlcli.workflow.attack.request import Request
+    from dlcli.workflow.attack.settings import Settings
 
     request = Request(
         run=run,
@@ -173,94 +163,38 @@ def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool,
         if not request.is_file:
             request.check()  # a task that cannot be attacked needs no attack
         raise click.UsageError(f"no attack given. Choose one or more of {', '.join(f'--{kind}' for kind in KINDS)}.")
-    if options["name"] is not None:
-        from dlcli.rundir.runs import check_name
-
-        if len(kinds) > 1:
-            raise click.UsageError("--name is for a single attack.")
-        try:
-            check_name(options["name"], of="results folder's")
-        except InputError as error:
-            raise InputError(f"--name {options['name']}: {error}") from None
-    norm = options["norm"] or ("l2" if kinds == ["deepfool"] else "linf")
-    _check_kinds(kinds, norm, options)
-    eps = None if options["eps"] is None else _eps(options["eps"], norm)
-    step_size = None if options["step_size"] is None else _fraction(options["step_size"], "--step-size")
-    if step_size is not None and not 0 < step_size <= 10:
-        raise InputError(f"--step-size must be above 0 and at most 10. Received {options['step_size']}.")
-    num_saved = _num_saved(options["save_samples"])
+    if options["name"] is not None and len(kinds) > 1:
+        raise click.UsageError("--name is for a single attack.")
+    settings = Settings(
+        kinds,  # type: ignore[arg-type]
+        norm=options["norm"],
+        eps=options["eps"],
+        steps=options["steps"],
+        step_size=options["step_size"],
+        restarts=options["restarts"],
+        loss=options["loss"],
+        target=options["target"],
+        seed=options["seed"],
+        batch_size=options["batch_size"],
+        save_samples=options["save_samples"],
+        name=options["name"],
+        with_checks=not options["no_checks"],
+    )
+    settings.check()
     request.check()
     from dlcli.runtime.startup import start_tensorflow
 
     start_tensorflow(device)
     from dlcli.runtime.console import Console
-    from dlcli.workflow.attack.attack import attack as run_attack
-    from dlcli.workflow.attack.inputs import load_inputs
-    from dlcli.workflow.attack.plan import Plan
+    from dlcli.workflow.attack.attacks import attacks
 
-    console = Console(quiet=quiet)
-    inputs = load_inputs(request, console)
-    if eps is None:
-        is_gray = inputs.target.shape[-1] == 1
-        text = DEFAULT_EPS[norm, 1 if is_gray else 3]
-        eps = _eps(text, norm)
-        console.say(f"eps: {text}, the default for {'gray' if is_gray else 'color'} images")
     results = []
-    for kind in kinds:
-        plan = Plan(
-            kind=kind,  # type: ignore[arg-type]
-            eps=eps,
-            norm=norm,  # type: ignore[arg-type]
-            steps=options["steps"],
-            step_size=step_size,
-            restarts=options["restarts"] or 1,
-            loss=options["loss"] or "cross-entropy",
-            target=inputs.target_class,
-            seed=options["seed"],
-            batch_size=options["batch_size"],
-            num_saved=num_saved,
-        )
-        console.say(f"{kind}, {norm}: attacking {len(inputs.samples):,} samples of {inputs.name}")
-        result = run_attack(
-            plan,
-            inputs.target,
-            inputs.samples,
-            classes=inputs.classes,
-            parent=inputs.parent,
-            name=inputs.folder_name(kind, norm, options["target"], options["transfer_to"])
-            if options["name"] is None
-            else f"{inputs.prefix}{options['name']}",
-            source=inputs.source,
-            scored_by=inputs.scored_by,
-            with_checks=not options["no_checks"],
-            console=console,
-        )
+    for kind, result in zip(kinds, attacks(request, settings, Console(quiet=quiet)), strict=True):
         results.append(result)
         if not as_json:
-            _show(result, kind, norm)
+            _show(result, kind, settings.final_norm)
     if as_json:
         write_json(results[0] if len(results) == 1 else results)
-
-
-def _check_kinds(kinds: list[str], norm: str, options: dict[str, Any]) -> None:
-    """Reject options that cannot be combined, before any work starts."""
-    from dlcli.errors import InputError
-    from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION, ONLY_NORM
-
-    for kind, required in ONLY_NORM.items():
-        if kind in kinds and norm != required:
-            separately = " in a separate command" if len(kinds) > 1 and options["norm"] is None else ""
-            raise InputError(f"--{kind} is an {required} attack: use --norm {required}{separately}. Received {norm}.")
-    for option, attacks in ATTACKS_BY_OPTION.items():
-        if options[option] is None:
-            continue
-        if option == "target":
-            for kind in kinds:
-                if kind not in attacks:
-                    raise InputError(f"--{kind} cannot be targeted. Remove --target.")
-        elif not any(kind in attacks for kind in kinds):
-            listed = ", ".join(f"--{kind}" for kind in attacks)
-            raise InputError(f"--{option.replace('_', '-')} is for {listed}. Received --{' --'.join(kinds)}.")
 
 
 def _show(result: dict[str, Any], kind: str, norm: str) -> None:
@@ -292,38 +226,3 @@ def _show(result: dict[str, Any], kind: str, norm: str) -> None:
             + (f"; failed: {', '.join(failed)}" if failed else "")
         )
     say(f"files in {result['folder']}")
-
-
-def _eps(text: str, norm: str) -> tuple[float, ...]:
-    from dlcli.errors import InputError
-
-    values = sorted({_fraction(part, "--eps") for part in text.split(",")})
-    if not math.isfinite(values[-1]) or values[-1] > LARGEST_EPS:
-        raise InputError(f"--eps must be at most {LARGEST_EPS:,}. Received {values[-1]:g}.")
-    if len(values) > MAX_EPS:
-        raise InputError(f"--eps takes at most {MAX_EPS} budgets. Received {len(values)}.")
-    if norm == "linf" and values[-1] > 1:
-        raise InputError(
-            f"--eps: a linf epsilon must be in [0, 1], as a fraction of the pixel range. Received {values[-1]:g}. "
-            f"Write {values[-1]:g}/255 for {values[-1]:g} gray levels."
-        )
-    return tuple(values)
-
-
-def _fraction(text: str, option: str) -> float:
-    from dlcli.errors import InputError
-
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?)\s*(?:/\s*([0-9]*\.?[0-9]+)\s*)?", text)
-    if match is None or (match[2] is not None and float(match[2]) == 0):
-        raise InputError(f"{option}: expected a number such as 0.03 or 8/255. Received '{text}'.")
-    return float(match[1]) / float(match[2] or 1)
-
-
-def _num_saved(text: str) -> int | None:
-    from dlcli.errors import InputError
-
-    if text == "all":
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", text) is None:
-        raise InputError(f"--save-samples: expected a number of samples or all. Received '{text}'.")
-    return int(text)

@@ -36,13 +36,14 @@ class Predictor(Protocol):
     model: keras.Model
     batch_sizes: tuple[int, ...]
 
-    def read(self, sample: Any) -> Any:
+    def read(self, sample: Any, *, name: str | None = None) -> Any:
         """Check and prepare one sample, as ``dlcli predict`` does with files; several threads may call it at once.
 
         Args:
             sample: of images the bytes of a file, in any format that ``dlcli predict`` takes, or an array
                 ``[height, width]`` or ``[height, width, channels]``; of signals and volumes an array as in training;
                 of texts a string; of series an array ``[steps, features]``.
+            name: what messages call the sample; None for "the image", "the text" or the like.
 
         Raises:
             InputError: it is not what the model takes; an image is refused by the size in its header.

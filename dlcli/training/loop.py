@@ -556,7 +556,14 @@ class Loop:
 
     @contextlib.contextmanager
     def _heeding_signals(self) -> Iterator[None]:
-        """A context in which a first signal stops training after the current call, and a second one at once."""
+        """A context in which a first signal stops training after the current call, and a second one at once.
+
+        Python lets the main thread alone handle signals; in another thread, as some notebooks and servers use, training
+        runs to its end.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
 
         def note(number: int, frame: FrameType | None) -> None:
             if self._signal is None:

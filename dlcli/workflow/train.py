@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import sys
+from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ from dlcli.tasks.split_choice import first_split
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
 from dlcli.workflow.compare import differences
+
+CALL: ContextVar[list[str] | None] = ContextVar("call", default=None)
+"""What is recorded as the command of a call from Python; None in a process of the command line."""
 
 MAX_CHANGES = 10  # keys named in one error
 MAX_PLOT_BYTES = 2**28
@@ -232,8 +236,8 @@ def _write_network(run: RunDir, job: Job) -> None:
 
 
 def command() -> list[str]:
-    """The command line of this process."""
-    return ["dlcli", *sys.argv[1:]]
+    """The command line of this process, or the call from Python."""
+    return CALL.get() or ["dlcli", *sys.argv[1:]]
 
 
 def versions() -> dict[str, str]:
@@ -411,6 +415,11 @@ def _finish(run: RunDir, job: Job, loop: Loop, split: str) -> dict[str, Any]:
         model=file_digest(run.model),
     )
     return {"run": str(run.path), **run.read_info()}
+
+
+def read_history(run: RunDir) -> list[dict[str, Any]]:
+    """The rows of metrics.csv, one for each epoch, with numbers; none before the end of the first one."""
+    return [_numbers(row) for row in read_csv(run.metrics)] if run.metrics.exists() else []
 
 
 def _report_early_stop(rows: list[dict[str, Any]], job: Job, loop: Loop) -> None:

@@ -67,26 +67,27 @@ class ImagePredictor:
             self._least = smallest_side_of(run, head, self._samples([pixel]))
         self._console = Console(quiet=True)  # what a run reports with every prediction was reported when it was opened
 
-    def read(self, sample: bytes | NDArray[Any]) -> ReadImage:
+    def read(self, sample: bytes | NDArray[Any], *, name: str | None = None) -> ReadImage:
         """As :meth:`dlcli.tasks.predictor.Predictor.read`."""
         if self._policy is None:
-            return self._read_values(sample)
+            return self._read_values(sample, name or f"the {self.kind.removesuffix('s')}")
+        name = name or "the image"
         try:
             if isinstance(sample, bytes):
                 pixels = np.asarray(decode(sample, value_range=self._policy.value_range))
             else:
-                pixels = self._read_pixels(sample)
+                pixels = self._read_pixels(sample, name)
         except BadImage as reason:
-            raise InputError(f"the image: {reason}.") from None
+            raise InputError(f"{name}: {reason}.") from None
         height, width = pixels.shape[:2]
         if min(height, width) < self._least:
             raise InputError(
-                f"the image: too small: the network takes images of at least {self._least}x{self._least} pixels. "
+                f"{name}: too small: the network takes images of at least {self._least}x{self._least} pixels. "
                 f"Received {height}x{width}."
             )
         return ReadImage(bring_to(pixels.reshape(height, width, -1), self._policy), (height, width))
 
-    def _read_pixels(self, array: NDArray[Any]) -> NDArray[np.uint8]:
+    def _read_pixels(self, array: NDArray[Any], name: str) -> NDArray[np.uint8]:
         """An array as pixels ``[height, width, channels]`` at its own size.
 
         Raises:
@@ -95,27 +96,24 @@ class ImagePredictor:
         pixels = np.asarray(array)
         if pixels.ndim not in (2, 3) or 0 in pixels.shape or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3)):
             raise InputError(
-                "the image: an array must be [height, width] or [height, width, channels] with 1 or 3 channels. "
+                f"{name}: an array must be [height, width] or [height, width, channels] with 1 or 3 channels. "
                 f"Received shape {pixels.shape}."
             )
-        found = to_samples(
-            pixels[None], "the image:", layout="image", value_range=self._value_range, remedy=BRING_TO_RANGE
-        )
+        found = to_samples(pixels[None], name, layout="image", value_range=self._value_range, remedy=BRING_TO_RANGE)
         return np.asarray(found[0], np.uint8)
 
-    def _read_values(self, sample: bytes | NDArray[Any]) -> ReadImage:
+    def _read_values(self, sample: bytes | NDArray[Any], name: str) -> ReadImage:
         """A signal or volume.
 
         Raises:
             InputError: it is not an array like those of training.
         """
-        what = "the signal:" if self.kind == "signals" else "the volume:"
         if isinstance(sample, bytes) or np.shape(sample) != self._shape:
             received = f"{len(sample):,} bytes" if isinstance(sample, bytes) else f"shape {np.shape(sample)}"
-            raise InputError(f"{what} must be an array of shape {self._shape}, as in training. Received {received}.")
+            raise InputError(f"{name}: must be an array of shape {self._shape}, as in training. Received {received}.")
         layout: Layout = "signal" if self.kind == "signals" else "volume"
         found = to_samples(
-            np.asarray(sample)[None], what, layout=layout, value_range=self._value_range, remedy=BRING_TO_RANGE
+            np.asarray(sample)[None], name, layout=layout, value_range=self._value_range, remedy=BRING_TO_RANGE
         )
         return ReadImage(found[0], (0, 0))
 

@@ -32,9 +32,9 @@ class TextPredictor:
         self._console = Console(quiet=True)
         self._lock = threading.Lock()  # while it is compiled, the decoder keeps what it attends to
 
-    def read(self, sample: str) -> str:
+    def read(self, sample: str, *, name: str | None = None) -> str:
         """As :meth:`dlcli.tasks.predictor.Predictor.read`."""
-        return read_text(sample)
+        return read_text(sample, name)
 
     def predict(
         self, samples: Sequence[str], *, top: int = 3, score: float | None = None, beam: int = 1

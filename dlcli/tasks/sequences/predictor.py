@@ -49,20 +49,21 @@ class SequencePredictor:
         self.batch_sizes = self._network.sizes
         self._num_features = best.model.inputs[0].shape[-1]
 
-    def read(self, sample: str | NDArray[Any]) -> Any:
+    def read(self, sample: str | NDArray[Any], *, name: str | None = None) -> Any:
         """As :meth:`dlcli.tasks.predictor.Predictor.read`: a text, or the steps of a series, float32
         ``[steps, features]``."""
         if self.kind == "texts":
-            return read_text(sample)
+            return read_text(sample, name)
+        name = name or "the series"
         values = np.asarray(sample)
         if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != self._num_features):
             raise InputError(
-                f"the series: must be an array [steps, {self._num_features}], as in training. Received shape "
+                f"{name}: must be an array [steps, {self._num_features}], as in training. Received shape "
                 f"{values.shape}."
             )
-        (steps,) = as_steps(values[None], None, "the series:", lengths_source="the series:")
+        (steps,) = as_steps(values[None], None, name, lengths_source=name)
         if steps.shape[1] != self._num_features:
-            raise InputError(f"the series: every step must have {self._num_features} features. Received 1.")
+            raise InputError(f"{name}: every step must have {self._num_features} features. Received 1.")
         return steps
 
     def predict(
@@ -103,12 +104,12 @@ class SequencePredictor:
         return list(tag_rows(sentences, ranked.predicted, self.classes))
 
 
-def read_text(sample: Any) -> str:
+def read_text(sample: Any, name: str | None = None) -> str:
     """A text as ``dlcli predict`` reads it.
 
     Raises:
         InputError: it is not a string.
     """
     if not isinstance(sample, str):
-        raise InputError(f"the text: must be a string. Received {type(sample).__name__}.")
+        raise InputError(f"{name or 'the text'}: must be a string. Received {type(sample).__name__}.")
     return plain_spaces(sample)
