@@ -111,13 +111,19 @@ def schema() -> None:
 
 
 @recipe.command(short_help="Draft a recipe for a folder or file of data.")
-@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.argument("data", metavar="[DATA]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--example",
+    metavar="NAME",
+    help="Copy a recipe that ships with dlcli, such as digits_convnet, instead of drafting one.",
+    shell_complete=lambda ctx, param, incomplete: _examples(incomplete),
+)
 @click.option(
     "-o",
     "--output",
     type=RECIPE,
     metavar="FILE",
-    help="File to write. Default: DATA's name with .yaml, in the current folder.",
+    help="File to write. Default: the name of DATA or of the example with .yaml, in the current folder.",
 )
 @click.option(
     "--task",
@@ -126,8 +132,8 @@ def schema() -> None:
     "detection if an image has several objects, and segmentation of images with masks.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
-def init(data: Path, output: Path | None, task: Any, force: bool) -> None:
-    """Inspect DATA and write a recipe for it, with a comment on each line.
+def init(data: Path | None, example: str | None, output: Path | None, task: Any, force: bool) -> None:
+    """Inspect DATA and write a recipe for it, with a comment on each line; or copy an example.
 
     For images, DATA is a folder with one subfolder per class (or with train, validation and test folders of these, also
     called training_set, valid, dev or Testing); images with boxes as Pascal VOC, COCO or YOLO with a data.yaml; an .npz
@@ -144,10 +150,26 @@ def init(data: Path, output: Path | None, task: Any, force: bool) -> None:
       dlcli recipe init pedestrians --task instance_segmentation
       dlcli recipe init reviews.csv
       dlcli recipe init shakespeare.txt
+      dlcli recipe init --example digits_convnet
     """
+    from dlcli.workflow.init import copy_example
     from dlcli.workflow.init import init as draft
 
+    if example is not None:
+        if data is not None or task is not None:
+            raise click.UsageError(f"--example copies a recipe; {'DATA' if data is not None else '--task'} has no use.")
+        say(copy_example(example, output, force=force))
+        return
+    if data is None:
+        raise click.UsageError("Specify what to draft a recipe for: DATA, or --example NAME to copy one that ships.")
     target, description = draft(data, output, task=task, force=force)
     for line in description:
         say(line, err=True)
     say(target)
+
+
+def _examples(incomplete: str) -> list[str]:
+    """The names of recipes that ship, which start with ``incomplete``."""
+    from dlcli.workflow.init import examples
+
+    return [name for name in examples() if name.startswith(incomplete)]

@@ -170,3 +170,17 @@ def test_the_verb_loads_no_schema_until_it_is_called() -> None:
     done = process("import sys, dlcli.cli.recipe; print(sorted({'pydantic', 'yaml', 'numpy'} & set(sys.modules)))")
     assert done.stdout == "[]\n"
     assert done.stderr == ""
+
+
+def test_init_copies_an_example_that_ships() -> None:
+    assert run("init", "--example", "digits_convnet").stdout == "digits_convnet.yaml\n"
+    assert Path("digits_convnet.yaml").read_bytes() == DIGITS.read_bytes()
+    assert "already exists" in str(run("init", "--example", "digits_convnet.yaml").exception)
+    assert run("init", "--example", "digits_mlp", "-o", "mine.yaml").exit_code == 0
+    assert run("check", "mine.yaml").exit_code == 0
+    error = run("init", "--example", "digits_convnt").exception
+    assert isinstance(error, InputError)
+    assert "--example digits_convnt: no such example; did you mean 'digits_convnet'? The examples: " in str(error)
+    assert "no such example. The examples: " in str(run("init", "--example", "../schema").exception)
+    assert "--example copies a recipe; DATA has no use." in run("init", "photos", "--example", "digits_mlp").output
+    assert "Specify what to draft a recipe for" in run("init").output
