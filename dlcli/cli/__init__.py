@@ -41,6 +41,7 @@ REMEDIES = {
 VERBS = (
     "train",
     "transfer",
+    "reproduce",
     "search",
     "find-lr",
     "sweep",

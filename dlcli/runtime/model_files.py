@@ -1,6 +1,7 @@
 """Safe loading of model files: no code from the file, and no more memory than its size justifies."""
 
 import copy
+import hashlib
 import io
 import json
 import math
@@ -14,6 +15,7 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.errors import InputError
@@ -50,6 +52,16 @@ def load_keras_file(path: Path) -> keras.Model:
             than its size justifies.
     """
     return _checked(path, lambda config: keras.saving.load_model(path, compile=False, safe_mode=True))
+
+
+def weights_digest(model: keras.Model) -> str:
+    """The SHA-256 of the values of a model's weights, in hexadecimal: equal models have equal ones, unlike their files,
+    which hold the time."""
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(f"{value.dtype}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 def load_architecture(path: Path) -> keras.Model:

@@ -429,6 +429,11 @@ class Loop:
                     self._end_epoch(stage)
                     self._stop_if_asked(saved=True)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last stage is over."""
+        return self.state.stage >= len(self._stages) - 1 and self._is_over(self._stages[-1])
+
     def _is_over(self, stage: Stage) -> bool:
         patience = self._settings.early_stopping.patience if self._settings.early_stopping else math.inf
         return self.state.stage_epoch >= stage.num_epochs or self.state.early_stopping.waited >= patience

@@ -1,10 +1,10 @@
 """``dlcli train``: train and evaluate a model in a run directory; resume or extend a run."""
 
 import contextlib
-import os
 import platform
 import signal
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +15,10 @@ import tensorflow as tf
 from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated, received_stop
 from dlcli.files import read_file
-from dlcli.recipe.language.errors import shortened
-from dlcli.recipe.language.fields import path_keys
 from dlcli.recipe.language.overrides import Override
-from dlcli.recipe.load import PERMISSIONS, LoadedRecipe, load
+from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
-from dlcli.recipe.yaml_writer import completed, resolved, to_yaml
+from dlcli.recipe.yaml_writer import resolved, to_yaml
 from dlcli.report.plots import curves
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.rundir.directory import RunDir
@@ -29,7 +27,8 @@ from dlcli.rundir.runs import create_run, now, run_name
 from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
-from dlcli.runtime.model_files import describe_network
+from dlcli.runtime.machine import commit_of, describe_machine
+from dlcli.runtime.model_files import describe_network, weights_digest
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.dispatch import prepare
@@ -39,23 +38,32 @@ from dlcli.tasks.run_models import check_base, model_file, with_architecture, wi
 from dlcli.tasks.split_choice import first_split
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
-from dlcli.workflow.compare import differences
+from dlcli.workflow.same_recipe import check_same_recipe, moved_keys, moved_paths
 
 CALL: ContextVar[list[str] | None] = ContextVar("call", default=None)
 """What is recorded as the command of a call from Python; None in a process of the command line."""
 
-MAX_CHANGES = 10  # keys named in one error
 MAX_PLOT_BYTES = 2**28
 STOPPED_BETWEEN_CHECKPOINTS = "stopped between two checkpoints"
 
 
 def train(
-    loaded: LoadedRecipe, *, runs: Path, name: str | None, device: Device, console: Console, split: str | None = None
+    loaded: LoadedRecipe,
+    *,
+    runs: Path,
+    name: str | None,
+    device: Device,
+    console: Console,
+    split: str | None = None,
+    check: Callable[[Job], None] | None = None,
+    until: int | None = None,
 ) -> dict[str, Any]:
     """Train a new run to the end and evaluate it.
 
     Args:
         split: the split to evaluate; None for test, or validation if there is no test split.
+        check: looks at what would be trained before anything is written, and raises an error to refuse it.
+        until: stop after this many epochs, if there are more; the run is then interrupted, and can be resumed.
 
     Returns the final content of run.json, and ``run``, the run directory.
 
@@ -66,9 +74,11 @@ def train(
     """
     loaded = with_run_files(loaded, runs)
     job = prepare(loaded, device, console)
+    if check is not None:
+        check(job)
     name = name or loaded.recipe.name or run_name(loaded.path)
     run = create_run(runs, name, lambda run: _write_initial_files(run, job))
-    return _train_and_finish(run, job, split)
+    return _train_and_finish(run, job, split, until=until)
 
 
 def resume(
@@ -91,13 +101,13 @@ def resume(
         raise InputError(
             f"{run.path}: this run is complete. Train it further with: dlcli train --extend {run.path} --epochs N"
         )
-    _refuse_other_class_weights(run, info)
+    refuse_other_class_weights(run, info)
     loaded = load(run.config)
-    _check_same_recipe(run, info, loaded)
+    check_same_recipe(run, info, loaded)
     if given is not None:
         given = with_run_files(given, run.path.parent)
-        _check_same_recipe(run, info, given)
-        loaded = load(run.config, _moved_paths(loaded, given))
+        check_same_recipe(run, info, given)
+        loaded = load(run.config, moved_paths(loaded, given))
     is_new = not run.checkpoint_names.exists()
     if is_new:
         check_base(run)
@@ -136,14 +146,14 @@ def extend(
     _refuse_untrained(run, info)
     if info.get("status") != "completed":
         raise InputError(f"{run.path}: this run is not complete. Resume it with: dlcli train --resume {run.path}")
-    _refuse_other_class_weights(run, info)
+    refuse_other_class_weights(run, info)
     rows = read_csv(run.metrics)
     done = len(rows)
     if total <= done:
         raise InputError(f"--epochs must be more than the {done} epochs of {run.path}. Received {total}.")
     longer = _new_total(load(run.config).recipe.train, rows, total)
     loaded = load(run.config, [longer] if data is None else [longer, data])
-    _check_same_recipe(run, info, loaded, but_for=longer.key)
+    check_same_recipe(run, info, loaded, but_for=longer.key)
     job = prepare(with_architecture(loaded, run), device, console, is_new=False)
     check_same_data(run, job.dataset)
     if "classes" in info["data"]:
@@ -167,7 +177,7 @@ def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
         raise InputError(f"{run.path}: was created without training (--top), so there is nothing to continue.")
 
 
-def _refuse_other_class_weights(run: RunDir, info: dict[str, Any]) -> None:
+def refuse_other_class_weights(run: RunDir, info: dict[str, Any]) -> None:
     """Refuse to continue a run whose loss would change: before ``train.loss``, class weights also weighted the divisor.
 
     Raises:
@@ -214,6 +224,8 @@ def _write_initial_files(run: RunDir, job: Job) -> None:
             "started": now(),
             "device": job.device.name,
             "versions": versions(),
+            "machine": describe_machine(),
+            "commit": commit_of(loaded.path.parent),
             "data": {
                 "fingerprint": dataset.fingerprint(),
                 "samples": {split: len(samples) for split, samples in dataset.splits.items()},
@@ -263,48 +275,9 @@ def _restore(run: RunDir, loop: Loop, console: Console) -> None:
         loop.extend()
 
 
-def _check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:
-    """Reject a recipe other than the one that the run was trained with; one key may differ, and where the data are."""
-    changes = differences(completed(info["config"]), resolved(loaded.recipe))
-    for key in (but_for, *PERMISSIONS, *_places(info, loaded)):
-        changes.pop(key, None)
-    if changes:
-        described = "; ".join(
-            f"{shortened(key)} was {shortened(str(old))} and is {shortened(str(new))}"
-            for key, (old, new) in list(changes.items())[:MAX_CHANGES]
-        )
-        raise InputError(
-            f"{loaded.path}: differs from the recipe that {run.path} was trained with: {described}. "
-            "Undo the change to continue the run, or train a new one."
-        )
-
-
-def _moved_paths(loaded: LoadedRecipe, given: LoadedRecipe) -> list[Override]:
-    """The paths of the data that are other ones in a given recipe than in the run's."""
-    keys = path_keys(type(loaded.recipe.data))
-    pairs = {key: (getattr(loaded.recipe.data, key), getattr(given.recipe.data, key)) for key in keys}
-    return [
-        Override.of_value(f"data.{key}", new, given.locate(f"data.{key}"))
-        for key, (old, new) in pairs.items()
-        if new is not None and new != old
-    ]
-
-
-def _places(info: dict[str, Any], loaded: LoadedRecipe) -> dict[str, tuple[str, str]]:
-    """The paths of the data that differ between run.json and a recipe, by key. Their fingerprint says whether the data
-    differ."""
-    keys = {f"data.{key}" for key in path_keys(type(loaded.recipe.data))}
-    changes = differences(completed(info["config"]), resolved(loaded.recipe))
-    return {
-        key: paths
-        for key, paths in changes.items()
-        if key in keys and all(isinstance(path, str) and os.path.isabs(path) for path in paths)
-    }
-
-
 def _moves(info: dict[str, Any], loaded: LoadedRecipe) -> dict[str, Any]:
     """The entry of run.json about data that were moved; empty if they are where they were."""
-    places = _places(info, loaded)
+    places = moved_keys(info, loaded)
     if not places:
         return {}
     entry: dict[str, Any] = {"time": now(), "command": command()}
@@ -336,7 +309,7 @@ def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
     return Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number)
 
 
-def _train_and_finish(run: RunDir, job: Job, split: str | None = None) -> dict[str, Any]:
+def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until: int | None = None) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
     try:
         describe(job, run)
@@ -344,7 +317,10 @@ def _train_and_finish(run: RunDir, job: Job, split: str | None = None) -> dict[s
         loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard))
         _restore(run, loop, job.console)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
-        loop.train()
+        loop.train(until=until)
+        if not loop.is_finished:
+            _record_end(run, job.console, "interrupted", f"stopped after epoch {loop.state.epoch}, as asked")
+            return {"run": str(run.path), **run.read_info()}
         return _finish(run, job, loop, split or first_split(job.dataset.splits))
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         if not isinstance(stop, Interrupted):  # raised outside the loop
@@ -413,6 +389,7 @@ def _finish(run: RunDir, job: Job, loop: Loop, split: str) -> dict[str, Any]:
         evaluated=split,
         stages=stages,
         model=file_digest(run.model),
+        weights=weights_digest(model),
     )
     return {"run": str(run.path), **run.read_info()}
 

@@ -33,6 +33,9 @@ WITH_MODEL = (
     ("attack", "hostile", "--fgsm", "--eps", "0.1", "--no-checks", "-q"),
     ("explain", "hostile", "image.png", "--method", "gradcam", "-q"),
     ("summary", "hostile"),
+    ("reproduce", "hostile", "--epochs-only", "1", "-q"),
+    ("reproduce", "hostile", "--evaluation", "test", "-q"),
+    ("reproduce", "hostile", "--with", "good", "-q"),
     ("runs", "remove", "-y", "hostile"),
 )
 RESUMED = (("train", "--resume", "hostile", "-q"),)

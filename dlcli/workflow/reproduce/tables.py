@@ -1,0 +1,114 @@
+"""Comparison of tables and metrics of a result with those of its reproduction."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dlcli.recipe.language.errors import shortened
+
+TIMES = ("seconds",)
+"""Columns that differ from run to run."""
+NOISY = ("gradient_norm",)
+"""Columns that rounding changes most, and that no result depends on: they must be equal bit for bit or may differ."""
+SCALE = 0.01  # differences of smaller numbers are relative to this
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell that differs.
+
+    Attributes:
+        row: what identifies its row, such as ``epoch 3``; empty for a list of named values.
+        column: its name; empty if the whole row is new or missing.
+        old, new: its content; None where a table ends before.
+    """
+
+    row: str
+    column: str
+    old: str | None
+    new: str | None
+
+    def __str__(self) -> str:
+        if self.column == "":
+            return f"{self.row} is {'missing' if self.new is None else 'new'}"
+        place = f"{self.row}, column {self.column}" if self.row else self.column
+        return f"{place}: was {self.old} and is {self.new}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How two tables compare.
+
+    Attributes:
+        first: the first cell that differs; None if all are equal.
+        beyond: the first cell that differs by more than the tolerance, or is not a number.
+        largest: the largest relative difference of two numbers.
+        num_rows: rows that were compared.
+    """
+
+    first: Place | None
+    beyond: Place | None
+    largest: float
+    num_rows: int
+
+    @property
+    def is_equal(self) -> bool:
+        return self.first is None
+
+    @property
+    def is_close(self) -> bool:
+        return self.beyond is None
+
+
+def compare_tables(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], *, key: str, tolerance: float
+) -> Compared:
+    """Compare the rows of two tables, in their order.
+
+    Args:
+        key: the column that names a row in messages; empty if each table is one row of named values.
+        tolerance: the largest relative difference of two numbers that is close.
+    """
+    first = beyond = None
+    largest = 0.0
+    for number, (before, after) in enumerate(zip(old, new, strict=False)):
+        name = f"{key} {_text(before.get(key, number + 1))}" if key else ""
+        for column in [*before, *(column for column in after if column not in before)]:
+            was, becomes = before.get(column), after.get(column)
+            if column in TIMES or was == becomes:
+                continue
+            place = Place(name, column, _text(was), _text(becomes))
+            first = first or place
+            if column in NOISY:
+                continue
+            difference = relative_difference(was, becomes)
+            largest = max(largest, difference)
+            if difference > tolerance:
+                beyond = beyond or place
+    if len(old) != len(new):
+        longer, common = max(old, new, key=len), min(len(old), len(new))
+        name = f"{key} {_text(longer[common].get(key, common + 1))}"
+        place = Place(name, "", *(("", None) if len(old) > len(new) else (None, "")))
+        first, beyond = first or place, beyond or place
+    return Compared(first, beyond, largest, min(len(old), len(new)))
+
+
+def relative_difference(old: Any, new: Any) -> float:
+    """The difference of two numbers, or of the numbers that two texts are, relative to the larger one.
+
+    Infinity if one is not a number. Differences of numbers below 0.01 are relative to 0.01.
+    """
+    if old == new:
+        return 0.0
+    try:
+        one, other = float(old), float(new)
+    except (TypeError, ValueError):
+        return math.inf
+    if not (math.isfinite(one) and math.isfinite(other)):
+        return math.inf
+    return abs(one - other) / max(abs(one), abs(other), SCALE)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else shortened(str(value))

@@ -1,0 +1,189 @@
+"""``dlcli reproduce RUN``: train a run again, and say whether the result is the same."""
+
+from pathlib import Path
+from typing import Any
+
+from dlcli.data.splits import SPLITS, describe_difference
+from dlcli.errors import InputError, Interrupted
+from dlcli.recipe.language.overrides import Override
+from dlcli.recipe.load import load
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.runs import suffixed
+from dlcli.rundir.tables import read_csv
+from dlcli.runtime.console import Console
+from dlcli.runtime.model_files import load_keras_file, weights_digest
+from dlcli.runtime.startup import Device
+from dlcli.tasks.job import Job
+from dlcli.tasks.run_models import model_file
+from dlcli.workflow.headline import final_metrics
+from dlcli.workflow.reproduce.environment import environment_changes, unrecorded
+from dlcli.workflow.reproduce.tables import Compared, compare_tables
+from dlcli.workflow.same_recipe import describe_changes, recipe_changes
+from dlcli.workflow.train import refuse_other_class_weights, train
+
+SUFFIX = "-reproduced"
+
+
+class NotTheSame(Exception):
+    """What would be trained differs from what the run was trained on; the message says in what."""
+
+
+def reproduce(
+    run: RunDir,
+    *,
+    runs: Path,
+    epochs: int | None,
+    data: Override | None,
+    tolerance: float,
+    device: Device,
+    console: Console,
+) -> dict[str, Any]:
+    """Train a run again from its config.yaml, seed and data, as ``<name>-reproduced``, and compare the two.
+
+    Args:
+        runs: the folder for the new run.
+        epochs: train and compare only the first epochs; the schedule is that of all.
+        data: the new place of data that were moved.
+        tolerance: the largest relative difference of a number in metrics.csv (but for gradient_norm) and of a final
+            metric that is accepted where the environments differ, or the device is a GPU.
+
+    Returns:
+        ``verdict``: exact, close or different; ``reproduced``, ``epochs`` (number compared), ``weights`` (the digests
+        of both models, None if not compared), ``environment``, ``unrecorded``, ``first`` and ``beyond`` (the first
+        cell of metrics.csv that differs, and differs by more than the tolerance), ``largest`` (relative difference),
+        and ``notes``. If recipe, data or pretrained weights differ, nothing is trained, ``reproduction`` is None, and
+        ``differs`` says in what.
+
+    Raises:
+        InputError: the run is not complete, or its data cannot be read.
+    """
+    info = run.read_info()
+    _check_comparable(run, info, epochs)
+    refuse_other_class_weights(run, info)
+    loaded = load(run.config, [] if data is None else [data])
+    try:
+        if changes := recipe_changes(info, loaded):
+            raise NotTheSame(f"config.yaml differs from the recipe in run.json: {describe_changes(changes)}")
+        result = train(
+            loaded,
+            runs=runs,
+            name=suffixed(run.name, SUFFIX),
+            device=device,
+            console=console,
+            split=info.get("evaluated") if info.get("evaluated") in SPLITS else None,
+            check=lambda job: _check_job(run, info, job),
+            until=epochs,
+        )
+    except NotTheSame as difference:
+        return _different(run, str(difference))
+    except Interrupted as stop:
+        hint = f"\nThen compare the two with: dlcli reproduce {run.path} --with NEW_RUN"
+        raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
+    other = RunDir(Path(result["run"]))
+    compared = _compare(run, other, epochs=epochs, tolerance=tolerance)
+    other.update_info(reproduces={"run": run.name, "verdict": compared["verdict"]})
+    return compared
+
+
+def compare_trained(run: RunDir, other: RunDir, *, epochs: int | None, tolerance: float) -> dict[str, Any]:
+    """Compare a run with one that was trained from the same recipe, seed and data, perhaps on another machine.
+
+    Returns:
+        As of :func:`reproduce`.
+
+    Raises:
+        InputError: one of them is not complete, or corrupt.
+    """
+    for one in (run, other):
+        _check_comparable(one, one.read_info(), epochs)
+    info = run.read_info()
+    if changes := recipe_changes(info, load(other.config)):
+        return _different(run, f"the recipe of {other.path} differs: {describe_changes(changes)}", other)
+    if info["data"]["fingerprint"] != other.read_info()["data"]["fingerprint"]:
+        difference = describe_difference(read_csv(run.split), read_csv(other.split))
+        return _different(run, f"the data of {other.path} differ: {difference}", other)
+    return _compare(run, other, epochs=epochs, tolerance=tolerance)
+
+
+def _different(run: RunDir, differs: str, other: RunDir | None = None) -> dict[str, Any]:
+    path = None if other is None else str(other.path)
+    return {
+        "run": str(run.path),
+        "reproduction": path,
+        "reproduced": False,
+        "verdict": "different",
+        "differs": differs,
+    }
+
+
+def _check_comparable(run: RunDir, info: dict[str, Any], epochs: int | None) -> None:
+    if info["status"] != "completed" and epochs is None:
+        raise InputError(
+            f"{run.path}: is not complete. Resume it with: dlcli train --resume {run.path}, or reproduce its first "
+            "epochs with --epochs-only N."
+        )
+    done = len(read_csv(run.metrics)) if run.metrics.exists() else 0
+    if info.get("best") is None or done == 0:
+        raise InputError(f"{run.path}: was not trained by dlcli train, so there is nothing to train again.")
+    if epochs is not None and epochs > done:
+        raise InputError(f"--epochs-only must be at most the {done} epochs of {run.path}. Received {epochs}.")
+
+
+def _check_job(run: RunDir, info: dict[str, Any], job: Job) -> None:
+    if job.dataset.fingerprint() != info["data"]["fingerprint"]:
+        difference = describe_difference(read_csv(run.split), job.dataset.split_rows())
+        raise NotTheSame(f"the data differ: {difference}")
+    old, new = (base.get("sha256") if isinstance(base, dict) else None for base in (info.get("base"), job.base()))
+    if old != new:
+        raise NotTheSame("the file of the pretrained weights differs from the one that the run started from")
+
+
+def _compare(run: RunDir, other: RunDir, *, epochs: int | None, tolerance: float) -> dict[str, Any]:
+    """Compare two runs of one recipe, seed and data: the values that :func:`reproduce` returns."""
+    infos = run.read_info(), other.read_info()
+    tables = [read_csv(one.metrics)[:epochs] for one in (run, other)]
+    rows = compare_tables(tables[0], tables[1], key="epoch", tolerance=tolerance)
+    digests, final = None, None
+    if epochs is None:
+        digests = [_weights(one, info) for one, info in zip((run, other), infos, strict=True)]
+        metrics = [final_metrics(info) for info in infos]
+        final = compare_tables(metrics[:1], metrics[1:], key="", tolerance=tolerance)
+    changes, lacking = environment_changes(*infos), unrecorded(infos[0])
+    is_exact = rows.is_equal and (digests is None or digests[0] == digests[1]) and (final is None or final.is_equal)
+    may_differ = bool(changes or lacking) or not str(infos[1].get("device", "")).startswith("CPU")
+    is_close = rows.is_close and (final is None or final.is_close) and may_differ
+    return {
+        "run": str(run.path),
+        "reproduction": str(other.path),
+        "reproduced": is_exact or is_close,
+        "verdict": "exact" if is_exact else "close" if is_close else "different",
+        "epochs": rows.num_rows,
+        "tolerance": tolerance,
+        "weights": digests,
+        "environment": {key: list(values) for key, values in changes.items()},
+        "unrecorded": lacking,
+        "first": _place(rows, final, "first"),
+        "beyond": _place(rows, final, "beyond"),
+        "largest": max(rows.largest, final.largest if final else 0.0),
+        "notes": _notes(infos[0]),
+    }
+
+
+def _place(rows: Compared, final: Compared | None, which: str) -> str | None:
+    place = getattr(rows, which)
+    if place is not None:
+        return f"metrics.csv, {place}"
+    place = None if final is None else getattr(final, which)
+    return None if place is None else f"final metric {place}"
+
+
+def _weights(run: RunDir, info: dict[str, Any]) -> str:
+    """The digest of the weights of a run's model; of a run of an earlier version it is computed."""
+    path = model_file(run)
+    recorded = info.get("weights")
+    return recorded if isinstance(recorded, str) else weights_digest(load_keras_file(path))
+
+
+def _notes(info: dict[str, Any]) -> list[str]:
+    """What happened to the old run that a run in one go does not repeat."""
+    return ["the run was extended after its first end; it was reproduced in one go"] if info.get("extended") else []
