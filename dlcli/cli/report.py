@@ -9,7 +9,7 @@ from dlcli.cli.output import say, write_json
 
 
 @click.command(short_help="Write a report on a run as one page.")
-@click.argument("run", shell_complete=complete_runs)
+@click.argument("run", required=False, shell_complete=complete_runs)
 @click.argument("other", required=False, shell_complete=complete_runs)
 @click.option("--card", is_flag=True, help="Write README.md instead, a model card in Hugging Face's form.")
 @click.option(
@@ -25,9 +25,9 @@ from dlcli.cli.output import say, write_json
 @runs_option
 @json_option
 def report(
-    run: str, other: str | None, card: bool, output: Path | None, force: bool, runs: Path, as_json: bool
+    run: str | None, other: str | None, card: bool, output: Path | None, force: bool, runs: Path, as_json: bool
 ) -> None:
-    """Write a report on RUN, or on RUN and OTHER beside each other, as one page that needs no other file.
+    """Write a report on RUN (default: the newest run), or on RUN and OTHER, as one page that needs no other file.
 
     It has the score with its interval and baselines, the warnings, data, learning curves, results by class, mistakes,
     explanations, robustness, cost, how to reproduce the run, and its limits; for two runs also a paired test and the
@@ -36,7 +36,7 @@ def report(
 
     \b
     Examples:
-      dlcli report digits_convnet
+      dlcli report
       dlcli report digits_convnet digits_mlp -o comparison.html
       dlcli report sweep_digits
       dlcli report digits_convnet --card
@@ -48,7 +48,7 @@ def report(
         raise click.UsageError("--card describes one run. Leave OTHER out.")
     if output is not None:
         check_output(output, (".md",) if card else (".html",), force=force)
-    study = find_any_study(runs, run)
+    study = None if run is None else find_any_study(runs, run)
     if study is not None and (card or other is not None):
         raise click.UsageError(
             f"{study.path} is a {study.kind}, for which there is no {'--card' if card else 'OTHER'}."
@@ -59,7 +59,7 @@ def report(
         path = report_of_study(study, output, force=force)
         _show(path, card=False, as_json=as_json)
         return
-    found = [find_run(runs, name) for name in (run, other) if name is not None]
+    found = [find_run(runs, run)] + ([] if other is None else [find_run(runs, other)])
     if card:
         from dlcli.workflow.report.model_card import write_card
 

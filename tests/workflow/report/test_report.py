@@ -34,7 +34,7 @@ def text_of(page: str) -> str:
 
 
 def test_a_report_says_what_the_run_says(runs: Path) -> None:
-    page = report(runs.parent, "tiny")
+    page = report(runs.parent)  # on the newest run
     text, info = text_of(page), read_json(runs / "tiny" / "run.json")
     metrics = read_json(runs / "tiny" / "evaluation" / "test" / "metrics.json")
     low, high = metrics["intervals"]["accuracy"]
