@@ -20,9 +20,11 @@ from dlcli.serving.batching import Batcher
 from dlcli.serving.guard import HEADERS, Guard
 from dlcli.serving.limits import Bodies, Limits
 from dlcli.serving.metrics import CONTENT_TYPE, Metrics
+from dlcli.serving.overlays import overlays_of
 from dlcli.serving.page.files import page_file
 from dlcli.serving.refusal import Refused
 from dlcli.serving.served_model import ServedModel
+from dlcli.tasks.predictor import Shows
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 TOP = 5  # classes for each sample, unless a client asks for another number
@@ -63,6 +65,7 @@ class Application:
             Route("/metrics", answered(self._text_metrics), name="metrics"),
             Route("/v1/models", answered(self._list), name="models"),
             *(Route(f"{path}:predict", answered(self._predict), methods=["POST"], name="predict") for path in of_model),
+            Route("/v1/models/{name}:show", answered(self._show), methods=["POST"], name="show"),
             *(Route(f"{path}/metadata", answered(self._metadata), name="metadata") for path in of_model),
             *(Route(path, answered(self._status), name="status") for path in of_model),
             Route("/v2", answered(self._v2_server), name="v2"),
@@ -124,7 +127,9 @@ class Application:
 
     def _model(self, request: Request) -> ServedModel:
         name = request.path_params["name"]
-        if request.method == "GET" and name.endswith(":predict"):  # which matches the address of a model, too
+        if request.method == "GET" and name.endswith(
+            (":predict", ":show")
+        ):  # which matches the address of a model, too
             raise Refused(405, WRONG[405])
         if name not in self._models:
             known = ", ".join(self._models)
@@ -160,12 +165,29 @@ class Application:
             rows = [{"file": name, **row} for name, row in zip(names, rows, strict=True)]
         return _json(response(rows))
 
+    async def _show(self, request: Request) -> Response:
+        """What the page lays over an image, which is the body."""
+        model = self._model(request)
+        predictor = model.predictor
+        if not isinstance(predictor, Shows) or predictor.kind != "images":
+            raise Refused(400, "this model has nothing to show of its predictions.")
+
+        def show(sample: Any) -> dict[str, Any]:
+            return overlays_of(predictor.show(sample), predictor.classes)
+
+        async with self._bodies.body(request) as body:
+            essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            sample = uploads.read_plain(body, essence, predictor.kind, self._limits)
+            (overlays,) = await self._batcher.predict(model, [sample], top=1, call=show)
+        return _json(overlays)
+
     async def _list(self, request: Request) -> Response:
         """What the page needs of all models."""
         models = [
             {
                 "name": model.name,
                 "kind": model.predictor.kind,
+                "shows": isinstance(model.predictor, Shows) and model.predictor.kind == "images",
                 "classes": list(model.predictor.classes),
                 "card": model.card,
             }

@@ -34,6 +34,8 @@ class _Request:
     model: ServedModel
     samples: Sequence[Any]
     top: int
+    call: Callable[[Any], dict[str, Any]] | None = None
+    """What is called with each sample in place of the predictor, for requests that are worked on one by one."""
     rows: "Future[Rows]" = field(default_factory=Future)
 
 
@@ -64,12 +66,20 @@ class Batcher:
         self._worker.join()
         self._readers.shutdown(cancel_futures=True)
 
-    async def predict(self, model: ServedModel, samples: Sequence[Sample], *, top: int) -> Rows:
+    async def predict(
+        self,
+        model: ServedModel,
+        samples: Sequence[Sample],
+        *,
+        top: int,
+        call: Callable[[Any], dict[str, Any]] | None = None,
+    ) -> Rows:
         """The predictions for the samples of one request.
 
         Args:
             samples: return what ``Predictor.read`` takes; they are called in a thread.
             top: number of classes that are listed for each sample, for classifiers.
+            call: is called with what ``Predictor.read`` returned of each sample in place of ``Predictor.predict``.
 
         Raises:
             Refused: a sample cannot be used, the queue is full, or the time is up.
@@ -78,7 +88,7 @@ class Batcher:
         request: _Request | None = None
         try:
             async with asyncio.timeout(self._limits.predict_seconds):
-                request = await self._read(model, samples, top)
+                request = await self._read(model, samples, top, call)
                 return await asyncio.wrap_future(request.rows)
         except TimeoutError:
             seconds = f"{self._limits.predict_seconds:g}"
@@ -98,12 +108,19 @@ class Batcher:
         self._num_held += number
         self._metrics.queue.add(number)
 
-    async def _read(self, model: ServedModel, samples: Sequence[Sample], top: int) -> _Request:
+    async def _read(
+        self,
+        model: ServedModel,
+        samples: Sequence[Sample],
+        top: int,
+        call: Callable[[Any], dict[str, Any]] | None,
+    ) -> _Request:
         with self._changed:
             self._num_reading += 1
         try:
             loop = asyncio.get_running_loop()
-            request = _Request(model, await loop.run_in_executor(self._readers, _read_all, model, samples), top)
+            read = await loop.run_in_executor(self._readers, _read_all, model, samples)
+            request = _Request(model, read, top, call)
         except BaseException:
             with self._changed:
                 self._num_reading -= 1
@@ -152,7 +169,8 @@ class Batcher:
         most = model.best_batch(min(self._num_waiting(model), self._limits.max_batch))
         while self._waiting and size < most:
             request = self._waiting.popleft()
-            fits = not batch or size + len(request.samples) <= most
+            is_alone = request.call is not None or any(other.call is not None for other in batch)
+            fits = not batch or (size + len(request.samples) <= most and not is_alone)
             if request.model is not model or not fits:
                 others.append(request)
                 if request.model is model:  # later ones must not overtake it
@@ -176,7 +194,9 @@ class Batcher:
         """Predict a batch; if that fails, each request by itself, so that one cannot fail for another."""
         samples = [sample for request in batch for sample in request.samples]
         try:
-            rows = self._rows(batch[0].model, samples, max(request.top for request in batch))
+            call = batch[0].call
+            top = max(request.top for request in batch)
+            rows = self._rows(batch[0].model, samples, top) if call is None else [call(sample) for sample in samples]
         except Exception as error:
             if len(batch) > 1:
                 for request in batch:
@@ -215,14 +235,15 @@ def _read_all(model: ServedModel, samples: Sequence[Sample]) -> list[Any]:
     """The samples as the predictor takes them.
 
     Raises:
-        Refused: names the position of the first that cannot be used.
+        Refused: names the position of the first of several that cannot be used.
     """
     read = []
     for position, sample in enumerate(samples):
+        place = f"sample {position}: " if len(samples) > 1 else ""
         try:
             read.append(model.predictor.read(sample()))
         except InputError as error:
-            raise Refused(400, f"sample {position}: {model.public(error)}") from None
+            raise Refused(400, place + model.public(error)) from None
         except Refused as error:
-            raise Refused(error.status, f"sample {position}: {error}") from None
+            raise Refused(error.status, f"{place}{error}") from None
     return read

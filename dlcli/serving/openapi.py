@@ -31,6 +31,7 @@ def document(models: Sequence[ServedModel], *, needs_token: bool) -> dict[str, A
         "/v1/models/{name}": _get("Status of a model (TensorFlow Serving).", name),
         "/v1/models/{name}/metadata": _get("Signature of a model (TensorFlow Serving).", name),
         "/v1/models/{name}:predict": {"post": _predict(kinds, name)},
+        "/v1/models/{name}:show": {"post": _show(name)},
         "/v2": _get("Name, version and extensions of the server (KServe v2)."),
         "/v2/health/live": _get("200 while the server works (KServe v2)."),
         "/v2/health/ready": _get("200 when all models are loaded (KServe v2)."),
@@ -72,6 +73,16 @@ def _predict(kinds: Sequence[str], name: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": [name, top],
         "requestBody": {"required": True, "content": content},
         "responses": _responses(predictions),
+    }
+
+
+def _show(name: Mapping[str, Any]) -> dict[str, Any]:
+    urls = {"type": "object", "additionalProperties": True}
+    return {
+        "summary": "Mask and map of a prediction as data URLs, for models of images.",
+        "parameters": [name],
+        "requestBody": {"required": True, "content": {"image/*": BINARY}},
+        "responses": _responses(urls),
     }
 
 

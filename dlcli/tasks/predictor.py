@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -63,6 +64,37 @@ class Predictor(Protocol):
 
         Returns:
             The rows of ``dlcli predict --json``, without the names of the samples.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What can be shown of a prediction of an image besides its row.
+
+    Attributes:
+        view: the image as the network sees it, uint8 ``[height, width, channels]``.
+        attribution: what in the view speaks for the prediction (above 0) and what against it, ``[height, width]``; None
+            for a network without such a map, or an image without an object.
+        explained: what the map explains, such as the class.
+        mask: the PNG file of the predicted mask at the image's own size, with a palette; None for a task without masks.
+    """
+
+    view: NDArray[np.uint8]
+    attribution: NDArray[np.float32] | None
+    explained: str
+    mask: bytes | None
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """A predictor whose predictions can be shown in images."""
+
+    def show(self, sample: Any) -> Shown:
+        """What can be shown of the prediction of one sample.
+
+        Args:
+            sample: what ``read`` returned of it.
         """
         ...
 

@@ -9,7 +9,9 @@ TYPES = {
     "page.js": "text/javascript; charset=utf-8",
     "results.js": "text/javascript; charset=utf-8",
     "drawing.js": "text/javascript; charset=utf-8",
+    "elements.js": "text/javascript; charset=utf-8",
     "requests.js": "text/javascript; charset=utf-8",
+    "series.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 """The files that are served, with their media types; no other names are looked up."""

@@ -1,6 +1,7 @@
 """Predicts images, signals and volumes held in memory with a model that is loaded once."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,14 @@ from dlcli.data.images.sources.npz import BRING_TO_RANGE, Layout, to_samples
 from dlcli.data.images.tiles import grid_tiling, make_grids
 from dlcli.data.splits import NO_LABEL
 from dlcli.errors import InputError
+from dlcli.explanation.network import NotExplainable
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
-from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.images.class_map import class_map
+from dlcli.tasks.images.head import ImageHead, Predicted
 from dlcli.tasks.images.own_sizes import smallest_side_of
-from dlcli.tasks.predictor import Kind, PaddedNetwork
+from dlcli.tasks.predictor import Kind, PaddedNetwork, Shown
 from dlcli.tasks.run_models import load_image_model
 from dlcli.tasks.task import PredictionRequest
 
@@ -121,9 +124,10 @@ class ImagePredictor:
         self, samples: Sequence[ReadImage], *, top: int = 3, score: float | None = None, beam: int = 1
     ) -> list[dict[str, Any]]:
         """As :meth:`dlcli.tasks.predictor.Predictor.predict`."""
-        if not samples:
-            return []
-        predicted = self._head.predict(
+        return list(self._predict(samples, top, score).rows) if samples else []
+
+    def _predict(self, samples: Sequence[ReadImage], top: int, score: float | None) -> Predicted:
+        return self._head.predict(
             self._outputs,
             self._samples(samples),
             info=self._info,
@@ -131,7 +135,23 @@ class ImagePredictor:
             calibration=self._calibration,
             console=self._console,
         )
-        return list(predicted.rows)
+
+    def show(self, sample: ReadImage) -> Shown:
+        """As :meth:`dlcli.tasks.predictor.Shows.show`; the map is Grad-CAM's, of the most probable class or the first
+        object."""
+        mask = self._predict([sample], 1, None).mask
+        found = None if self._map is None else self._map(self._samples([sample]))
+        attribution, explained = (None, "") if found is None else found
+        return Shown(sample.values, attribution, explained, None if mask is None else mask(0))
+
+    @functools.cached_property
+    def _map(self) -> Callable[[Samples], tuple[NDArray[np.float32], str] | None] | None:
+        if self._policy is None or self._policy.keeps_size:
+            return None
+        try:
+            return class_map(self._head, self.model, self.classes)
+        except (InputError, NotExplainable):
+            return None
 
     def _samples(self, images: Sequence[ReadImage]) -> Samples:
         """The images as a split without ground truth."""

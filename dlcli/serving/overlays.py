@@ -1,0 +1,57 @@
+"""What the page lays over an image: the mask of a prediction, and the map of what speaks for it."""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dlcli.tasks.predictor import Shown
+
+FOR, AGAINST = (200, 30, 30), (30, 80, 200)
+"""Red speaks for the prediction, blue against it, as in the plots of ``dlcli explain``."""
+BLACK = (0, 0, 0)
+OPACITY = 200  # of the strongest pixel, of 255
+
+
+def overlays_of(shown: Shown, classes: Sequence[str]) -> dict[str, Any]:
+    """The images as data URLs: ``view``, ``map`` and ``mask``, each absent if there is none; ``explained``, what the
+    map explains, and ``colors``, those of the mask by class."""
+    view = shown.view[:, :, 0] if shown.view.shape[2] == 1 else shown.view
+    found: dict[str, Any] = {}
+    if shown.attribution is not None:
+        found["view"] = _url(_png(Image.fromarray(view)))
+        found["explained"] = shown.explained
+        found["map"] = _url(_png(Image.fromarray(colored(shown.attribution))))
+    if shown.mask is not None:
+        with Image.open(io.BytesIO(shown.mask)) as mask:
+            palette = mask.getpalette("RGB") or []
+            colors = list(zip(*[iter(palette)] * 3, strict=False))
+            # what is black in the palette, the background, does not darken the image
+            black = colors.index(BLACK) if BLACK in colors else None
+            found["mask"] = _url(_png(mask, transparency=black))
+        found["colors"] = {
+            name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in zip(classes, colors, strict=False)
+        }
+    return found
+
+
+def colored(attribution: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A map [height, width] as RGBA: the color by the sign, the opacity by the share of the largest value."""
+    largest = float(np.abs(attribution).max()) or 1.0
+    pixels = np.where((attribution > 0)[..., None], np.array(FOR, np.uint8), np.array(AGAINST, np.uint8))
+    opacity = np.rint(np.abs(attribution) / largest * OPACITY).astype(np.uint8)
+    return np.concatenate([pixels, opacity[..., None]], axis=2)
+
+
+def _png(image: Image.Image, *, transparency: int | None = None) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1, **({} if transparency is None else {"transparency": transparency}))
+    return file.getvalue()
+
+
+def _url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,0 +1,263 @@
+"""The page in a real browser: several images, a corrupt one, texts, series, the keyboard, narrow screens, a token."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from served import CLASSES, Client, Echo, Shades, encoded, served, serving  # type: ignore[import-not-found]
+
+from dlcli.serving.page.files import TYPES
+from dlcli.tasks.predictor import Shown
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+DRIVER = shutil.which("chromedriver")
+in_browser = pytest.mark.skipif(BROWSER is None or DRIVER is None, reason="needs Chromium and chromedriver")
+TOKEN = "correct horse battery staple"
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+class Showing(Shades):
+    """As Shades, with a map and a mask of each image."""
+
+    def show(self, sample: Any) -> Shown:
+        mask = np.zeros((4, 4), np.uint8)
+        mask[:2] = 1
+        attribution = np.linspace(-1, 1, 16, dtype=np.float32).reshape(4, 4)
+        return Shown(np.zeros((4, 4, 1), np.uint8), attribution, HOSTILE, mask_file(mask))
+
+
+def mask_file(mask: Any) -> bytes:
+    from dlcli.report.plots.mask_overlay import mask_png
+
+    return mask_png(mask, 2)
+
+
+@pytest.fixture(scope="module")
+def showing() -> Iterator[Client]:
+    models = [served("shades", Showing()), served("echo", Echo()), served("steps", Echo("series"))]
+    with serving(*models) as found:
+        yield found
+
+
+# Without a browser ----------------------------------------------------------------------------------------------------
+
+
+def test_files_of_the_page(showing: Client) -> None:
+    for name, media_type in TYPES.items():
+        status, body, headers = showing.request("GET", f"/page/{name}")
+        assert (status, headers["content-type"]) == (200, media_type)
+        assert body
+    assert showing.request("GET", "/")[1] == showing.request("GET", "/page/index.html")[1]
+    for name in ("files.py", "__init__.py", "..%2fguard.py", "%2e%2e/guard.py", ""):
+        assert showing.request("GET", f"/page/{name}")[0] == 404
+
+
+def test_every_file_of_the_page_is_served_and_loads_nothing_from_elsewhere() -> None:
+    folder = Path(__file__).parents[2] / "dlcli" / "serving" / "page"
+    files = {
+        path.name: path.read_text("utf-8")
+        for path in folder.iterdir()
+        if path.suffix in (".html", ".css", ".js", ".svg")
+    }
+    assert set(files) == set(TYPES)
+    for text in files.values():
+        assert "//" not in text.replace("http://www.w3.org/2000/svg", "").replace("// ", "")
+        assert "innerHTML" not in text
+    assert "<style" not in files["index.html"]
+    assert "style=" not in files["index.html"]
+    assert "onclick" not in files["index.html"]
+
+
+def test_what_is_laid_over_an_image(showing: Client) -> None:
+    headers = {"Content-Type": "image/png"}
+    status, body, _ = showing.request("POST", "/v1/models/shades:show", encoded(9), headers)
+    found = json.loads(body)
+    assert status == 200
+    assert found["explained"] == HOSTILE
+    assert all(found[name].startswith("data:image/png;base64,") for name in ("view", "map", "mask"))
+    assert set(found["colors"]) == set(CLASSES)
+    assert showing.request("POST", "/v1/models/echo:show", b"x", {"Content-Type": "text/plain"})[0] == 400
+    assert showing.request("POST", "/v1/models/shades:show", b"x", headers)[0] == 400
+    assert [model["shows"] for model in showing.get("/v1/models")["models"]] == [True, False, False]
+
+
+# In a browser ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
+        options.add_argument(argument)
+    for argument in ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"):
+        options.add_argument(argument)
+    options.binary_location = BROWSER
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield found
+    found.quit()
+
+
+class Page:
+    """The page of a server in a browser."""
+
+    def __init__(self, browser: Any, client: Client) -> None:
+        self.browser = browser
+        browser.get(f"http://{client.host}:{client.port}/")
+
+    def all(self, selector: str) -> list[Any]:
+        return list(self.browser.find_elements("css selector", selector))
+
+    def one(self, selector: str) -> Any:
+        return self.browser.find_element("css selector", selector)
+
+    def wait(self, holds: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + 30
+        while not (found := holds()):
+            assert time.monotonic() < deadline, self.one("body").text
+            time.sleep(0.02)
+        return found
+
+    def choose(self, name: str) -> None:
+        self.wait(lambda: self.one("#model").is_displayed())
+        next(option for option in self.all("#model option") if option.text == name).click()
+
+    def upload(self, *paths: Path) -> None:
+        self.wait(lambda: self.one("#files").is_displayed())
+        self.one("#files").send_keys("\n".join(map(str, paths)))
+
+    def cards(self, number: int) -> list[Any]:
+        """The cards with results, when there are so many."""
+        return list(self.wait(lambda: len(found := self.all("article:not([aria-busy])")) == number and found))
+
+    def errors(self) -> list[str]:
+        """What the browser logged, but for requests that the server refused."""
+        return [entry["message"] for entry in self.browser.get_log("browser") if "status of 4" not in entry["message"]]
+
+
+@pytest.fixture
+def page(browser: Any, showing: Client) -> Page:
+    return Page(browser, showing)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    files = {"bright.png": encoded(255), "dark.jpg": encoded(3, image_format="JPEG"), "bad.png": b"hello"}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    return [tmp_path / name for name in files]
+
+
+@pytest.mark.slow
+@in_browser
+def test_several_images_one_of_them_corrupt(page: Page, images: list[Path]) -> None:
+    page.upload(*images)
+    cards = page.cards(3)
+    assert [card.find_element("css selector", "h3").text for card in cards] == ["bright.png", "dark.jpg", "bad.png"]
+    verdicts = [card.find_element("css selector", ".verdict").text for card in cards[:2]]
+    assert verdicts == ["bright", "dark"]
+    assert [item.text for item in cards[0].find_elements("css selector", ".bars li .share")] == ["100.0%", "0.0%"]
+    assert (
+        cards[2].find_element("css selector", "[role=alert]").text.startswith("not an image: its content is not JPEG")
+    )
+    assert "ms from request to response" in cards[0].text
+    page.wait(lambda: len(page.all(".map")) == 2 and len(page.all(".mask")) == 2)
+    assert f"Red speaks for {HOSTILE}, blue against it." in cards[0].text
+    box = cards[0].find_element("css selector", "figure label input")
+    mask = cards[0].find_element("css selector", ".mask")
+    assert mask.is_displayed()
+    box.click()
+    assert not mask.is_displayed()
+    page.wait(lambda: page.one("#status").text.startswith("3 of 3 predicted."))
+    page.one("#clear").click()
+    assert not page.all("article")
+    assert page.errors() == []
+
+
+@pytest.mark.slow
+@in_browser
+def test_texts_and_series_by_keyboard(page: Page) -> None:
+    keys = pytest.importorskip("selenium.webdriver").Keys
+    page.choose("echo")
+    page.one("#text").send_keys(f"hello {HOSTILE}", keys.CONTROL, keys.ENTER)
+    (card,) = page.cards(1)
+    assert card.find_element("css selector", ".verdict").text == f"HELLO {HOSTILE.upper()}"
+    page.choose("steps")
+    page.one("#series").send_keys("1, 2\n3;4.5\n", keys.CONTROL, keys.ENTER)
+    assert page.cards(2)[0].find_element("css selector", ".verdict").text == "10.5000"
+    page.one("#series").clear()
+    page.one("#series").send_keys("1,2\n1,x", keys.TAB, keys.ENTER)
+    error = page.cards(3)[0].find_element("css selector", "[role=alert]").text
+    assert error == 'Line 2: expected numbers separated by commas. Received "x".'
+    assert page.errors() == []
+
+
+@pytest.mark.slow
+@in_browser
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(page: Page, images: list[Path]) -> None:
+    webdriver = pytest.importorskip("selenium.webdriver")
+    keys, chains = webdriver.Keys, webdriver.ActionChains
+    page.upload(images[0])
+    page.cards(1)
+    page.wait(lambda: page.all(".map"))
+    reached = []
+    for _ in range(12):
+        chains(page.browser).send_keys(keys.TAB).perform()
+        reached.append(page.browser.switch_to.active_element)
+    names = [element.accessible_name.strip() for element in reached if element.tag_name != "body"]
+    for name in ("Model", "Choose images, drop them here, or paste one", "Use the camera", "Clear", "Mask", "Grad-CAM"):
+        assert any(found.startswith(name) for found in names), names
+    assert all(names), names
+    assert [image.get_attribute("alt") for image in page.all(".photo")] == [
+        "bright.png",
+        "The image as the network sees it",
+    ]
+
+
+@pytest.mark.slow
+@in_browser
+def test_the_camera(page: Page) -> None:
+    page.wait(lambda: page.one("#camera").is_displayed())
+    page.one("#camera").click()
+    page.wait(lambda: page.one("#take").is_displayed())
+    page.one("#take").click()
+    (card,) = page.cards(1)
+    assert card.find_element("css selector", ".verdict").text in CLASSES
+    page.one("#stop").click()
+    assert not page.one("#video").is_displayed()
+    assert page.errors() == []
+
+
+@pytest.mark.slow
+@in_browser
+def test_narrow_screens(page: Page, images: list[Path]) -> None:
+    page.upload(*images)
+    page.cards(3)
+    size = {"width": 320, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    assert page.browser.execute_script("return document.documentElement.scrollWidth") <= 320
+    page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.slow
+@in_browser
+def test_a_server_with_a_token(browser: Any, images: list[Path]) -> None:
+    with serving(served("shades", Shades()), token=TOKEN) as client:
+        page = Page(browser, client)
+        page.wait(lambda: page.one("#token").is_displayed())
+        page.one("#token").send_keys("wrong")
+        page.one("#token-form button").click()
+        page.wait(lambda: page.one("#status").text == "The token is not right.")
+        page.one("#token").clear()
+        page.one("#token").send_keys(TOKEN)
+        page.one("#token-form button").click()
+        page.upload(images[0])
+        assert page.cards(1)[0].find_element("css selector", ".verdict").text == "bright"
+        assert not page.one("#model").is_displayed()  # there is one model
