@@ -12,6 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from dlcli.serving.limits import Limits
 from dlcli.serving.metrics import Metrics
 
+LARGE = 4096  # bytes that a client sends at once: it is not slow
 TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
     b'content-length: 42\r\n\r\n{"error": "the header took too much time"}'
@@ -49,6 +50,12 @@ class Connections:
         elif connection not in self._waiting:
             self._waiting[connection] = None
 
+    def moves(self, connection: "Connection") -> None:
+        """A connection whose client sends much at once is the last to be closed."""
+        if connection in self._waiting:
+            del self._waiting[connection]
+            self._waiting[connection] = None
+
     def remove(self, connection: "Connection") -> None:
         self._num_open -= 1
         self._metrics.connections.add(-1)
@@ -73,6 +80,8 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if len(data) >= LARGE:
+            self.all.moves(self)
         if self.transport.is_closing():
             return
         if self.conn.their_state is h11.IDLE:

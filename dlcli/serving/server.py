@@ -17,7 +17,8 @@ from dlcli.serving.connections import protocol_for
 from dlcli.serving.limits import Limits
 from dlcli.serving.metrics import Metrics
 
-BACKLOG = 2048
+BACKLOG = 2048  # connections that the system holds until they are accepted
+ACCEPTED_AT_ONCE = 16  # between two looks at those that exist, lest a burst closes them before they are read
 MAX_HEADER = 32 * 1024  # bytes of a request's header
 
 
@@ -39,7 +40,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=BACKLOG,
+            backlog=ACCEPTED_AT_ONCE,
             h11_max_incomplete_event_size=MAX_HEADER,
             timeout_keep_alive=int(limits.idle_seconds),
             timeout_graceful_shutdown=int(limits.drain_seconds),
@@ -50,6 +51,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for bound in sockets or []:
+            bound.listen(BACKLOG)
         if self.started:
             self._on_start()
 
