@@ -1,6 +1,5 @@
 """``dlcli runs``."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 import click
 
 from dlcli.cli.options import check_output, complete_runs, json_option, run_argument, runs_option
-from dlcli.cli.output import as_recipe, confirm, say, write_json, write_markdown, write_metrics, write_table
-from dlcli.errors import InputError
+from dlcli.cli.output import as_recipe, say, write_json, write_markdown, write_metrics, write_table
+from dlcli.cli.run_notes import find, note, tag
+from dlcli.cli.run_removal import remove, where_option
 from dlcli.recipe.language.errors import shortened
 
 MAX_CLASSES = 20  # rows of a table
@@ -26,6 +26,7 @@ def runs() -> None:
       dlcli runs diff digits_convnet digits_convnet-2
       dlcli runs compare a-seed0 a-seed1 b-seed0 b-seed1
       dlcli runs remove digits_convnet-2
+      dlcli runs tag digits_convnet baseline
     """
 
 
@@ -37,9 +38,11 @@ def runs() -> None:
     metavar="ORDER",
     help="started (newest first), name, best, or a final metric, such as test_accuracy or accuracy: best first.",
 )
+@where_option
+@click.option("--sizes", is_flag=True, help="Show the disk space of each run.")
 @runs_option
 @json_option
-def list_(sort: str, runs: Path, as_json: bool) -> None:
+def list_(sort: str, where: str | None, sizes: bool, runs: Path, as_json: bool) -> None:
     """List runs with the metric that chose the best epoch, and the headline metric of the evaluated split.
 
     Searches and sweeps have a table of their own, and a "kind" in the output of --json. Why a run cannot be read, and
@@ -49,16 +52,26 @@ def list_(sort: str, runs: Path, as_json: bool) -> None:
     Examples:
       dlcli runs list
       dlcli runs list --sort accuracy
+      dlcli runs list --where 'val_accuracy > 0.9 and train.batch_size = 32'
+      dlcli runs list --where 'tag = baseline or status != completed' --sizes
       dlcli runs list --runs experiments --json
+
+    A condition of --where compares final metrics (with or without the split), keys of the recipe, name, status, started,
+    seed, epochs, best, metric, note and tag, by = != < <= > >= or ~ (contains).
     """
     from dlcli.rundir.runs import describe_others
-    from dlcli.workflow.runs import ORDERS, in_order, list_all, list_all_studies, value_of
+    from dlcli.workflow.run_selection import select, size_of
+    from dlcli.workflow.runs import ORDERS, in_order, list_all_studies, value_of
 
-    summaries, studies = in_order(list_all(runs), sort), list_all_studies(runs)
+    summaries = in_order(select(runs, where), sort)
+    studies = list_all_studies(runs) if where is None else []
+    if sizes:
+        for one in [*summaries, *studies]:
+            one["bytes"] = size_of(runs / one["name"])
     if as_json:
         write_json([*summaries, *studies])
     elif not summaries and not studies:
-        say(f"{runs}: no runs found", err=True)
+        say(f"{runs}: no runs found{'' if where is None else ' for which the condition of --where holds'}", err=True)
     elif summaries:
         columns = ["name", "status", "started", "seed", "epochs", "metric", "best", "headline", "value"]
         rows = [
@@ -68,6 +81,12 @@ def list_(sort: str, runs: Path, as_json: bool) -> None:
         if sort not in ORDERS and any(value_of(run, sort) != run.get("value") for run in summaries):
             columns.append(sort)
             rows = [[*row, value_of(run, sort)] for row, run in zip(rows, summaries, strict=True)]
+        if any(run["tags"] for run in summaries):
+            columns.append("tags")
+            rows = [[*row, ", ".join(run["tags"]) or None] for row, run in zip(rows, summaries, strict=True)]
+        if sizes:
+            columns.append("MiB")
+            rows = [[*row, f"{run['bytes'] / 2**20:,.1f}"] for row, run in zip(rows, summaries, strict=True)]
         write_table(columns, rows)
     if studies and not as_json:
         _show_studies(studies, is_first=not summaries)
@@ -83,6 +102,9 @@ def list_(sort: str, runs: Path, as_json: bool) -> None:
 def _show_studies(studies: Sequence[Mapping[str, Any]], *, is_first: bool) -> None:
     columns = ["name", "kind", "status", "started", "seed", "trials", "metric", "best", "headline", "value"]
     rows = [[str(one.get("started") or "-")[:16] if c == "started" else one.get(c) for c in columns] for one in studies]
+    if "bytes" in studies[0]:
+        columns.append("MiB")
+        rows = [[*row, f"{one['bytes'] / 2**20:,.1f}"] for row, one in zip(rows, studies, strict=True)]
     if not is_first:
         say()
     write_table(columns, rows)
@@ -101,15 +123,21 @@ def show(run: str | None, runs: Path, as_json: bool) -> None:
       dlcli runs show runs/digits_convnet --json
     """
     from dlcli.rundir.runs import find_run
+    from dlcli.workflow.run_notes import read_notes
     from dlcli.workflow.runs import show as show_run
 
-    info = show_run(find_run(runs, run))
+    run_dir = find_run(runs, run)
+    info = {**show_run(run_dir), **read_notes(run_dir)}
     if as_json:
         write_json(info)
         return
     for key in ("run", "status", "reason", "task", "seed", "started", "finished", "device", "parameters"):
         if key != "reason" or info.get("reason"):
             say(f"{key}: {info.get(key) if info.get(key) is not None else '-'}")
+    if info["tags"]:
+        say(f"tags: {', '.join(info['tags'])}")
+    if info["note"]:
+        say(f"note: {info['note']}")
     say("samples: " + ", ".join(f"{count:,} {split}" for split, count in info["data"]["samples"].items()))
     if info.get("best"):
         say("best: epoch {epoch}, {metric} {value:.4f}".format(**info["best"]))
@@ -269,41 +297,5 @@ def _in_a_line(value: Any) -> str:
     return value if isinstance(value, str) else shortened(as_recipe(value))
 
 
-@runs.command("remove", short_help="Delete a run, search or sweep.")
-@run_argument(required=True)
-@runs_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
-def remove(run: str, runs: Path, yes: bool) -> None:
-    """Delete the directory of a run, search or sweep and everything in it.
-
-    \b
-    Examples:
-      dlcli runs remove digits_convnet-2
-      dlcli runs remove sweep_digits --yes
-
-    Removals that were killed are finished first.
-    """
-    from dlcli.workflow.runs import find_removable, finish_removals
-    from dlcli.workflow.runs import remove as remove_run
-
-    finished = [folder / name for folder in {runs, Path(run).parent} for name in finish_removals(folder)]
-    if (path := next((path for path in (Path(run), runs / run) if path in finished), None)) and not path.exists():
-        say(f"removed {path}", err=True)
-        return
-    run_dir = find_removable(runs, run)
-    if not yes and not _confirmed(f"Permanently delete {run_dir.path}?"):
-        say(f"kept {run_dir.path}", err=True)
-        return
-    remove_run(run_dir)
-    say(f"removed {run_dir.path}", err=True)
-
-
-def _confirmed(question: str) -> bool:
-    try:
-        return confirm(question)
-    except click.Abort:
-        if sys.stdin.isatty():  # Ctrl-C
-            raise
-        raise InputError(
-            "cannot ask for confirmation without a terminal. Use --yes to delete without asking."
-        ) from None
+for command in (remove, tag, note, find):
+    runs.add_command(command)

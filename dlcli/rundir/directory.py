@@ -164,6 +164,11 @@ class RunDir:
         return self._entry("README.md")
 
     @property
+    def notes(self) -> Path:
+        """Tags and a note that the user gave the run."""
+        return self._entry("notes.json")
+
+    @property
     def lock_file(self) -> Path:
         return self._entry("run.lock")
 

@@ -16,7 +16,7 @@ from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
-from dlcli.rundir.runs import find_run, list_runs
+from dlcli.rundir.runs import find_run
 from dlcli.rundir.tables import read_csv
 from dlcli.training.direction import lower_is_better
 from dlcli.workflow.compare import ABSENT, differences
@@ -57,11 +57,6 @@ def summary(run: RunDir) -> dict[str, Any]:
     return {"name": run.name, "status": "corrupt", "reason": reason, "final": None, **link}
 
 
-def list_all(runs: Path) -> list[dict[str, Any]]:
-    """Summarize all runs of a folder, newest first."""
-    return [summary(run) for run in list_runs(runs)]
-
-
 def list_all_studies(runs: Path) -> list[dict[str, Any]]:
     """Summarize all searches and sweeps of a folder, newest first."""
     summaries = [summary_of_study(study) for study in list_studies(runs)]
@@ -69,13 +64,13 @@ def list_all_studies(runs: Path) -> list[dict[str, Any]]:
 
 
 def value_of(run: dict[str, Any], metric: str) -> float | None:
-    """A final metric of a summary of :func:`list_all`, by its name, or by its name without the evaluated split."""
+    """A final metric of a :func:`summary`, by its name, or by its name without the evaluated split."""
     metrics = final_metrics(run)
     return metrics.get(metric, metrics.get(f"{run.get('evaluated')}_{metric}"))
 
 
-def in_order(summaries: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
-    """Sort the summaries of :func:`list_all`: ``started`` (newest first), ``name``, ``best`` or a final metric.
+def in_order(summaries: list[dict[str, Any]], order: str, *, option: str = "--sort") -> list[dict[str, Any]]:
+    """Sort summaries of runs: ``started`` (newest first), ``name``, ``best`` or a final metric.
 
     The best run comes first, and runs without a value last. Values of ``best`` are compared within one metric.
 
@@ -91,7 +86,7 @@ def in_order(summaries: list[dict[str, Any]], order: str) -> list[dict[str, Any]
     if summaries and all(value_of(run, order) is None for run in summaries):
         names = [*ORDERS, *dict.fromkeys(name for run in summaries for name in final_metrics(run))]
         raise InputError(
-            f"--sort: expected one of {', '.join(names)}. Received {shortened(order)}{did_you_mean(order, names)}"
+            f"{option}: expected one of {', '.join(names)}. Received {shortened(order)}{did_you_mean(order, names)}"
         )
     return sorted(summaries, key=lambda run: _rank(value_of(run, order), order))
 

@@ -345,4 +345,4 @@ def test_remove_takes_the_path_as_given(dlcli: Callable[..., Called]) -> None:
 def test_remove_needs_a_name(dlcli: Callable[..., Called]) -> None:
     status, _, err = dlcli("runs", "remove")
     assert status == 2
-    assert "dlcli runs remove: missing argument 'RUN'" in err
+    assert "dlcli runs remove: name a RUN" in err

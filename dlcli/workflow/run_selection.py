@@ -1,0 +1,126 @@
+"""Choosing runs of a folder: by a condition, by text that they contain, and the best of them."""
+
+import contextlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import InputError
+from dlcli.recipe.yaml_writer import completed
+from dlcli.rundir.directory import RunDir
+from dlcli.rundir.runs import list_runs
+from dlcli.workflow.headline import final_metrics
+from dlcli.workflow.run_filter import flat, matching, parse
+from dlcli.workflow.run_notes import read_notes
+from dlcli.workflow.runs import in_order, summary, value_of
+
+
+def select(runs: Path, where: str | None = None) -> list[dict[str, Any]]:
+    """Summarize the runs of a folder that fulfill a condition, newest first, with their ``tags`` and ``note``.
+
+    Args:
+        where: a condition as of :func:`dlcli.workflow.run_filter.parse` on the values of a summary, the final metrics,
+            also without the evaluated split, and the keys of the recipe; None for all runs.
+
+    Raises:
+        InputError: the condition has another form, or asks for a value that no run has.
+    """
+    condition = None if where is None else parse(where)
+    found = list_runs(runs)
+    summaries = [{**summary(run), **_notes(run)} for run in found]
+    if condition is None:
+        return summaries
+    values = [_values(run, one) for run, one in zip(found, summaries, strict=True)]
+    chosen = matching(condition, values)
+    return [one for one, is_chosen in zip(summaries, chosen, strict=True) if is_chosen]
+
+
+def _notes(run: RunDir) -> dict[str, Any]:
+    """The tags and the note of a run, empty where notes.json is corrupt."""
+    with contextlib.suppress(InputError, OSError):
+        return read_notes(run)
+    return {"tags": [], "note": ""}
+
+
+def _values(run: RunDir, one: Mapping[str, Any]) -> dict[str, Any]:
+    """What a condition on a run can ask for, by name."""
+    config: Mapping[str, Any] = {}
+    with contextlib.suppress(InputError, OSError):
+        config = completed(run.read_info()["config"])
+    metrics = final_metrics(one)
+    prefix = f"{one.get('evaluated')}_"
+    return {
+        **dict(flat(config)),
+        **{name.removeprefix(prefix): value for name, value in metrics.items()},
+        **metrics,
+        **{key: one.get(key) for key in ("name", "status", "started", "seed", "epochs", "best", "metric", "note")},
+        "tag": one["tags"],
+    }
+
+
+def find(runs: Path, text: str) -> list[dict[str, Any]]:
+    """Find the runs whose name, tags, note or recipe contain a text, whatever its case.
+
+    Returns:
+        For each run, newest first, ``name`` and ``found``: the values that contain the text, by name, where a value of
+        the recipe counts as ``key: value``.
+    """
+    wanted, found = text.casefold(), []
+    for run in list_runs(runs):
+        config: Mapping[str, Any] = {}
+        with contextlib.suppress(InputError, OSError):
+            config = completed(run.read_info()["config"])
+        notes = _notes(run)
+        values = {**dict(flat(config)), "name": run.name, "tag": " ".join(notes["tags"]), "note": notes["note"]}
+        matches = {
+            key: value
+            for key, value in values.items()
+            if wanted in (f"{value}" if key in ("name", "tag", "note") else f"{key}: {value}").casefold()
+        }
+        if matches:
+            found.append({"name": run.name, "found": matches})
+    return found
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files in a folder; links are not followed, and what cannot be read counts as 0."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
+def all_but_best(
+    summaries: Sequence[dict[str, Any]], number: int, metric: str | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Divide completed runs into the best ones and the others, both the best first.
+
+    Args:
+        summaries: of :func:`select`; runs that are not complete, or lack the metric, are in neither part.
+        metric: the final metric to rank by; None for the headline metric, which must be the same for all.
+
+    Raises:
+        InputError: the runs have different headline metrics, or none has the metric.
+    """
+    complete = [one for one in summaries if one["status"] == "completed"]
+    if metric is None:
+        names = sorted({str(one["headline"]) for one in complete if one.get("headline")})
+        if len(names) > 1:
+            raise InputError(
+                f"--keep-best: the runs have different headline metrics: {', '.join(names)}. Name one with --metric, "
+                "or choose runs with --where."
+            )
+        metric = names[0] if names else None
+    if metric is None:
+        return [], []
+    ranked = [one for one in in_order(complete, metric, option="--metric") if _has(one, metric)]
+    return ranked[:number], ranked[number:]
+
+
+def _has(one: Mapping[str, Any], metric: str) -> bool:
+    value = value_of(dict(one), metric)
+    return value is not None and math.isfinite(value)

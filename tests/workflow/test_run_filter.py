@@ -1,0 +1,104 @@
+"""Conditions on runs."""
+
+from typing import Any
+
+import pytest
+
+from dlcli.errors import InputError
+from dlcli.workflow.run_filter import MAX_LENGTH, compare, flat, matching, parse
+
+RUN: dict[str, Any] = {
+    "name": "Digits-2",
+    "accuracy": 0.95,
+    "train.batch_size": 32,
+    "train.ema": None,
+    "deterministic": True,
+    "started": "2026-01-02T10:00",
+    "tag": ["paper", "old"],
+    "kind": "mlp or convnet",
+}
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("accuracy>0.9", True),
+        ("accuracy >= .95", True),
+        ("accuracy < 95e-2", False),
+        ("accuracy = 0.950", True),
+        ("accuracy == 0.94", False),
+        ("train.batch_size != 32", False),
+        ("train.ema = null", False),
+        ("deterministic = true", True),
+        ("name ~ digits", True),
+        ("name = digits-2", True),
+        ("name > 3", False),
+        ("started >= 2026-01-02", True),
+        ("started < '2026-01-02'", False),
+        ("tag = old", True),
+        ("tag != old", False),
+        ("tag ~ pap and not tag = new", True),
+        ('kind = "mlp or convnet"', True),
+        ("accuracy > 0.9 and name = x or tag = old", True),
+        ("accuracy > 0.9 and (name = x or tag = new)", False),
+        ("not not accuracy > 0.9", True),
+        ("loss > 0", False),
+        ("loss != 0", True),
+        ("not loss > 0", True),
+    ],
+)
+def test_conditions(condition: str, holds: bool) -> None:
+    assert parse(condition).holds(RUN) is holds
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [
+        ("", "at the end"),
+        ("accuracy", "at the end"),
+        ("accuracy >", "at the end"),
+        ("accuracy > > 1", "at '>'"),
+        ("> 1", "at '>'"),
+        ("accuracy > 1 accuracy < 2", "before 'accuracy'"),
+        ("(accuracy > 1", "where ')' is missing"),
+        ("accuracy > 1)", "before ')'"),
+        ("name = 'open", "at ''open'"),
+        ("__import__('os').system('ls')", "at '('"),
+        ("a = 1\x1b", None),
+    ],
+)
+def test_other_forms_are_refused_in_one_line(condition: str, where: str | None) -> None:
+    if where is None:
+        assert not parse(condition).holds(RUN)
+        return
+    with pytest.raises(InputError) as caught:
+        parse(condition)
+    assert f"Received an error {where}." in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("condition", ["(" * MAX_LENGTH, "not " * (MAX_LENGTH // 4)])
+def test_a_condition_is_of_bounded_depth(condition: str) -> None:
+    with pytest.raises(InputError, match="at most 50 parentheses and negations"):
+        parse(condition)
+    assert parse("not " * 40 + "accuracy > 0.9").holds(RUN)
+
+
+def test_a_condition_is_bounded() -> None:
+    with pytest.raises(InputError, match="at most 400 characters. Received 401"):
+        parse("a" * 401)
+
+
+def test_a_name_that_no_run_has_is_an_error_and_one_that_some_lack_is_not() -> None:
+    with pytest.raises(InputError, match="no run has a value named 'acuracy'; did you mean 'accuracy'?"):
+        matching(parse("acuracy > 0"), [RUN, {}])
+    assert matching(parse("accuracy > 0"), [{}, RUN, {"accuracy": "high"}]) == [False, True, False]
+    assert matching(parse("accuracy > 0"), []) == []
+
+
+def test_a_value_that_is_missing_fulfills_only_not_equal() -> None:
+    assert [compare("x", None, sign, "1") for sign in ("=", "!=", "<", ">", "~")] == [False, True, False, False, False]
+
+
+def test_nested_values_by_dotted_keys() -> None:
+    assert dict(flat({"a": {"b": 1, "c": {"d": [2]}}, "e": 3})) == {"a.b": 1, "a.c.d": [2], "e": 3}
