@@ -30,8 +30,8 @@ def remove(
 ) -> None:
     """Delete the directory of a run, search or sweep and everything in it, or those of several runs.
 
-    With --where, the runs that fulfill a condition are deleted; with --keep-best N, the completed runs of --runs but the
-    N best, or those that fulfill the condition but for the N best of them. Runs in use are kept.
+    With --where, the runs that fulfill a condition are deleted; with --keep-best N, the completed runs of --runs but
+    the N best, or those that fulfill the condition but for the N best of them. Runs in use are kept.
 
     \b
     Examples:

@@ -56,8 +56,8 @@ def list_(sort: str, where: str | None, sizes: bool, runs: Path, as_json: bool) 
       dlcli runs list --where 'tag = baseline or status != completed' --sizes
       dlcli runs list --runs experiments --json
 
-    A condition of --where compares final metrics (with or without the split), keys of the recipe, name, status, started,
-    seed, epochs, best, metric, note and tag, by = != < <= > >= or ~ (contains).
+    A condition of --where compares final metrics (with or without the split), keys of the recipe, name, status,
+    started, seed, epochs, best, metric, note and tag, by = != < <= > >= or ~ (contains).
     """
     from dlcli.rundir.runs import describe_others
     from dlcli.workflow.run_selection import select, size_of

@@ -41,7 +41,7 @@ class Condition:
 
 
 def parse(text: str, *, option: str = "--where") -> Condition:
-    """Parse a condition: comparisons with ``= != < <= > >=`` or ``~`` (contains), ``and``, ``or``, ``not``, parentheses.
+    """Parse a condition: comparisons by ``= != < <= > >=`` or ``~`` (contains), ``and``, ``or``, ``not``, parentheses.
 
     Numbers are compared as numbers, other values as text, without case. A run that lacks the value fulfills only
     ``!=``. A value that is a list, such as tags, fulfills ``=`` and ``~`` with any of its items.
@@ -166,7 +166,8 @@ def compare(name: str, received: Any, sign: str, expected: str) -> bool:
         return False
     if name in DATES:
         return bool(ORDERED[sign](text, other))
-    return None not in numbers and bool(ORDERED[sign](*numbers))
+    one, bound = numbers
+    return one is not None and bound is not None and bool(ORDERED[sign](one, bound))
 
 
 def _text(value: Any) -> str:

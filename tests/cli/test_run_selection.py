@@ -97,7 +97,7 @@ def test_find_looks_into_names_tags_notes_and_recipes(dlcli: Callable[..., Calle
     dlcli("runs", "note", "r2", "Baseline of section 3")
     dlcli("runs", "tag", "r3", "baseline")
     assert names(dlcli("runs", "find", "BASELINE", "--json")[1]) == ["r3", "r2"]
-    status, out, _ = dlcli("runs", "find", "batch_size: 16")
+    _, out, _ = dlcli("runs", "find", "batch_size: 16")
     assert out.splitlines()[1:] == ["r1    train.batch_size: 16"]
     assert dlcli("runs", "find", "zebra") == (0, "", "runs: no run contains 'zebra'\n")
 
