@@ -35,6 +35,9 @@ def test_the_list_of_verbs() -> None:
         "show",
         "diff",
         "compare",
+        "tag",
+        "note",
+        "find",
         "remove",
     }
 
