@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/dlcli
 AT_ONCE := --numprocesses 2 --dist worksteal
 
-.PHONY: train test test-slow test-all test-long check course schema networks bench clean
+.PHONY: train test test-slow test-all test-long check course headers schema networks bench clean
 
 train: $(VENV)/installed
 	$(RUN) train recipes/digits_convnet.yaml
@@ -31,6 +31,10 @@ check: $(VENV)/installed-dev
 # Runs every command of docs/course and compares what it prints and draws with the pages; a quarter of an hour.
 course: $(VENV)/installed
 	$(BIN)/python docs/run_course.py
+
+# Trains the recipes that fit in an hour again, the quickest first, and compares them with their headers.
+headers: $(VENV)/installed
+	$(RUN) recipe verify recipes/*.yaml --minutes 60 --runs runs/headers
 
 schema: $(VENV)/installed
 	$(RUN) recipe schema > recipes/schema.json.new

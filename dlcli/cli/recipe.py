@@ -1,4 +1,4 @@
-"""``dlcli recipe``: check recipes, show them with their defaults, draft them, and print their JSON Schema."""
+"""``dlcli recipe``: check, show and draft recipes, print their JSON Schema, and verify their headers."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import click
 
 from dlcli.cli.options import sets_option
 from dlcli.cli.output import say, write_json
+from dlcli.cli.recipe_verify import verify
 from dlcli.errors import InputError
 
 RECIPE = click.Path(path_type=Path)
@@ -22,7 +23,11 @@ def recipe() -> None:
       dlcli recipe check photos.yaml           # all errors at once, with line and column
       dlcli recipe show photos.yaml            # every key, defaults filled in
       dlcli recipe schema > schema.json        # for editors
+      dlcli recipe verify recipe.yaml          # train again, compare with its header
     """
+
+
+recipe.add_command(verify)
 
 
 @recipe.command(short_help="Check recipes for errors.")
