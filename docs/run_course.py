@@ -42,6 +42,7 @@ ELLIPSIS = "…"
 EXACT = 1e-6  # for numbers of which nothing is random: the last digit may be rounded otherwise
 MOST_PIXELS = 0.25  # share of a figure's pixels that may differ where numbers may
 NUM_COLORS = 128  # of a figure in the documentation, which keeps it small
+MOST_WIDTH = 1200  # of such a figure, in pixels
 PAGE_MINUTES = 30
 
 
@@ -126,17 +127,24 @@ def _close(shown: str, printed: str, tolerance: float) -> bool:
 def pixels_that_differ(one: Path, other: Path) -> float:
     """The share of pixels that are clearly different; 1 for figures of different size."""
     with Image.open(one) as first, Image.open(other) as second:
-        if first.size != second.size:
-            return 1.0
-        a, b = (np.asarray(image.convert("RGB"), dtype=np.int16) for image in (first, second))
+        a, b = (np.asarray(_small(image), dtype=np.int16) for image in (first, second))
+    if a.shape != b.shape:
+        return 1.0
     return float(np.mean(np.abs(a - b).max(axis=-1) > 64))
 
 
-def run(command: str, folder: Path) -> list[str]:
-    """What a command prints on stdout and stderr, in lines."""
+def _small(image: Image.Image) -> Image.Image:
+    """In RGB, and not wider than a page."""
+    height = round(image.height * MOST_WIDTH / image.width)
+    small = image if image.width <= MOST_WIDTH else image.resize((MOST_WIDTH, height), Image.Resampling.LANCZOS)
+    return small.convert("RGB")
+
+
+def run(command: str, folder: Path) -> tuple[list[str], int]:
+    """What a command prints on stdout and stderr, in lines, and its exit status."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-c", command],
+        ["bash", "-o", "pipefail", "-c", command],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -144,7 +152,7 @@ def run(command: str, folder: Path) -> list[str]:
         text=True,
         timeout=60 * PAGE_MINUTES,
     )
-    return [line.rstrip() for line in done.stdout.splitlines()]
+    return [line.rstrip() for line in done.stdout.splitlines()], done.returncode
 
 
 def check(page: Path, folder: Path, *, update: bool) -> list[str]:
@@ -156,8 +164,10 @@ def check(page: Path, folder: Path, *, update: bool) -> list[str]:
     for block in blocks(text):
         tolerance = max(tolerance, block.tolerance)
         for command, shown in block.steps:
-            printed = run(command, folder)
-            if update:
+            printed, status = run(command, folder)
+            if status:
+                found += [f"{page.name}:{block.line}: $ {command}", *printed, f"exit status {status}"]
+            elif update:
                 text = text.replace(_step(command, shown), _step(command, _elided(shown, printed)), 1)
             elif lines := differences(shown, printed, block.tolerance):
                 found += [f"{page.name}:{block.line}: $ {command}", *lines]
@@ -168,7 +178,7 @@ def check(page: Path, folder: Path, *, update: bool) -> list[str]:
         elif update:
             target.parent.mkdir(exist_ok=True)
             with Image.open(source) as figure:
-                figure.convert("RGB").quantize(NUM_COLORS, dither=Image.Dither.NONE).save(target, optimize=True)
+                _small(figure).quantize(NUM_COLORS, dither=Image.Dither.NONE).save(target, optimize=True)
         elif (share := pixels_that_differ(source, target)) > (MOST_PIXELS if tolerance > EXACT else 0.01):
             found.append(f"{page.name}: {image}: {share:.0%} of the pixels differ from {drawn}.")
     if update:

@@ -117,6 +117,12 @@ MOST_DIGITS = 9  # of the number of a filter
     "trained and with initial weights.",
 )
 @click.option(
+    "--gates",
+    is_flag=True,
+    help="Draw the gates of the first LSTM or GRU layer over the steps of a sequence instead, with the inputs and the "
+    "state: what it keeps, writes and shows.",
+)
+@click.option(
     "--beside",
     "others",
     type=Utf8(),
@@ -147,6 +153,7 @@ def explain(
     filters: str | None,
     maximize: bool,
     gradient_norms: bool,
+    gates: bool,
     others: tuple[str, ...],
     name: str | None,
     runs: Path,
@@ -175,6 +182,7 @@ def explain(
       dlcli explain localize_shapes --target left --target right
       dlcli explain detect_scenes street.jpg --class person --object 2
       dlcli explain adding_lstm --gradient-norms --beside adding_simple --beside adding_gru
+      dlcli explain adding_lstm --gates
 
     Maps have a value for each pixel of the network's input: positive where the image speaks for the class, negative
     where it speaks against it. Results are written to explanations/NAME/ in the run: explanations.csv, maps.npz,
@@ -194,9 +202,12 @@ def explain(
         given = "--text" if texts else "paths"
         raise click.UsageError(f"--split is for samples of the run's own data. Leave it or the {given} out.")
     num_steps = _steps(steps)
-    if gradient_norms:
-        _refuse_beside_gradient_norms(paths, texts, methods, features, check=check)
-    elif others:
+    if gradient_norms and gates:
+        raise click.UsageError("--gradient-norms cannot be combined with --gates.")
+    if gradient_norms or gates:
+        option = "--gates" if gates else "--gradient-norms"
+        _refuse_beside_measurements(option, paths, texts, methods, features, check=check)
+    if others and not gradient_norms:
         raise click.UsageError("--beside is for --gradient-norms.")
     if features is not None:
         _refuse_beside_features(methods, class_name, targets, object_number, layer, baseline, num_steps, check)
@@ -220,6 +231,7 @@ def explain(
             "--check": check,
             "--class": class_name != "predicted",
             "--features": features is not None,
+            "--gates": gates,
             "--gradient-norms": gradient_norms,
             "--layer": layer is not None,
             "--object": object_number is not None,
@@ -261,6 +273,9 @@ def explain(
     if gradient_norms:
         _show_gradient_norms([run_dir, *others_dirs], request, name=name, console=Console(quiet=quiet), as_json=as_json)
         return
+    if gates:
+        _show_gates(run_dir, request, name=name, console=Console(quiet=quiet), as_json=as_json)
+        return
     results = explain_run(run_dir, request, name=name, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
@@ -286,14 +301,20 @@ def _check_support(recipe: Any, place: str, methods: Sequence[str], options: Map
     check_explanation(recipe, place, methods, {option for option, is_given in options.items() if is_given})
 
 
-def _refuse_beside_gradient_norms(
-    paths: Sequence[str], texts: Sequence[str], methods: Sequence[str], features: str | None, *, check: bool
+def _refuse_beside_measurements(
+    option: str,
+    paths: Sequence[str],
+    texts: Sequence[str],
+    methods: Sequence[str],
+    features: str | None,
+    *,
+    check: bool,
 ) -> None:
     """Refuse what explains outputs or filters."""
     given = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features, "--check": check}
-    for option, value in given.items():
+    for other, value in given.items():
         if value:
-            raise click.UsageError(f"--gradient-norms cannot be combined with {option}.")
+            raise click.UsageError(f"{option} cannot be combined with {other}.")
 
 
 def _show_gradient_norms(runs: Sequence[Any], request: Any, *, name: str | None, console: Any, as_json: bool) -> None:
@@ -307,6 +328,20 @@ def _show_gradient_norms(runs: Sequence[Any], request: Any, *, name: str | None,
     keys = ("run", "layer", "steps", "ratio_trained", "ratio_initial")
     write_table([key.replace("_", " ") for key in keys], [[row[key] for key in keys] for row in results["networks"]])
     say("ratio: of the gradient norm, for each step back in time; below 1 it vanishes")
+    say(f"files in {results['folder']}")
+
+
+def _show_gates(run: Any, request: Any, *, name: str | None, console: Any, as_json: bool) -> None:
+    """Compute the gates of a run's sequences, and print a row for each gate."""
+    from dlcli.workflow.gates import explain_gates
+
+    results = explain_gates(run, request, name=name, console=console)
+    if as_json:
+        write_json(results)
+        return
+    keys = ("gate", "mean", "open", "closed", "varies")
+    write_table(["layer", *keys], [[results["layer"], *(row[key] for key in keys)] for row in results["gates"]])
+    say("open, closed: share of values above 0.9 and below 0.1; varies: mean standard deviation over the steps")
     say(f"files in {results['folder']}")
 
 

@@ -18,7 +18,6 @@ from dlcli.data.synthetic.copy_tasks import (
     MadeDataset,
 )
 from dlcli.errors import CheckFailed, InputError
-from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import series_input
 from dlcli.recipe.load import LoadedRecipe
@@ -33,9 +32,9 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
-from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.memory_explanation import explain_memory
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import BestModel, load_model
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
@@ -259,10 +258,10 @@ class StepPredictionTask(Task):
         best = load_predictor(run, self.recipe, console)
         return explain_memory(run, best, dataset_of(self.recipe), request, console)
 
-    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
+    def recurrent_samples(self, run: RunDir, request: ExplanationRequest, console: Console) -> RecurrentSamples:
         best, dataset = load_predictor(run, self.recipe, console), dataset_of(self.recipe)
         sequences = dataset.test_part(*dataset.test[0])[0][: request.limit or NUM_SEQUENCES]
-        return norms_of_run(run, best, [sequence[None] for sequence in sequences], is_class=False)
+        return RecurrentSamples(best, [sequence[None] for sequence in sequences], is_class=False)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         dataset = dataset_of(self.recipe)

@@ -7,7 +7,6 @@ from typing import Any, Literal, Protocol
 
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
-from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe, Recipe
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.report.page.page import MarkedText
@@ -17,6 +16,7 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import AttackTarget
 from dlcli.tasks.job import AnyDataset, Job
 from dlcli.tasks.predictor import Predictor
+from dlcli.tasks.recurrent import RecurrentSamples
 
 
 @dataclass(frozen=True)
@@ -373,11 +373,11 @@ class Task(Protocol):
         """
         raise self._lacks("explain")
 
-    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
-        """The norms of gradients by steps before the end, in the recurrent network of a run's best model.
+    def recurrent_samples(self, run: RunDir, request: ExplanationRequest, console: Console) -> RecurrentSamples:
+        """A run's best model and sequences of its data, to measure gradient norms and gates.
 
         Raises:
-            InputError: the run has no model, its network is not recurrent, or its data cannot be used.
+            InputError: the run has no model, or its data cannot be used.
         """
         raise self._lacks("explain --gradient-norms")
 

@@ -15,6 +15,7 @@ from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
 from dlcli.tasks.dispatch import task_of
+from dlcli.tasks.recurrent import norms_of_run
 from dlcli.tasks.task import ExplanationRequest
 from dlcli.workflow.explain import has_facts
 from dlcli.workflow.result_folder import free_folder
@@ -40,7 +41,7 @@ def explain_gradient_norms(
     rows, networks, lines = [], [], []
     for run in runs:
         console.say(f"run {run.path}: measuring the gradient norms of its recurrent network")
-        found = task_of(load(run.config).recipe).gradient_norms(run, request, console)
+        found = norms_of_run(run, task_of(load(run.config).recipe).recurrent_samples(run, request, console))
         lines.append((run.path.name, found.trained, found.initial))
         networks.append(
             {

@@ -247,6 +247,25 @@ def test_gradient_norms_of_two_runs(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_gates_of_a_run(folder: Path) -> None:
+    result = json.loads(run("explain", "waves", "--gates", "--limit", "2", "--json", folder=folder).stdout)
+    assert (result["layer"], result["sequences"]) == ("lstm1", 2)
+    assert [row["gate"] for row in result["gates"]] == ["forget", "input", "output"]
+    made = folder / "runs" / "waves" / "explanations" / "gates"
+    names = ["explanation.json", "gates.csv", "gates.npz", "gates.png"]
+    assert sorted(path.name for path in made.iterdir()) == names
+    rows = read_csv(made / "gates.csv")
+    with np.load(made / "gates.npz") as arrays:
+        first = [row for row in rows if row["sequence"] == "1"]
+        means = [float(row["forget"]) for row in first]
+        np.testing.assert_allclose(means, arrays["forget"].mean(axis=1), rtol=1e-4)
+        assert arrays["inputs"].shape[0] == len(first)
+    assert {row["sequence"] for row in rows} == {"1", "2"}
+    assert "update" in run("explain", "adding", "--gates", folder=folder).stdout
+    run("report", "adding", folder=folder)
+
+
+@pytest.mark.slow
 def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
     x, _ = waves(4, 5)
     np.savez(folder / "new.npz", x=x)
@@ -284,6 +303,8 @@ def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
         (("explain", "waves", "--method", "leave-one-out"), "Use auto, integrated or gradient-x-input."),
         (("explain", "adding", "--class", "a"), "--class: does not apply to explanations of runs/adding"),
         (("explain", "waves", "--beside", "adding"), "--beside is for --gradient-norms."),
+        (("explain", "waves", "--gates", "--check"), "--gates cannot be combined with --check."),
+        (("explain", "waves", "--gates", "--gradient-norms"), "--gradient-norms cannot be combined with --gates."),
         (("explain", "waves", "--gradient-norms", "--check"), "--gradient-norms cannot be combined with --check."),
         (("explain", "waves", "waves.npz", "--gradient-norms"), "--gradient-norms cannot be combined with a PATH."),
         (("explain", "waves", "--check"), "--check: does not apply to explanations of runs/waves"),

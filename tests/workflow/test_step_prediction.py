@@ -97,6 +97,7 @@ def test_what_is_read_and_written_is_explained(folder: Path) -> None:
         assert arrays["memory"].shape == (1, 7, 6, 4)
     row = json.loads(run("explain", "copy", "--gradient-norms", "--json", folder=folder).stdout)["networks"][0]
     assert (row["layer"], row["steps"]) == ("ntm", 7)
+    assert "has no LSTM or GRU layer" in run("explain", "copy", "--gates", folder=folder, status=2).stderr
 
 
 @pytest.mark.parametrize(

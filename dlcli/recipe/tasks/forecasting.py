@@ -195,7 +195,7 @@ class Forecasting(TaskRecipe):
         ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
     )
     options = frozenset(("--data", "--split"))
-    explanation_options = frozenset(("--gradient-norms", "--steps"))
+    explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     prediction = "steps"
     headline = "mae"

@@ -20,7 +20,7 @@ class SequenceClassification(TaskRecipe):
         ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
     )
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
-    explanation_options = frozenset(("--class", "--gradient-norms", "--steps"))
+    explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     prediction = "classes"
     headline = "accuracy"

@@ -20,7 +20,7 @@ class SequenceRegression(TaskRecipe):
         ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
     )
     options = frozenset(("--data", "--split"))
-    explanation_options = frozenset(("--gradient-norms", "--steps"))
+    explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     headline = "mae"
     baselines = ("baseline_mae", "ridge_mae")

@@ -77,7 +77,12 @@ class StepPrediction(TaskRecipe):
     samples = "generated sequences of bits"
     verbs = frozenset(("train", "evaluate", "explain", "summary"))
     options = frozenset()
-    explanation_options = frozenset(("--gradient-norms",))
+    explanation_options = frozenset(
+        (
+            "--gates",
+            "--gradient-norms",
+        )
+    )
     explanation_methods = ()
     headline = "bits_wrong"
     instead = MappingProxyType(

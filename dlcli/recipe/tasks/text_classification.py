@@ -20,7 +20,7 @@ class TextClassification(TaskRecipe):
         ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
     )
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
-    explanation_options = frozenset(("--check", "--class", "--gradient-norms", "--steps", "--text"))
+    explanation_options = frozenset(("--check", "--class", "--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     prediction = "classes"
     named_by = "text"

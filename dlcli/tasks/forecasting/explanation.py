@@ -10,7 +10,6 @@ from dlcli.data.series.windows import Series as Table
 from dlcli.data.series.windows import targets_of
 from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
-from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.explanation.sequences.permutation import Series
 from dlcli.explanation.sequences.series import SeriesNetwork, open_series_network
 from dlcli.recipe.tasks.forecasting import Forecasting
@@ -19,7 +18,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, own_series
 from dlcli.tasks.forecasting.last_windows import last_windows
 from dlcli.tasks.forecasting.scoring import names_of
-from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.series_explanation import (
     NUM_PERMUTED,
@@ -84,15 +83,17 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     return explain_series(best, network, methods, samples, judged, request, console)
 
 
-def norms(run: RunDir, recipe: Forecasting, request: ExplanationRequest, console: Console) -> GradientNorms:
-    """As :meth:`dlcli.tasks.task.Task.gradient_norms`."""
+def recurrent_samples(
+    run: RunDir, recipe: Forecasting, request: ExplanationRequest, console: Console
+) -> RecurrentSamples:
+    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`."""
     best = load_forecaster(run, recipe, console)
     table = own_series(run, recipe, console=console)
     assert table is not None
     origins = table.splits[own_split(run, table.splits, request.split)].origins
     origins = origins[evenly_spaced(len(origins), request.limit or NUM_SEQUENCES)]
     samples = [window[None] for window in table.windows(origins)[0]]
-    return norms_of_run(run, best, samples, is_class=False, model=_median(best.model, recipe))
+    return RecurrentSamples(best, samples, is_class=False, part=_median(best.model, recipe))
 
 
 def _median(model: keras.Model, recipe: Forecasting) -> keras.Model:

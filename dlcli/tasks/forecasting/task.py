@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.series.windows import Series
-from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting, Linear
 from dlcli.report.cost.layer_table import LayerTable, layer_table
@@ -16,6 +15,7 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.forecasting import evaluation, explanation, inspection, job, prediction
 from dlcli.tasks.forecasting.sources import open_series
 from dlcli.tasks.inspection import write_split_table
+from dlcli.tasks.recurrent import RecurrentSamples
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.sequences.encoders import slow_on_gpu
 from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
@@ -44,8 +44,8 @@ class ForecastingTask(Task):
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)
 
-    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
-        return explanation.norms(run, self.recipe, request, console)
+    def recurrent_samples(self, run: RunDir, request: ExplanationRequest, console: Console) -> RecurrentSamples:
+        return explanation.recurrent_samples(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return layer_table(

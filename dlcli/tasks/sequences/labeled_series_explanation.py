@@ -10,7 +10,6 @@ from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.splits import NO_LABEL, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.explanation.network import NotExplainable
-from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.explanation.sequences.permutation import Series
 from dlcli.explanation.sequences.series import SeriesNetwork, open_series_network
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
@@ -18,7 +17,7 @@ from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.explanation import check_target, class_index
-from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import own_data
 from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, methods_of
@@ -71,8 +70,10 @@ def explain(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, con
     return explain_series(best, network, methods, explained, judged, request, console)
 
 
-def norms(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, console: Console) -> GradientNorms:
-    """As :meth:`dlcli.tasks.task.Task.gradient_norms`."""
+def recurrent_samples(
+    run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, console: Console
+) -> RecurrentSamples:
+    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`."""
     best = load_sequence_model(run, recipe, console)
     dataset = own_data(run, recipe, console=console)
     assert dataset is not None
@@ -80,7 +81,7 @@ def norms(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, conso
     assert values is not None
     index = evenly_spaced(len(values), request.limit or NUM_SEQUENCES)
     series = [values[int(i)][None] for i in index]
-    return norms_of_run(run, best, series, is_class=isinstance(recipe, SequenceClassification))
+    return RecurrentSamples(best, series, is_class=isinstance(recipe, SequenceClassification))
 
 
 def _samples(

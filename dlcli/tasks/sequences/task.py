@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.sequences.dataset import SequenceDataset
-from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
@@ -16,6 +15,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
+from dlcli.tasks.recurrent import RecurrentSamples
 from dlcli.tasks.sequences import (
     evaluation,
     inspection,
@@ -63,12 +63,12 @@ class SequenceTask(Task):
             case Tagging():
                 return tag_explanation.explain(run, self.recipe, request, console)
 
-    def gradient_norms(self, run: RunDir, request: ExplanationRequest, console: Console) -> GradientNorms:
+    def recurrent_samples(self, run: RunDir, request: ExplanationRequest, console: Console) -> RecurrentSamples:
         match self.recipe:
             case TextClassification():
-                return text_explanation.norms(run, self.recipe, request, console)
+                return text_explanation.recurrent_samples(run, self.recipe, request, console)
             case SequenceClassification() | SequenceRegression():
-                return labeled_series_explanation.norms(run, self.recipe, request, console)
+                return labeled_series_explanation.recurrent_samples(run, self.recipe, request, console)
         raise self._lacks("explain --gradient-norms")
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:

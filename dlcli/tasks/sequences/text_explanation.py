@@ -14,7 +14,6 @@ from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.errors import InputError
 from dlcli.explanation.network import NotExplainable
 from dlcli.explanation.sequences.attribution import Method
-from dlcli.explanation.sequences.gradient_norms import GradientNorms
 from dlcli.explanation.sequences.log_odds import log_odds_of_tokens
 from dlcli.explanation.sequences.tokens import Ids, TokenNetwork, of_equal_length, open_tokens
 from dlcli.recipe.sections.text_data import TextTable
@@ -24,7 +23,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import rows_text
 from dlcli.runtime.console import Console
 from dlcli.tasks.explanation import FAILED, check_target, class_index, digest_of, recorded_verdicts, verdicts
-from dlcli.tasks.gradient_norms import NUM_SEQUENCES, norms_of_run
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import own_data
 from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, TextValues, methods_of
@@ -124,15 +123,17 @@ def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest
     )
 
 
-def norms(run: RunDir, recipe: TextClassification, request: ExplanationRequest, console: Console) -> GradientNorms:
-    """As :meth:`dlcli.tasks.task.Task.gradient_norms`."""
+def recurrent_samples(
+    run: RunDir, recipe: TextClassification, request: ExplanationRequest, console: Console
+) -> RecurrentSamples:
+    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`."""
     best = load_sequence_model(run, recipe, console)
     dataset = own_data(run, recipe, console=console)
     assert dataset is not None
     texts = dataset.splits[own_split(run, dataset.splits, request.split)].texts
     assert texts is not None
     index = evenly_spaced(len(texts), request.limit or NUM_SEQUENCES)
-    return norms_of_run(run, best, [tf.constant([encodable(texts[i])]) for i in index], is_class=True)
+    return RecurrentSamples(best, [tf.constant([encodable(texts[i])]) for i in index], is_class=True)
 
 
 # What is explained ----------------------------------------------------------------------------------------------------
