@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/dlcli
 AT_ONCE := --numprocesses 2 --dist worksteal
 
-.PHONY: train test test-slow test-all test-long check course headers schema networks bench clean
+.PHONY: train test test-slow test-all test-long check course docs headers schema networks bench clean
 
 train: $(VENV)/installed
 	$(RUN) train recipes/digits_convnet.yaml
@@ -35,6 +35,10 @@ course: $(VENV)/installed
 # Trains the recipes that fit in an hour again, the quickest first, and compares them with their headers.
 headers: $(VENV)/installed
 	$(RUN) recipe verify recipes/*.yaml --minutes 60 --runs runs/headers
+
+# The documentation as a site, in build/site: open its index.html, or serve the folder.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 schema: $(VENV)/installed
 	$(RUN) recipe schema > recipes/schema.json.new
@@ -69,6 +73,10 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
