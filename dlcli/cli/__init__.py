@@ -42,6 +42,7 @@ VERBS = (
     "train",
     "transfer",
     "reproduce",
+    "ensemble",
     "search",
     "find-lr",
     "sweep",

@@ -76,9 +76,12 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
     Raises:
         InputError: the run's files are corrupt.
     """
+    info = run.read_info()
+    if info.get("ensemble"):  # its recipe is that of a member
+        return of_file(run.model, batch_size=batch_size)
     task = task_of(load(run.config).recipe)
     try:
-        data = run.read_info()["data"]
+        data = info["data"]
         table, num_samples = task.table_of_run(run, data), data["samples"].get("train")
     except (KeyError, TypeError, AttributeError):
         raise InputError(

@@ -174,7 +174,8 @@ def extend(
 
 def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
     if info.get("status") == "completed" and info["best"] is None:
-        raise InputError(f"{run.path}: was created without training (--top), so there is nothing to continue.")
+        verb = "dlcli ensemble" if info.get("ensemble") else "--top"
+        raise InputError(f"{run.path}: was created without training ({verb}), so there is nothing to continue.")
 
 
 def refuse_other_class_weights(run: RunDir, info: dict[str, Any]) -> None:

@@ -36,6 +36,8 @@ WITH_MODEL = (
     ("reproduce", "hostile", "--epochs-only", "1", "-q"),
     ("reproduce", "hostile", "--evaluation", "test", "-q"),
     ("reproduce", "hostile", "--with", "good", "-q"),
+    ("ensemble", "good", "hostile", "-q"),
+    ("ensemble", "hostile", "good", "-q"),
     ("runs", "remove", "-y", "hostile"),
 )
 RESUMED = (("train", "--resume", "hostile", "-q"),)
