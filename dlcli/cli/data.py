@@ -5,11 +5,20 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import Decorator, check_output, json_option, quiet_option, sets_option
+from dlcli.cli.options import (
+    Decorator,
+    check_output,
+    complete_runs,
+    json_option,
+    quiet_option,
+    runs_option,
+    sets_option,
+)
 from dlcli.cli.output import say, write_json, write_table
 from dlcli.errors import CheckFailed, InputError
 
 PATH = click.Path(path_type=Path)
+NUM_SUSPECTS = 20  # that are printed
 PLURALS = {"class": "classes", "label": "labels", "target": "targets"}
 
 path_option: Decorator = click.option(
@@ -31,9 +40,16 @@ def data() -> None:
 
 
 @data.command(short_help="Find problems in the data.")
-@click.argument("source", metavar="RECIPE|FOLDER", type=PATH)
+@click.argument("source", metavar="[RECIPE|FOLDER]", required=False, type=PATH)
 @sets_option
 @path_option
+@click.option(
+    "--run",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Find labels that are probably wrong instead, by what this run predicted of held-out samples.",
+)
+@runs_option
 @click.option(
     "--exclude-list",
     "exclude_list",
@@ -52,9 +68,11 @@ def data() -> None:
 @json_option
 @quiet_option
 def check(
-    source: Path,
+    source: Path | None,
     sets: tuple[str, ...],
     path: str | None,
+    run: str | None,
+    runs: Path,
     exclude_list: Path | None,
     plot: Path | None,
     force: bool,
@@ -71,15 +89,26 @@ def check(
     nearly identical ones, and those that are probably the same. What is in test stays, then what is in validation; of
     two copies in one split the first by name.
 
+    With --run, list the samples of the run's evaluations on test and validation whose labels are probably wrong, the
+    most suspicious first, by confident learning. Look at each before you change it.
+
     \b
     Examples:
       dlcli data check photos/
       dlcli data check photos/ --exclude-list copies.yaml
+      dlcli data check --run photos
       dlcli data check recipe.yaml --json
       dlcli data check detection.yaml --plot objects.png
       dlcli data check recipes/mnist_convnet.yaml --data mnist.npz
       dlcli data check recipes/film_reviews.yaml --data reviews/
     """
+    if run is not None:
+        if source is not None or sets or path is not None or exclude_list is not None or plot is not None:
+            raise click.UsageError("--run looks at the predictions of a run. Give no recipe, folder or other option.")
+        _check_labels(run, runs, as_json)
+        return
+    if source is None:
+        raise click.UsageError("give a recipe or a folder of data, or --run RUN.")
     if not source.exists():
         raise InputError(f"{source}: no such recipe or folder.")
     if source.is_dir():
@@ -282,6 +311,29 @@ def split(
         _write_counts(counts)
     if output is not None:
         say(f"written to {output}", err=True)
+
+
+def _check_labels(name: str, runs: Path, as_json: bool) -> None:
+    from dlcli.rundir.runs import find_run
+    from dlcli.workflow.label_errors import find_label_errors
+
+    report = find_label_errors(find_run(runs, name))
+    if as_json:
+        write_json(report)
+        return
+    suspects = report["suspects"]
+    if suspects:
+        rows = [
+            [of["file"], of["split"], of["label"], f"{of['p_label']:.4f}", of["suggested"], f"{of['p_suggested']:.4f}"]
+            for of in suspects[:NUM_SUSPECTS]
+        ]
+        write_table(["file", "split", "label", "probability", "suggested", "probability"], rows, right=(3, 5))
+    if len(suspects) > NUM_SUSPECTS:
+        say(f"{len(suspects) - NUM_SUSPECTS} more (--json lists all)", err=True)
+    counts = " and ".join(f"{number:,} {split}" for split, number in report["samples"].items())
+    say(f"{report['run']}: {len(suspects):,} of {counts} samples are probably mislabeled ({report['share']:.1%})")
+    if "validation" not in report["samples"]:
+        say(f"to check those of validation, too: dlcli evaluate {report['run']} --split validation", err=True)
 
 
 def _write_exclude_list(report: dict[str, Any], output: Path, source: Path) -> None:
