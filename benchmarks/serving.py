@@ -3,14 +3,14 @@
     python benchmarks/serving.py [--seconds 4] [--rounds 3] [--clients 1 8 64]
 
 Two networks: the convnet of recipes/digits_convnet.yaml at 28x28, and MobileNetV2 with initial weights at 224x224
-pixels. Each request is an image file: PNG of the digits, JPEG of the larger images. The handler is what a short tutorial
-shows: Starlette on uvicorn, a thread for each request as in FastAPI, which decodes the image, calls `model.predict` on
+pixels. Each request is an image file: PNG of the digits, JPEG of the larger images. The handler is that of a tutorial:
+Starlette on uvicorn, a thread for each request as in FastAPI, which decodes the image, calls `model.predict` on
 it, and sends the probabilities. Both servers are processes of their own and run at the same time; the clients, in this
 process, keep their connections and send the next request as soon as they have a response. Rounds alternate between the
 servers, and ratios are of one round.
 
-Last, the time per image at the largest number of clients divided by that of the model's own batches of 32, without a
-server, in this process, while the servers are idle.
+Each round also measures the model's own batches of 32, without a server, in a process of its own while the servers are
+idle: the time per image that is served, divided by that, is what serving costs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,57 +157,71 @@ def wait_for(server: tuple[int, str], image: bytes) -> None:
             time.sleep(0.5)
 
 
-def own_seconds(run: Path) -> float:
-    """Seconds per image of the model's batches of 32, in a process of its own."""
-    code = """\
+OWN = """\
 import sys, time
 from pathlib import Path
 from dlcli.runtime.startup import start_tensorflow
 start_tensorflow("cpu")
 import numpy as np
-from dlcli.runtime.model_files import load_keras_file
 import tensorflow as tf
+from dlcli.runtime.model_files import load_keras_file
 model = load_keras_file(Path(sys.argv[1]))
 x = tf.constant(np.random.default_rng(0).uniform(0, 255, (32, *model.inputs[0].shape[1:])), tf.float32)
 call = tf.function(lambda x: model(x, training=False))
 call(x)
-times = []
-for _ in range(15):
-    started = time.perf_counter()
-    call(x)
-    times.append((time.perf_counter() - started) / 32)
-print(sorted(times)[len(times) // 2])
+for duration in sys.stdin:
+    started, number = time.perf_counter(), 0
+    while time.perf_counter() - started < float(duration):
+        call(x).numpy()
+        number += len(x)
+    print((time.perf_counter() - started) / number, flush=True)
 """
-    command = [sys.executable, "-c", code, str(run / "model.keras")]
-    done = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True)
-    return float(done.stdout)
+
+
+@contextmanager
+def own_model(run: Path) -> Iterator[Callable[[float], float]]:
+    """Measures, for so many seconds, the seconds per image of the model's batches of 32, in a process of its own."""
+    command = [sys.executable, "-c", OWN, str(run / "model.keras")]
+    keys = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=ENVIRONMENT, text=True, **keys)  # type: ignore[call-overload]
+
+    def measure(duration: float) -> float:
+        process.stdin.write(f"{duration}\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    try:
+        yield measure
+    finally:
+        process.stdin.close()
+        process.wait()
 
 
 def compare(name: str, run: Path, image: bytes, arguments: argparse.Namespace, port: int) -> None:
     print(f"\n{name}")
-    rates: list[float] = []
-    with dlcli_server(run) as ours, naive_server(run, port) as naive:
+    with dlcli_server(run) as ours, naive_server(run, port) as naive, own_model(run) as own:
         for server in (ours, naive):
             wait_for(server, image)
+        own(0.5)
         for clients in arguments.clients:
             rounds = []
             for _ in range(arguments.rounds):
                 pair = [load(server, image, clients=clients, duration=arguments.seconds) for server in (ours, naive)]
-                rounds.append(pair)
-            ratios = [mine.rate / other.rate for mine, other in rounds]
-            for label, loads in (("dlcli serve", [p[0] for p in rounds]), ("naive", [p[1] for p in rounds])):
-                rate = statistics.median(load.rate for load in loads)
-                p50, p99 = (statistics.median(load.percentile(share) for load in loads) for share in (0.5, 0.99))
-                print(f"  {clients:3} clients  {label:12} {rate:8.1f} requests/s  p50 {p50:8.1f} ms  p99 {p99:8.1f} ms")
-            low, high = min(ratios), max(ratios)
-            print(f"  {clients:3} clients  ratio of rates {statistics.median(ratios):.1f} ({low:.1f} to {high:.1f})")
-            rates = [mine.rate for mine, _ in rounds]
-    own = own_seconds(run)
-    served = 1 / statistics.median(rates)
-    print(
-        f"  per image: {served * 1000:.2f} ms served at {clients} clients, {own * 1000:.2f} ms in the model's batches"
-    )
-    print(f"  ratio {served / own:.2f}")
+                rounds.append((*pair, own(arguments.seconds)))
+            show(clients, rounds)
+
+
+def show(clients: int, rounds: Sequence[tuple[Load, Load, float]]) -> None:
+    for label, position in (("dlcli serve", 0), ("naive", 1)):
+        loads = [of_round[position] for of_round in rounds]
+        rate = statistics.median(load.rate for load in loads)
+        p50, p99 = (statistics.median(load.percentile(share) for load in loads) for share in (0.5, 0.99))
+        print(f"  {clients:3} clients  {label:12} {rate:8.1f} requests/s  p50 {p50:8.1f} ms  p99 {p99:8.1f} ms")
+    rates = [mine.rate / other.rate for mine, other, _ in rounds]
+    times = [1 / (mine.rate * own) for mine, _, own in rounds]
+    for what, ratios in (("requests of dlcli / naive", rates), ("time per image / the model's batches", times)):
+        low, high = min(ratios), max(ratios)
+        print(f"  {clients:3} clients  {what}: {statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})")
 
 
 def image_file(side: int, image_format: str) -> bytes:

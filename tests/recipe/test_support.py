@@ -147,7 +147,8 @@ def test_refusal_of_an_option(recipe: Recipe, option: str, message: str) -> None
 def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected = {"train", "evaluate", "explain", "summary"}
     expected |= set() if recipe.task == "step_prediction" else INSPECTED
-    expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict", "serve"}
+    expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
+    expected |= set() if recipe.task in ("step_prediction", "forecasting") else {"serve"}
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
     on_images = (*IMAGES, "segmentation", "detection", "instance_segmentation")

@@ -11,17 +11,20 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
+from predictors import predictor_of  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
 from dlcli.data.text.vocabulary import UNKNOWN
+from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.tasks.language_model.generator import Generator, load_generator
+from dlcli.tasks.language_model.predictor import LENGTH
 
 PROSE = """\
 task: language_model
@@ -94,6 +97,16 @@ def test_generated_text_depends_on_the_class(made: Path) -> None:
     share = {label: np.mean([c in "abc" for c in text]) for label, text in said.items()}
     assert share["North"] > 0.9
     assert share["South"] < 0.1
+
+
+def test_a_predictor_continues_texts_as_generate_does(made: Path) -> None:
+    outcome = run("generate", "prose", "--prompt", "the cat ", "--length", LENGTH, "--json", folder=made)
+    predictor = predictor_of(made / "runs" / "prose")
+    read = predictor.read("the cat ")
+    for _ in range(2):  # the second text starts anew
+        assert predictor.predict([read]) == json.loads(outcome.stdout)["samples"]
+    with pytest.raises(InputError, match=r"its texts have classes"):
+        predictor_of(made / "runs" / "names")
 
 
 @pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes

@@ -1,8 +1,13 @@
 """``dlcli serve`` as a process: it predicts as ``dlcli predict`` does, drains on signals, refuses what is unsafe."""
 
 import json
+import os
+import shutil
 import signal
 import socket
+import threading
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -11,6 +16,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
+from predictors import predictor_of  # type: ignore[import-not-found]
 
 OLD_RUN = str(Path(__file__).parent / "old_runs" / "digits")
 TOKEN = "correct horse battery staple"
@@ -77,6 +83,72 @@ def test_a_request_at_work_is_answered_when_the_server_stops(
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 200 ")
     process.finish().expect(status)
+
+
+@pytest.mark.slow
+def test_the_map_of_the_page_is_that_of_explain(trained: Path, image: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "tiny")
+    processes.run("explain", run, image, "--method", "gradcam", folder=tmp_path).expect(0)
+    with np.load(run / "explanations" / "gradcam" / "maps.npz") as file:
+        expected = file["gradcam"]
+    predictor = predictor_of(trained)
+    shown = predictor.show(predictor.read(image.read_bytes()))
+    assert shown.attribution == pytest.approx(expected[0], abs=1e-4)
+    assert shown.view[:, :, 0] == pytest.approx(np.asarray(Image.open(image)))
+    assert shown.mask is None
+    assert shown.explained.split()[0].strip(",") in predictor.classes
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(tmp_path: Path, image: Path) -> None:
+    soak(tmp_path, image, seconds=15)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_memory_stays_flat_for_ten_minutes(tmp_path: Path, image: Path) -> None:
+    soak(tmp_path, image, seconds=600)
+
+
+def soak(folder: Path, image: Path, *, seconds: float) -> None:
+    """Requests at a bounded rate, a tenth of them bad, from four clients: each is answered, and memory stays flat."""
+    run = shutil.copytree(OLD_RUN, folder / "digits")
+    process = processes.start("serve", run, "--port", "0", folder=folder)
+    address = address_of(process)
+    status = Path(f"/proc/{process._process.pid}/statm")
+    counts = {200: 0, 400: 0}
+    deadline = time.monotonic() + seconds
+
+    def client() -> None:
+        number = 0
+        while time.monotonic() < deadline:
+            number += 1
+            try:
+                post(
+                    f"{address}/v1/models/digits:predict", b"x" if number % 10 == 0 else image.read_bytes(), "image/png"
+                )
+                counts[200] += 1
+            except urllib.error.HTTPError as error:
+                error.close()
+                counts[error.code] += 1
+            time.sleep(0.02)
+
+    def memory() -> int:
+        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    threads = [threading.Thread(target=client) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds / 3)
+    before = memory()
+    for thread in threads:
+        thread.join()
+    after = memory()
+    process.send(signal.SIGTERM)
+    process.finish().expect(143)
+    assert counts[200] > 5 * counts[400] > 0
+    assert set(counts) == {200, 400}
+    assert after - before < 16 * 2**20
 
 
 @pytest.mark.parametrize(

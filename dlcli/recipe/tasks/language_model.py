@@ -110,7 +110,9 @@ class LanguageModel(TaskRecipe):
     """Prediction of the next token at every step."""
 
     samples = "texts"
-    verbs = frozenset(("train", "evaluate", "generate", "explain", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(
+        ("train", "evaluate", "generate", "serve", "explain", "summary", "data check", "data stats", "data split")
+    )
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--class", "--steps", "--text"))
     explanation_methods = STEP_METHODS

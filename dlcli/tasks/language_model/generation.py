@@ -1,5 +1,6 @@
 """Generates text with a trained language model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dlcli.data.text.vocabulary import UNKNOWN
@@ -25,14 +26,16 @@ def generate(run: RunDir, recipe: LanguageModel, request: GenerationRequest, con
         top_k=request.top_k,
         seed=request.seed,
     )
-    added = [generator.decode(ids) for ids in generated]
-    prompt, label = request.prompt, request.label
-    separator = " " if recipe.text.unit == "words" and prompt and not prompt[-1:].isspace() else ""
-    class_of_sample = {} if label is None else {"class": label}
-    samples = [
-        {**class_of_sample, "text": prompt + (separator if text else "") + text, "added": text} for text in added
-    ]
+    class_of_sample = {} if request.label is None else {"class": request.label}
+    samples = [{**class_of_sample, **sample_of(generator, request.prompt, ids)} for ids in generated]
     return {"run": str(run.path), "samples": samples}
+
+
+def sample_of(generator: Generator, prompt: str, ids: Sequence[int]) -> dict[str, str]:
+    """What is reported of a generated text: the text with its prompt, and what was added."""
+    added = generator.decode(ids)
+    is_apart = generator.recipe.text.unit == "words" and prompt and not prompt[-1:].isspace()
+    return {"text": prompt + (" " if is_apart and added else "") + added, "added": added}
 
 
 def _prompt_ids(generator: Generator, prompt: str, label: str | None, *, run: RunDir, console: Console) -> list[int]:

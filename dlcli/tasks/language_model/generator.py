@@ -19,6 +19,9 @@ from dlcli.tasks.language_model.network import stateful_language_model
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabulary
 
+NextLogits = Callable[[np.ndarray], np.ndarray]
+"""Further token ids ``[samples, n]`` of some texts -> the logits of the next token ``[samples, tokens]``."""
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -91,7 +94,14 @@ class Generator:
     # Generating -------------------------------------------------------------------------------------------------------
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], *, length: int, temperature: float, top_k: int | None, seed: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        length: int,
+        temperature: float,
+        top_k: int | None,
+        seed: int,
+        start: Callable[[], NextLogits] | None = None,
     ) -> list[list[int]]:
         """Generate a continuation of each prompt, token by token.
 
@@ -101,12 +111,13 @@ class Generator:
             temperature: divides the logits; 0 always takes the most likely token.
             top_k: sample from the ``top_k`` most likely tokens only; None for all.
             seed: the i-th text depends on (seed, i) alone, whatever the other prompts are.
+            start: what :meth:`compiled` returned for so many prompts, to be used again; None to compile the network.
 
         Returns:
             The ids of the generated tokens, without the prompt and the end token.
         """
         rngs = [np.random.Generator(np.random.PCG64([seed, i])) for i in range(len(prompts))]
-        next_logits = self._stepper(len(prompts))
+        next_logits = (start or self.compiled(len(prompts)))()
         generated: list[list[int]] = [[] for _ in prompts]
         has_ended = [False] * len(prompts)
         logits = next_logits(np.array(prompts, np.int32))
@@ -132,8 +143,8 @@ class Generator:
             logits[:, END] = -np.inf
         return logits
 
-    def _stepper(self, num_samples: int) -> Callable[[np.ndarray], np.ndarray]:
-        """A function from further token ids ``[num_samples, n]`` to the logits of the next ``[num_samples, tokens]``.
+    def compiled(self, num_samples: int) -> Callable[[], NextLogits]:
+        """Compile the network with its present weights; what is returned starts new texts, one batch after the other.
 
         Recurrent layers keep their states between calls; other networks see the last ``text.max_length`` tokens again.
         """
@@ -144,27 +155,35 @@ class Generator:
                 input_signature=[tf.TensorSpec([num_samples, None], tf.int32), tf.TensorSpec([num_samples], tf.bool)],
                 autograph=False,
             )
-            num_calls = itertools.count()
 
-            def next_logits(ids: np.ndarray) -> np.ndarray:
-                is_first = tf.fill([num_samples], next(num_calls) == 0)
-                return np.asarray(step(tf.constant(ids), is_first))
+            def start() -> NextLogits:
+                num_calls = itertools.count()
 
-            return next_logits
+                def next_logits(ids: np.ndarray) -> np.ndarray:
+                    is_first = tf.fill([num_samples], next(num_calls) == 0)
+                    return np.asarray(step(tf.constant(ids), is_first))
+
+                return next_logits
+
+            return start
         network = self.network()
         last = tf.function(
             lambda ids: network(ids, training=False)[:, -1],
             input_signature=[tf.TensorSpec([num_samples, None], tf.int32)],
             autograph=False,
         )
-        context = np.empty((num_samples, 0), np.int32)
 
-        def next_logits_of_window(ids: np.ndarray) -> np.ndarray:
-            nonlocal context
-            context = np.concatenate([context, ids], axis=1)[:, -self.recipe.text.max_length :]
-            return np.asarray(last(tf.constant(context)))
+        def start_window() -> NextLogits:
+            context = np.empty((num_samples, 0), np.int32)
 
-        return next_logits_of_window
+            def next_logits(ids: np.ndarray) -> np.ndarray:
+                nonlocal context
+                context = np.concatenate([context, ids], axis=1)[:, -self.recipe.text.max_length :]
+                return np.asarray(last(tf.constant(context)))
+
+            return next_logits
+
+        return start_window
 
 
 def sample(logits: np.ndarray, rng: np.random.Generator, *, temperature: float, top_k: int | None) -> int:

@@ -13,6 +13,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.language_model import evaluation, explanation, generation, inspection, job
+from dlcli.tasks.language_model.predictor import LanguagePredictor
 from dlcli.tasks.language_model.sources import Texts, open_texts
 from dlcli.tasks.sequences import inspection as line_inspection
 from dlcli.tasks.sequences.encoders import slow_on_gpu
@@ -38,6 +39,9 @@ class LanguageModelTask(Task):
 
     def generate(self, run: RunDir, request: GenerationRequest, console: Console) -> dict[str, Any]:
         return generation.generate(run, self.recipe, request, console)
+
+    def predictor(self, run: RunDir, console: Console) -> LanguagePredictor:
+        return LanguagePredictor(run, self.recipe, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)
