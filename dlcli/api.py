@@ -205,6 +205,7 @@ def train(
     name: str | None = None,
     runs: AnyPath = "runs",
     device: str = "auto",
+    allow_code: bool = False,
     verbose: bool = False,
     **overrides: Any,
 ) -> Run:
@@ -215,6 +216,7 @@ def train(
         name: of the run directory; None for the recipe's name.
         runs: the folder that contains the runs.
         device: as of ``dlcli train --device``; the first call of a process chooses it.
+        allow_code: execute the Python file that ``model.kind: python`` names.
         verbose: print what the command line prints.
         overrides: values of recipe keys, with two underscores for each dot: ``train__epochs=5``. ``epochs``,
             ``batch_size``, ``seed``, ``limit``, ``precision`` and ``data``, a path relative to the current folder, need
@@ -230,10 +232,18 @@ def train(
         from dlcli.rundir.runs import check_name
 
         check_name(name)
-    return _train(loaded, "train", recipe, overrides, name=name, runs=runs, device=device, verbose=verbose)
+    with _allowed(allow_code):
+        return _train(loaded, "train", recipe, overrides, name=name, runs=runs, device=device, verbose=verbose)
 
 
-def resume(run: "Run | AnyPath", *, runs: AnyPath = "runs", device: str = "auto", verbose: bool = False) -> Run:
+def resume(
+    run: "Run | AnyPath",
+    *,
+    runs: AnyPath = "runs",
+    device: str = "auto",
+    allow_code: bool = False,
+    verbose: bool = False,
+) -> Run:
     """Resume an interrupted run, as ``dlcli train --resume`` does: the weights and metrics at the end are those of a
     run that was never stopped.
 
@@ -245,7 +255,7 @@ def resume(run: "Run | AnyPath", *, runs: AnyPath = "runs", device: str = "auto"
     chosen = _start(device)
     from dlcli.workflow import train as workflow
 
-    with _recorded("dlcli.resume", str(found.path)):
+    with _allowed(allow_code), _recorded("dlcli.resume", str(found.path)):
         try:
             workflow.resume(found, device=chosen, console=_console(verbose), given=None)
         finally:
@@ -540,6 +550,13 @@ def _start(device: str) -> "Device":
             f"device {device}: TensorFlow is already in use in this process ({error}). Restart Python, and call dlcli "
             "first."
         ) from None
+
+
+def _allowed(allow_code: bool) -> contextlib.AbstractContextManager[None]:
+    """A context in which a user's own code may be executed, if that is allowed."""
+    from dlcli.runtime.user_code import allowed_code
+
+    return allowed_code() if allow_code else contextlib.nullcontext()
 
 
 def _console(verbose: bool) -> Any:

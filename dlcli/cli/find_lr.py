@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli.options import check_output, devices_option, json_option, quiet_option, runs_option, sets_option
+from dlcli.cli.options import (
+    allow_code_option,
+    check_output,
+    devices_option,
+    json_option,
+    quiet_option,
+    runs_option,
+    sets_option,
+)
 from dlcli.cli.output import say, write_json
 from dlcli.cli.train import data_override
 from dlcli.errors import InputError
@@ -63,6 +71,7 @@ class Rate(click.ParamType[float]):
 @click.option("--seed", metavar="N", help="Same as --set train.seed=N.")
 @runs_option
 @devices_option
+@allow_code_option
 @json_option
 @quiet_option
 def find_lr(recipe: Path, start: float, stop: float, stage: str | None, output: Path, **options: Any) -> None:

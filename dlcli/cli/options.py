@@ -74,6 +74,21 @@ safe_csv_option: Decorator = click.option(
 
 quiet_option: Decorator = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors on stderr.")
 
+allow_code_option: Decorator = click.option(
+    "--allow-code",
+    is_flag=True,
+    expose_value=False,
+    help="Execute the Python file that model.kind: python names. Only for code that you trust.",
+    callback=lambda ctx, param, value: _allow_code(ctx) if value else None,
+)
+
+
+def _allow_code(context: click.Context) -> None:
+    from dlcli.runtime.user_code import allowed_code
+
+    context.with_resource(allowed_code())
+
+
 device_option: Decorator = click.option(
     "--device",
     default="auto",

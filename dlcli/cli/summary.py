@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import complete_runs, quiet_option, runs_option, sets_option
+from dlcli.cli.options import allow_code_option, complete_runs, quiet_option, runs_option, sets_option
 from dlcli.cli.output import say, write_json, write_markdown
 from dlcli.errors import InputError
 
@@ -27,6 +27,7 @@ from dlcli.errors import InputError
     help="Batch size for the training memory. Default: the recipe's; 32 for a model file.",
 )
 @runs_option
+@allow_code_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print a row for each layer as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table as Markdown.")

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import complete_runs, devices_option, json_option, quiet_option, runs_option, sets_option
+from dlcli.cli.options import (
+    allow_code_option,
+    complete_runs,
+    devices_option,
+    json_option,
+    quiet_option,
+    runs_option,
+    sets_option,
+)
 from dlcli.cli.output import say, write_json, write_metrics, write_table
 from dlcli.printing import escaped_line
 
@@ -62,6 +70,7 @@ def training_options(command: Any) -> Any:
     "were moved to.",
 )
 @training_options
+@allow_code_option
 @click.option(
     "--overfit",
     type=click.IntRange(min=1),

@@ -15,6 +15,8 @@ from dlcli.recipe.language.diagnosis import explain
 from dlcli.recipe.language.errors import Diagnostic, RecipeError
 from dlcli.recipe.language.overrides import Override, apply_overrides
 from dlcli.recipe.language.yaml_reader import Tree, decode, read_bytes, read_yaml
+from dlcli.recipe.sections.backbone import base_key, base_of
+from dlcli.recipe.sections.image_model import PythonNetwork
 from dlcli.recipe.tasks.classification import Classification
 from dlcli.recipe.tasks.detection import Detection
 from dlcli.recipe.tasks.forecasting import Forecasting
@@ -157,7 +159,9 @@ def load_text(text: bytes, path: Path, overrides: Sequence[Override] = ()) -> Lo
         diagnostics = [*tree.diagnostics, *explain(TASKS, tree)]
         assert diagnostics, "a recipe was refused without a diagnosis"
         raise RecipeError(diagnostics)
-    return LoadedRecipe(path, text, recipe, tree)
+    loaded = LoadedRecipe(path, text, recipe, tree)
+    _check_code(loaded)
+    return loaded
 
 
 PERMISSIONS = ("data.allow_outside", "data.folders")
@@ -218,3 +222,20 @@ def _validated(tree: Tree, path: Path) -> Recipe | None:
         return schema.model_validate(tree.values, context={"folder": os.path.abspath(path.parent)})
     except ValidationError:
         return None
+
+
+def _check_code(loaded: LoadedRecipe) -> None:
+    """Refuses a file of code in another folder than the recipe's. The configuration of a run names where it was.
+
+    Raises:
+        RecipeError: it is elsewhere.
+    """
+    base = base_of(loaded.recipe.model)
+    is_run = loaded.path.name == "config.yaml" and (loaded.path.parent / "run.json").is_file()
+    if not isinstance(base, PythonNetwork) or is_run:
+        return
+    if os.path.dirname(base.file) != os.path.abspath(loaded.path.parent):
+        raise loaded.error(
+            f"{base_key(loaded.recipe.model)}.file",
+            f"code is executed only from a file beside the recipe. Received {base.file}: copy it there",
+        )

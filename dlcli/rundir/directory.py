@@ -81,6 +81,11 @@ class RunDir:
         return self._entry("architecture.json")
 
     @property
+    def code(self) -> Path:
+        """The copy of the user's own Python file that builds the network."""
+        return self._entry("model_code.py")
+
+    @property
     def split(self) -> Path:
         return self._entry("split.csv")
 

@@ -109,6 +109,10 @@ class Job(ABC):
         """Names of dlcli's own layers in the saved model: it loads only where dlcli is installed."""
         return []
 
+    def code(self) -> dict[str, str] | None:
+        """The user's own Python file that builds the network, and its SHA-256, for run.json; None without one."""
+        return None
+
     @abstractmethod
     def data_summary(self) -> str:
         """The samples in one line, such as ``10 classes; sample shape 28x28x1``."""

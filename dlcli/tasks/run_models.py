@@ -9,7 +9,7 @@ import keras
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.sections.backbone import base_key, base_of, with_base
-from dlcli.recipe.sections.image_model import Saved
+from dlcli.recipe.sections.image_model import PythonNetwork, Saved
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
@@ -164,10 +164,29 @@ def model_file(run: RunDir) -> Path:
 
 def with_architecture(loaded: LoadedRecipe, run: RunDir) -> LoadedRecipe:
     """The recipe of a run that has checkpoints; a saved network is read from the run, as its file may be gone."""
+    loaded = with_code(loaded, run)
     base = base_of(loaded.recipe.model)
     if not isinstance(base, Saved) or not run.architecture.exists():
         return loaded
     return _with_file(loaded, "file", run.architecture)
+
+
+def with_code(loaded: LoadedRecipe, run: RunDir) -> LoadedRecipe:
+    """The recipe of a run, with the run's own copy of the Python file that builds its network, if it has one.
+
+    Raises:
+        InputError: the copy was changed or is missing.
+    """
+    if not isinstance(base_of(loaded.recipe.model), PythonNetwork):
+        return loaded
+    recorded = run.read_info().get("code")
+    expected = recorded.get("sha256") if isinstance(recorded, dict) else None
+    if not run.code.exists() or file_digest(run.code) != expected:
+        raise InputError(
+            f"{run.code}: is not the code that this run was trained with: its SHA-256 differs from the one in "
+            "run.json. Restore it from a copy, or train a new run."
+        )
+    return _with_file(loaded, "file", run.code.absolute())
 
 
 def _with_file(loaded: LoadedRecipe, key: str, file: Path) -> LoadedRecipe:

@@ -34,7 +34,7 @@ from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.dispatch import prepare
 from dlcli.tasks.job import Job, describe, layers_text
 from dlcli.tasks.optimization import stage_sections
-from dlcli.tasks.run_models import check_base, model_file, with_architecture, with_run_files
+from dlcli.tasks.run_models import check_base, model_file, with_architecture, with_code, with_run_files
 from dlcli.tasks.split_choice import first_split
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
@@ -111,7 +111,8 @@ def resume(
     is_new = not run.checkpoint_names.exists()
     if is_new:
         check_base(run)
-    job = prepare(loaded if is_new else with_architecture(loaded, run), device, console, is_new=is_new)
+    own = with_code(loaded, run) if is_new else with_architecture(loaded, run)
+    job = prepare(own, device, console, is_new=is_new)
     check_same_data(run, job.dataset)
     if "classes" in info["data"]:
         run.read_classes()
@@ -235,6 +236,7 @@ def _write_initial_files(run: RunDir, job: Job) -> None:
                 **job.data_info(),
             },
             "base": job.base(),
+            "code": job.code(),
             "parameters": job.model.count_params(),
             "custom_layers": job.custom_layers,
             "config": config,

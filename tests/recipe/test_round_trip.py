@@ -251,6 +251,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         ):
             if section.get(key) == "val_robust_accuracy":
                 section[key] = "val_loss"
+    if model["kind"] == "python":
+        model["file"] = "my_net.py"
     if model["kind"] == "cells":  # which has rules on the states, see cells_genotype.yaml
         cell = {"states": (("sep3(s0)", "identity(s1)"), ("avg3(s2)",)), "concatenate": ("s1", "s3")}
         if isinstance(model["genotype"], dict):
@@ -396,6 +398,7 @@ def test_any_valid_recipe_round_trips(values: dict[str, Any], file: Path) -> Non
     elsewhere = file.parent / "runs" / "x" / "config.yaml"
     elsewhere.parent.mkdir(parents=True, exist_ok=True)
     elsewhere.write_text(to_yaml(full), encoding="utf-8")
+    (elsewhere.parent / "run.json").write_text("{}")  # a file of code is then elsewhere
     again = load(elsewhere).recipe
     assert again == recipe
     assert resolved(again) == full

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from dlcli.recipe.language.fields import (
     RUN_NAME,
     Count,
+    Expected,
     FractionsAllowed,
+    LocalPath,
     NonNegativeNumber,
     NullForDefault,
     Number,
@@ -429,6 +431,36 @@ class Application(Backbone):
             yield "preprocessing", f"{self.network} scales raw pixels itself; remove the key"
 
 
+class PythonNetwork(BuiltModel):
+    """A network of your own: a function in a Python file beside the recipe, which `--allow-code` permits to execute. It
+    takes the scaled images and returns feature maps or a vector, of layers of Keras alone."""
+
+    kind: Literal["python"]
+    """Family of networks."""
+    file: LocalPath
+    """The file, in the recipe's folder, such as my_net.py. The run keeps a copy and its digest."""
+    function: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), Expected("a function's name")] = (
+        "features"
+    )
+    """The function: `features(inputs, **options)`, where inputs is float32 [batch, height, width, channels], scaled by
+    `preprocessing`."""
+    options: dict[str, bool | int | float | str | tuple[int, ...]] = Field(default_factory=dict)
+    """Further arguments of the function, by name."""
+    head: Literal["average", "max"] = "average"
+    """How feature maps become a vector: by global average or max pooling."""
+    dense: tuple[Count, ...] = ()
+    """Units of dense layers with ReLU before the output layer."""
+    dropout: Proportion = 0.0
+    """Dropout rate before the output layer, or after each of the dense layers."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if not self.file.endswith(".py"):
+            yield "file", "expected the name of a Python file, such as my_net.py"
+        if "inputs" in self.options:
+            yield "options", "'inputs' is the argument for the images; remove it"
+
+
 class Saved(ImageModel):
     """A saved classifier whose last layer is replaced by new layers; it keeps its own scaling of pixels."""
 
@@ -471,7 +503,8 @@ ImageClassifier = Annotated[
     | BlockQnn
     | Hierarchical
     | Application
-    | Saved,
+    | Saved
+    | PythonNetwork,
     Field(discriminator="kind"),
 ]
 

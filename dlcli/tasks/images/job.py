@@ -22,7 +22,7 @@ from dlcli.models.images.cells.drop_path import without_drop_path
 from dlcli.models.images.saved_network import scales_its_input
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.recipe.sections.backbone import base_key, base_of
-from dlcli.recipe.sections.image_model import Application, ImageClassifier, Saved
+from dlcli.recipe.sections.image_model import Application, ImageClassifier, PythonNetwork, Saved
 from dlcli.recipe.sections.train import CommonStage, Stage
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
@@ -31,6 +31,7 @@ from dlcli.rundir.writing import replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import read_config
 from dlcli.runtime.startup import Device
+from dlcli.runtime.user_code import code_digest, read_code
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.images.adversarial_training import adversarial_of, make_adversary
@@ -277,10 +278,18 @@ class ImageJob(Job):
             return None
         return {"weights": source} if source == "imagenet" else {"weights": source, "sha256": file_digest(Path(source))}
 
+    def code(self) -> dict[str, str] | None:
+        base = self.head.base
+        if not isinstance(base, PythonNetwork):
+            return None
+        return {"file": base.file, "sha256": code_digest(read_code(Path(base.file)))}
+
     def write_initial_files(self, run: RunDir) -> None:
         replace_json(run.labels, {"classes": list(self.info.names)})
         if isinstance(self.head.base, Saved):
             replace_json(run.architecture, read_config(Path(self.head.base.file)))
+        if isinstance(self.head.base, PythonNetwork):
+            replace_file(run.code, read_code(Path(self.head.base.file)))
         replace_file(run.plots / "batch.png", self._plot_first_batch())
 
     def _plot_first_batch(self) -> bytes:

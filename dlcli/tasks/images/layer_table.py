@@ -8,10 +8,11 @@ import numpy as np
 from dlcli.data.images.samples import Dataset
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe, load
-from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, Mlp
+from dlcli.recipe.sections.image_model import Convnet, ImageClassifier, Mlp, PythonNetwork
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
+from dlcli.runtime.model_files import load_described_network
 from dlcli.runtime.startup import without_weights
 from dlcli.tasks.images.batches import tiles_per_image
 from dlcli.tasks.images.freezing import set_depth
@@ -43,6 +44,8 @@ def table_of_data(loaded: LoadedRecipe, head: ImageHead, dataset: Dataset) -> La
 
 def table_of_run(run: RunDir, head: ImageHead, data: dict[str, Any]) -> LayerTable:
     """As :meth:`dlcli.tasks.task.Task.table_of_run`."""
+    if isinstance(head.base, PythonNetwork):  # whose code need not be executed for it
+        return layer_table(load_described_network(run.network))
     shape = tuple(data["shape"])
     if None in shape:  # of images of their own sizes the median is counted
         shape = (*data["images"]["image_size"], shape[-1])

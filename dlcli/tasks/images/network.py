@@ -44,6 +44,7 @@ from dlcli.recipe.sections.image_model import (
     Lenet5,
     Mlp,
     Polynet,
+    PythonNetwork,
     Resnet,
     Resnext,
     Saved,
@@ -52,6 +53,7 @@ from dlcli.recipe.sections.image_model import (
 )
 from dlcli.recipe.sections.segmentation_model import Unet
 from dlcli.runtime.model_files import load_architecture
+from dlcli.tasks.images import user_network
 from dlcli.tasks.images.standardization import Standardization, scale_input
 
 InputShape = tuple[int | None, ...]
@@ -269,6 +271,8 @@ def _saved_features(section: Saved, shape: InputShape) -> tuple[Any, Any]:
 
 def _features(section: BuiltModel, x: Any) -> tuple[Any, Any]:
     """The features and the vector that the head computes from them; for networks without feature maps, one tensor."""
+    if isinstance(section, PythonNetwork):
+        return user_network.features(section, x)
     if isinstance(section, Backbone):
         return _maps_and_vector(section, x)
     match section:

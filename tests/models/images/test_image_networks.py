@@ -92,7 +92,10 @@ def test_every_kind_of_the_recipe_has_its_row() -> None:
     published = {network.family for network in NETWORKS}
     assert {section.kind for section, *_ in PARAMETERS} == set(FAMILIES)
     of_spaces = {"genetic_cnn", "block_qnn", "hierarchical"}  # those of test_search_spaces.py
-    assert kinds_of_recipe() == set(FAMILIES) | published | of_spaces | {"saved"}  # the last has what its file has
+    assert kinds_of_recipe() == set(FAMILIES) | published | of_spaces | {
+        "saved",
+        "python",
+    }  # these have what their files have
 
 
 @pytest.mark.parametrize(("section", "shape", "num_classes", "trainable", "others"), PARAMETERS)
