@@ -204,7 +204,10 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("search") is not None:  # it replaces the cells of a network, which is trained in one stage
         search = values["search"]
         cells = {"kind": "cells", "genotype": "nasnet_a"}
-        values["model"] = model = {**model, "backbone": cells} if "backbone" in model else cells
+        if values["task"] == "segmentation":  # a U-Net on a backbone has no depth or scaling of its own
+            model = {key: value for key, value in model.items() if key not in ("depth", "preprocessing")}
+        has_backbone = "backbone" in model or values["task"] == "segmentation"
+        values["model"] = model = {**model, "backbone": cells} if has_backbone else cells
         train.pop("stages", None)
         search["objective"] = ("val_accuracy", {"parameters": {"at_most": 1e6}}, "multiply_adds")
         search["space"]["operations"] = ("sep3", "identity")

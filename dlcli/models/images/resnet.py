@@ -31,7 +31,13 @@ CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 
 
 def features(
-    inputs: Tensor, *, depth: int, version: Literal[1, 2], stem: Literal["imagenet", "small"] | None, width: float
+    inputs: Tensor,
+    *,
+    depth: int,
+    version: Literal[1, 2],
+    stem: Literal["imagenet", "small"] | None,
+    width: float,
+    downsample: Literal["1x1", "3x3"] = "1x1",
 ) -> Tensor:
     """A residual network without its head; fully convolutional, for images of any size.
 
@@ -42,6 +48,8 @@ def features(
         version: 1 (2015) or 2 (2016).
         stem: ``imagenet``: 7x7 with stride 2, and pooling; ``small``: 3x3 without pooling; None for that of the paper.
         width: factor on all numbers of filters.
+        downsample: the convolution of a bottleneck block of version 1 that has the stride: the first one, as in the
+            paper, or the 3x3, as in torchvision.
 
     Returns:
         ``[batch, height, width, filters]``; the sides are 1/32 of the inputs' with the ImageNet stem, 1/8 with the
@@ -64,7 +72,7 @@ def features(
             elif block == "basic":
                 x = _basic(x, filters, strides, option, name=name, last=last)
             else:
-                x = _bottleneck(x, filters, strides, name=name, last=last)
+                x = _bottleneck(x, filters, strides, is_late=downsample == "3x3", name=name, last=last)
     return relu(norm(x, name="last_norm"), name="last_relu") if version == 2 else x
 
 
@@ -80,12 +88,16 @@ def _basic(x: Tensor, filters: int, strides: int, option: Option, *, name: str, 
     return relu(keras.layers.Add(name=f"{name}_add")([shortcut, residual]), name=last)
 
 
-def _bottleneck(x: Tensor, filters: int, strides: int, *, name: str, last: str) -> Tensor:
-    """The first 1x1 convolution has the stride (2015, section 4.1: "performed by conv3_1, conv4_1 and conv5_1")."""
+def _bottleneck(x: Tensor, filters: int, strides: int, *, is_late: bool, name: str, last: str) -> Tensor:
+    """The first 1x1 convolution has the stride (2015, section 4.1: "performed by conv3_1, conv4_1 and conv5_1").
+
+    Args:
+        is_late: the 3x3 convolution has it instead.
+    """
     return bottleneck(
         x,
         (filters, filters, 4 * filters),
-        strides=(strides, 1),
+        strides=(1, strides) if is_late else (strides, 1),
         projection=1 if strides > 1 or x.shape[-1] != 4 * filters else None,
         name=name,
         last=last,

@@ -44,6 +44,9 @@ ApplicationName = Literal[
 Preprocessing = Literal["unit", "symmetric", "caffe", "torch", "none"]
 
 
+TORCH_SUFFIXES = (".pth", ".pt", ".safetensors")
+"""Of files with weights of torchvision's and timm's networks."""
+
 CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 """Depths of the residual networks that He et al. 2015 made for CIFAR-10."""
 
@@ -77,7 +80,8 @@ class BuiltModel(ImageModel):
     """
     weights: Literal["none", "imagenet"] | PathOrRun = "none"
     """Initial weights of the layers before the head: random (none), pretrained on ImageNet (imagenet; Keras downloads
-    them for `kind: application`), of a run (run:NAME), or from a file (.keras, .weights.h5 or .h5)."""
+    them for `kind: application`), of a run (run:NAME), or from a file (.keras, .weights.h5 or .h5; for resnet, resnext
+    and vgg also .pth, .pt or .safetensors of torchvision's and timm's networks)."""
 
     @property
     def origin(self) -> str:
@@ -88,7 +92,9 @@ class BuiltModel(ImageModel):
         if self.weights == "imagenet" and not isinstance(self, Application):
             yield "weights", "imagenet is for kind: application, such as network: resnet50; name a file or run:NAME"
         elif self.weights not in ("none", "imagenet"):
-            yield from rules_of_source("weights", self.weights, (".keras", ".weights.h5", ".h5"))
+            yield from rules_of_source("weights", self.weights, (".keras", ".weights.h5", ".h5", *TORCH_SUFFIXES))
+            if self.weights.endswith(TORCH_SUFFIXES) and not isinstance(self, Resnet | Resnext | Vgg):
+                yield "weights", "files of PyTorch are for kind: resnet, resnext and vgg; name a file of Keras"
 
 
 def rules_of_source(key: str, source: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -221,6 +227,9 @@ class Resnet(Scalable):
         "imagenet"
     )
     """The first layers: a 7x7 convolution and pooling, or one 3x3 convolution for small images."""
+    downsample: Literal["1x1", "3x3"] = "1x1"
+    """The convolution of a bottleneck block that has the stride, for depth 50 and more of version 1: the first 1x1, as
+    in the paper, or the 3x3, as in torchvision and timm, whose weights need it."""
 
     @classmethod
     def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -234,6 +243,14 @@ class Resnet(Scalable):
                 f"depth {self.depth} is for CIFAR-10, whose stem is small; remove the key, or set depth to 18, 34, "
                 "50, 101 or 152",
             )
+        is_bottleneck = self.depth in (50, 101, 152) and self.version == 1
+        if self.downsample == "3x3" and not is_bottleneck:
+            yield "downsample", "3x3 is for depth 50, 101 and 152 of version 1; remove the key"
+        if self.weights.endswith(TORCH_SUFFIXES):
+            if self.version == 2 or self.depth in CIFAR_DEPTHS:
+                yield "weights", "files of PyTorch are for version 1 with depth 18, 34, 50, 101 or 152"
+            elif is_bottleneck and self.downsample == "1x1":
+                yield "downsample", "must be 3x3 for a file of PyTorch, where the 3x3 convolution has the stride"
 
 
 class Resnext(Scalable):

@@ -6,11 +6,13 @@ import keras
 
 from dlcli.errors import InputError
 from dlcli.models.images import keras_application
+from dlcli.models.images.torch_weights import assign_torch_weights
 from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.backbone import base_of
-from dlcli.recipe.sections.image_model import Application, ImageClassifier
+from dlcli.recipe.sections.image_model import TORCH_SUFFIXES, Application, ImageClassifier, Vgg
 from dlcli.runtime.model_files import check_weights_file, load_keras_file
+from dlcli.runtime.torch_files import read_arrays
 from dlcli.tasks.images.network import ImageNetwork, build_classifier, has_paper_head
 
 
@@ -25,6 +27,9 @@ def find_weights(section: ImageClassifier) -> keras.Model | None:
         return None
     if source.endswith(".keras"):
         return load_keras_file(Path(source))
+    if source.endswith(TORCH_SUFFIXES):
+        read_arrays(Path(source))  # a file that cannot be used is reported before the data are read
+        return None
     if source != "imagenet":
         check_weights_file(Path(source))
     if not isinstance(section, Application):
@@ -60,6 +65,8 @@ def load_weights(
             keras_application.give_weights(
                 network.features, pretrained, with_top=has_paper_head(section), logits=logits
             )
+        elif source.endswith(TORCH_SUFFIXES):
+            assign_torch_weights(network.features, read_arrays(Path(source)), is_vgg=isinstance(section, Vgg))
         elif source != "none":
             read_weights(network.features, source)
     except DoNotFit as reason:

@@ -321,7 +321,12 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
                 return maps, keras_application.with_dropout(parts, section.dropout)
         case Resnet():
             maps = resnet.features(
-                x, depth=section.depth, version=section.version, stem=section.stem, width=section.width
+                x,
+                depth=section.depth,
+                version=section.version,
+                stem=section.stem,
+                width=section.width,
+                downsample=section.downsample,
             )
         case Resnext():
             maps = resnext.features(x, variant=section.variant, width=section.width)
