@@ -52,6 +52,7 @@ VERBS = (
     "serve",
     "attack",
     "explain",
+    "export",
     "report",
     "runs",
     "data",

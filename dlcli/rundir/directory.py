@@ -156,6 +156,10 @@ class RunDir:
         return self._entry("explanations")
 
     @property
+    def exports(self) -> Path:
+        return self._entry("exports")
+
+    @property
     def report(self) -> Path:
         return self._entry("report.html")
 

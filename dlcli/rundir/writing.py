@@ -4,11 +4,13 @@ A file is replaced by writing a temporary file, flushing it to disk and renaming
 disk leaves either the complete old file or the complete new one. Files that grow are appended to in whole lines.
 """
 
+import contextlib
 import errno
 import io
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +79,8 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
         InputError: ``path`` is a link, a pipe or a device.
         OSError: the folder could not be written; the old one is unchanged.
     """
-    check_replaceable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(path) as temporary:
-        new = temporary / NEW
-        new.mkdir()
+    with new_folder(path) as folder:
+        new = folder.path
         folders: set[Path] = set()
         for name, content in files.items():
             if "/" in name:
@@ -92,13 +91,47 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
                 _sync_file(new / name)
             else:
                 write_file(new / name, content.encode() if isinstance(content, str) else content)
-        for folder in (*folders, new):
-            sync_folder(folder)
+        for inner in folders:
+            sync_folder(inner)
+        folder.put(path)
+
+
+@dataclass(frozen=True)
+class NewFolder:
+    """A folder that is being written, as ``path``, in a temporary one."""
+
+    path: Path
+
+    def put(self, path: Path) -> None:
+        """Rename the folder to ``path``, beside the temporary one, in place of what is there, if anything.
+
+        Raises:
+            InputError: ``path`` is a link, a pipe or a device.
+        """
+        check_replaceable(path)
+        sync_folder(self.path)
         if path.exists():  # a rename cannot replace a folder that is not empty
-            (temporary / OLD).mkdir()
-            os.rename(path, temporary / OLD / path.name)
-        os.rename(new, path)
+            old = self.path.with_name(OLD)
+            old.mkdir()
+            os.rename(path, old / path.name)
+        os.rename(self.path, path)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[NewFolder]:
+    """A folder to be written and then put at ``path``, or at another path in the same folder; else it is removed.
+
+    Raises:
+        InputError: ``path`` is a link, a pipe or a device.
+        OSError: it cannot be created or written; the error names ``path``.
+    """
+    check_replaceable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as temporary:
+        new = temporary / NEW
+        new.mkdir()
+        yield NewFolder(new)
 
 
 def replace_json(path: Path, value: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
+from dlcli.exporting.exportable import Exportable
+from dlcli.exporting.formats import Format, Quantization
 from dlcli.recipe.load import LoadedRecipe, Recipe
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.report.page.page import MarkedText
@@ -170,6 +172,23 @@ class ExplanationRequest:
     features: str | None = None
     filters: Sequence[int] = ()
     maximize: bool = False
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What ``dlcli export`` is asked for.
+
+    Attributes:
+        format: of the exported model.
+        quantization: float16, dynamic or int8; None for float32.
+        data: a recipe, folder or file to check the exported model on instead of the run's own data.
+        num_samples: on which it is checked at most.
+    """
+
+    format: Format
+    quantization: Quantization | None = None
+    data: Path | None = None
+    num_samples: int = 100
 
 
 @dataclass(frozen=True)
@@ -380,6 +399,14 @@ class Task(Protocol):
             InputError: the run has no model, or its data cannot be used.
         """
         raise self._lacks("explain --gradient-norms")
+
+    def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
+        """What is exported of a run's best model in a format.
+
+        Raises:
+            InputError: the run has no model, its data cannot be used, or the format cannot hold the network.
+        """
+        raise self._lacks("export")
 
     def _lacks(self, verb: str) -> InputError:
         return InputError(f"dlcli {verb} is not available for task: {self.recipe.task}.")

@@ -145,7 +145,7 @@ def test_refusal_of_an_option(recipe: Recipe, option: str, message: str) -> None
 
 @pytest.mark.parametrize("recipe", TASKS, indirect=True)
 def test_verbs_of_each_task(recipe: Recipe) -> None:
-    expected = {"train", "evaluate", "explain", "summary"}
+    expected = {"train", "evaluate", "explain", "export", "summary"}
     expected |= set() if recipe.task == "step_prediction" else INSPECTED
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= set() if recipe.task in ("step_prediction", "forecasting") else {"serve"}

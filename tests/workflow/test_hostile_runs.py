@@ -32,6 +32,7 @@ WITH_MODEL = (
     ("predict", "hostile", "image.png", "-q"),
     ("attack", "hostile", "--fgsm", "--eps", "0.1", "--no-checks", "-q"),
     ("explain", "hostile", "image.png", "--method", "gradcam", "-q"),
+    ("export", "hostile", "--format", "saved_model", "--samples", "2", "-q"),
     ("summary", "hostile"),
     ("reproduce", "hostile", "--epochs-only", "1", "-q"),
     ("reproduce", "hostile", "--evaluation", "test", "-q"),

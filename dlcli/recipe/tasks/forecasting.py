@@ -191,7 +191,9 @@ class Forecasting(TaskRecipe):
     """The next steps of a series."""
 
     samples = "tables of numbers"
-    verbs = frozenset(("train", "evaluate", "predict", "explain", "summary", "data check", "data stats", "data split"))
+    verbs = frozenset(
+        ("train", "evaluate", "predict", "explain", "export", "summary", "data check", "data stats", "data split")
+    )
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS

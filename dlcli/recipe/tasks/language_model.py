@@ -111,7 +111,18 @@ class LanguageModel(TaskRecipe):
 
     samples = "texts"
     verbs = frozenset(
-        ("train", "evaluate", "generate", "serve", "explain", "summary", "data check", "data stats", "data split")
+        (
+            "train",
+            "evaluate",
+            "generate",
+            "serve",
+            "explain",
+            "export",
+            "summary",
+            "data check",
+            "data stats",
+            "data split",
+        )
     )
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--class", "--steps", "--text"))

@@ -17,7 +17,18 @@ class SequenceClassification(TaskRecipe):
 
     samples = "sequences of numbers"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+        (
+            "train",
+            "evaluate",
+            "predict",
+            "serve",
+            "explain",
+            "export",
+            "summary",
+            "data check",
+            "data stats",
+            "data split",
+        )
     )
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
     explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps"))

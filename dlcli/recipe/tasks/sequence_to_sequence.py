@@ -127,7 +127,18 @@ class SequenceToSequence(TaskRecipe):
 
     samples = "texts"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+        (
+            "train",
+            "evaluate",
+            "predict",
+            "serve",
+            "explain",
+            "export",
+            "summary",
+            "data check",
+            "data stats",
+            "data split",
+        )
     )
     options = frozenset(("--beam", "--data", "--split", "--text"))
     explanation_options = frozenset(("--steps", "--text"))

@@ -75,7 +75,7 @@ class StepPrediction(TaskRecipe):
     """Bits at each step of the output phase."""
 
     samples = "generated sequences of bits"
-    verbs = frozenset(("train", "evaluate", "explain", "summary"))
+    verbs = frozenset(("train", "evaluate", "explain", "export", "summary"))
     options = frozenset()
     explanation_options = frozenset(
         (

@@ -105,7 +105,18 @@ class Tagging(TaskRecipe):
 
     samples = "sentences"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+        (
+            "train",
+            "evaluate",
+            "predict",
+            "serve",
+            "explain",
+            "export",
+            "summary",
+            "data check",
+            "data stats",
+            "data split",
+        )
     )
     options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
     explanation_options = frozenset(("--class", "--steps", "--text"))

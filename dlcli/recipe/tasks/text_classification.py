@@ -17,7 +17,18 @@ class TextClassification(TaskRecipe):
 
     samples = "texts"
     verbs = frozenset(
-        ("train", "evaluate", "predict", "serve", "explain", "summary", "data check", "data stats", "data split")
+        (
+            "train",
+            "evaluate",
+            "predict",
+            "serve",
+            "explain",
+            "export",
+            "summary",
+            "data check",
+            "data stats",
+            "data split",
+        )
     )
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
     explanation_options = frozenset(("--check", "--class", "--gates", "--gradient-norms", "--steps", "--text"))

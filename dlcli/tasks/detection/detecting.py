@@ -82,7 +82,8 @@ def detector(
     """
     objects = objects_of(samples)
     of_images = frames or (upright_frames(samples) if objects is None else objects.frames)
-    compared = detect is not None and detect.nms == "greedy"
+    has_candidates = set(CANDIDATES) <= {layer.name for layer in model.layers}  # an exported model has none
+    compared = detect is not None and detect.nms == "greedy" and has_candidates
     predict = prediction(
         with_detections(model, has_masks=read_masks is not None, has_candidates=compared),
         replace(samples, annotations={}),

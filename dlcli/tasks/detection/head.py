@@ -35,6 +35,7 @@ from dlcli.tasks.detection.explanation import explainable_objects
 from dlcli.tasks.detection.objective import objective_of
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.aspects import Explainable
+from dlcli.tasks.images.exported import ExportedHead, exported_objects
 from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
@@ -234,6 +235,10 @@ class DetectionHead(ImageHead):
             request=request,
             console=console,
         )
+
+    def exported(self, run: RunDir) -> ExportedHead:
+        threshold = self.recorded(run).facts.get("threshold", DEFAULT_THRESHOLD)
+        return exported_objects(threshold, has_masks=self.has_masks)
 
     def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
         return explainable_objects(model, request, names)

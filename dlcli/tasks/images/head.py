@@ -29,6 +29,7 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import class_counts
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.aspects import Explainable, of_classifier
+from dlcli.tasks.images.exported import ExportedHead, exported_classes
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, features, with_head
 from dlcli.tasks.images.sources import read_dataset, section_for
 from dlcli.tasks.images.standardization import Standardization
@@ -350,3 +351,7 @@ class ImageHead(Protocol):
             InputError: there is nothing of the kind that is asked for.
         """
         return of_classifier(model, request, names)
+
+    def exported(self, run: RunDir) -> ExportedHead:
+        """What the outputs of an exported model are; by default, the probabilities of classes."""
+        return exported_classes()

@@ -31,6 +31,7 @@ from dlcli.tasks.evaluation_files import Destination, report_missing_glyphs, rep
 from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.box_aspects import explainable_boxes
+from dlcli.tasks.images.exported import ExportedHead, exported_box
 from dlcli.tasks.images.frames import upright_frames
 from dlcli.tasks.images.freezing import losses_of
 from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
@@ -170,6 +171,9 @@ class LocalizationHead(ImageHead):
             return with_box(image, row["box"], f"{row['predicted']} {row['confidence']:.2f}")
 
         return Predicted(rows, draw)
+
+    def exported(self, run: RunDir) -> ExportedHead:
+        return exported_box()
 
     def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
         return explainable_boxes(model, request, names)

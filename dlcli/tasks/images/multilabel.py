@@ -28,6 +28,7 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_positive_weights, weights_of_positives
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.images.batches import in_order, predict_all, with_logits
+from dlcli.tasks.images.exported import ExportedHead, exported_labels
 from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
@@ -229,6 +230,10 @@ class MultilabelHead(ImageHead):
             )
             write_table(request.output, header, cells, safe_csv=request.safe_csv)
         return Predicted([_row(*parts, info.names) for parts in zip(scores, is_predicted, strict=True)])
+
+    def exported(self, run: RunDir) -> ExportedHead:
+        thresholds = self.recorded(run).facts["thresholds"]
+        return exported_labels([0.5] * len(run.read_classes()) if thresholds is None else list(thresholds))
 
     def _predicted(
         self, model: keras.Model, samples: Samples, console: Console

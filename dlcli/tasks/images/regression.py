@@ -23,6 +23,7 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.batches import in_order, predict_all
+from dlcli.tasks.images.exported import ExportedHead, exported_numbers
 from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.number_aspects import explainable_numbers
@@ -193,6 +194,9 @@ class RegressionHead(ImageHead):
         """The predicted numbers in the order of the samples, float32 ``[n, t]``."""
         (values,) = predict_all(model, samples, batch_size=self.recipe.train.batch_size, console=console)
         return values
+
+    def exported(self, run: RunDir) -> ExportedHead:
+        return exported_numbers()
 
     def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
         return explainable_numbers(model, request, names)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.images.samples import Dataset
+from dlcli.exporting.exportable import Exportable
 from dlcli.recipe.load import ImageRecipe, LoadedRecipe
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
@@ -12,7 +13,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import target_of
-from dlcli.tasks.images import evaluation, explanation, features, inspection, job, layer_table, prediction
+from dlcli.tasks.images import evaluation, explanation, exporting, features, inspection, job, layer_table, prediction
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.images.predictor import ImagePredictor
 from dlcli.tasks.run_models import load_model
@@ -21,6 +22,7 @@ from dlcli.tasks.task import (
     EvaluationRequest,
     Explained,
     ExplanationRequest,
+    ExportRequest,
     PredictionRequest,
     SampleShape,
     Task,
@@ -53,6 +55,9 @@ class ImageTask(Task):
         if request.features is not None:
             return features.explain_features(run, self.head, request, console)
         return explanation.explain(run, self.head, request, console)
+
+    def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
+        return exporting.exportable(run, self.head, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return layer_table.table_of_run(run, self.head, data)

@@ -26,6 +26,7 @@ from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, weights_of_classes
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.aspects import Explainable
+from dlcli.tasks.images.exported import ExportedHead, exported_masks
 from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
@@ -176,6 +177,9 @@ class SegmentationHead(ImageHead):
             classes=info.names,
             request=request,
         )
+
+    def exported(self, run: RunDir) -> ExportedHead:
+        return exported_masks()
 
     def explainable(self, model: keras.Model, request: ExplanationRequest, names: Sequence[str]) -> Explainable:
         return explainable_masks(model, request, names)

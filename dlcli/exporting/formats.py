@@ -1,0 +1,73 @@
+"""The formats of exported models: their files, the packages they need, and how far their outputs may differ."""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from dlcli.errors import InputError
+
+Format = Literal["saved_model", "onnx", "litert"]
+Quantization = Literal["float16", "dynamic", "int8"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+
+FILES: Mapping[Format, str] = MappingProxyType(
+    {"saved_model": "saved_model", "onnx": "model.onnx", "litert": "model.tflite"}
+)
+"""The name of the exported model; that of a SavedModel is a folder."""
+
+PACKAGES: Mapping[Format, tuple[str, ...]] = MappingProxyType(
+    {"saved_model": (), "onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+)
+"""The modules that a format needs, which its extra installs."""
+
+DISTRIBUTIONS: Mapping[Format, tuple[str, ...]] = MappingProxyType(
+    {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai-edge-litert",)}
+)
+"""The packages whose versions an exported model may depend on, besides TensorFlow and Keras."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far the outputs of an exported model may differ from those of the Keras model.
+
+    Attributes:
+        difference: the largest absolute difference, as a fraction of the range of the output's values; that of
+            probabilities is 1.
+        agreement: the least proportion of decisions that are the same: top classes, labels, tags, pixels, objects.
+    """
+
+    difference: float
+    agreement: float
+
+
+BOUNDS: Mapping[Quantization | None, Bound] = MappingProxyType(
+    {
+        None: Bound(1e-3, 0.99),
+        "float16": Bound(2e-2, 0.98),
+        "dynamic": Bound(0.25, 0.95),
+        "int8": Bound(0.25, 0.95),
+    }
+)
+
+
+def check_format(name: Format, quantization: Quantization | None) -> None:
+    """Refuse a format whose packages are not installed, and a quantization that it lacks.
+
+    Raises:
+        InputError: with the remedy.
+    """
+    if name == "saved_model" and quantization is not None:
+        raise InputError(
+            f"--quantize {quantization}: a SavedModel is not quantized; ONNX and LiteRT models are. Use --format onnx "
+            "or --format litert, or remove --quantize."
+        )
+    missing = [package for package in PACKAGES[name] if importlib.util.find_spec(package) is None]
+    if missing:
+        raise InputError(
+            f"--format {name}: needs the Python package {missing[0].replace('_', '-')}. Install it with: "
+            f"pip install 'dlcli[{name}]'"
+        )

@@ -1,0 +1,105 @@
+"""ONNX: converted by Keras with tf2onnx, quantized and run by ONNX Runtime (https://onnxruntime.ai)."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlcli.exporting.comparison import Arrays
+from dlcli.exporting.exportable import Runtime, signature_of
+from dlcli.exporting.formats import Quantization
+
+
+def write(model: keras.Model, path: Path, quantization: Quantization | None, representative: Iterator[Arrays]) -> None:
+    """Write the file of a model.
+
+    Args:
+        path: of the file, which must not exist.
+        representative: inputs of one sample each, for int8.
+    """
+    fix_constants(model)
+    with _plain_argmax(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras asks NumPy for an attribute that it removed
+        model.export(path, format="onnx", verbose=False, input_signature=signature_of(model))
+        if quantization is not None:
+            _quantize(path, quantization, representative)
+
+
+@contextlib.contextmanager
+def _plain_argmax() -> Iterator[None]:
+    """Keras's argmax compares the bits of floats, so that denormal numbers count, for which ONNX has no operation."""
+    numpy = keras.src.backend.numpy
+    saved = numpy.argmax
+
+    def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+        x = tf.reshape(x, [-1]) if axis is None else x
+        index = tf.argmax(x, axis=0 if axis is None else axis, output_type=tf.int32)
+        return tf.expand_dims(index, axis) if keepdims else index
+
+    numpy.argmax = argmax
+    try:
+        yield
+    finally:
+        numpy.argmax = saved
+
+
+def fix_constants(model: keras.Model) -> None:
+    """Turn the constants of normalization layers into arrays: tf2onnx takes tensors for inputs of the model."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            fix_constants(layer)
+        elif isinstance(layer, keras.layers.Normalization) and layer.built:
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
+
+
+def _quantize(path: Path, quantization: Quantization, representative: Iterator[Arrays]) -> None:
+    import onnx
+    from onnxruntime import quantization as tools
+
+    if quantization == "float16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        # inputs and outputs stay float32
+        onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=True), path)
+        return
+    plain = path.with_name(f"plain-{path.name}")
+    path.rename(plain)
+    if quantization == "dynamic":
+        # ONNX Runtime has no convolution of signed weights with activations that are quantized as they come
+        tools.quantize_dynamic(plain, path, weight_type=tools.QuantType.QUInt8)
+    else:
+        prepared = path.with_name(f"prepared-{path.name}")
+        tools.shape_inference.quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+        tools.quantize_static(prepared, path, _Reader(representative), quant_format=tools.QuantFormat.QDQ)
+        prepared.unlink()
+    plain.unlink()
+
+
+class _Reader:
+    """Hands the representative inputs to ONNX Runtime, as its CalibrationDataReader."""
+
+    def __init__(self, samples: Iterator[Arrays]) -> None:
+        self.samples = samples
+
+    def get_next(self) -> Arrays | None:
+        return next(self.samples, None)
+
+
+def load(path: Path) -> Runtime:
+    """Load a file, for the CPU."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)  # errors
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(inputs: Arrays) -> dict[str, NDArray[Any]]:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+    return run
