@@ -49,9 +49,10 @@ def window_scale(past: Array) -> tuple[Array, Array]:
 
 def scale_of(train: Array, season: int) -> float:
     """The scale of MASE: the mean absolute error of the one-step seasonal naive forecast on the training split
-    (Hyndman and Koehler 2006, section 3); NaN if no two known values are one season apart."""
+    (Hyndman and Koehler 2006, section 3); NaN if no two known values are one season apart, or all of them are equal."""
     changes = np.abs(train[season:] - train[:-season])
-    return float(np.nanmean(changes)) if (~np.isnan(changes)).any() else float("nan")
+    changes = changes[~np.isnan(changes)]
+    return float(changes.mean()) if changes.any() else float("nan")
 
 
 def metrics(

@@ -20,6 +20,7 @@ def test_naive_forecasts() -> None:
         *([2, 3, 4, 2, 3], [7, 7, 7, 7, 7], [9, 9, 9, 9, 9])
     ]
     assert forecast.scale_of(np.array([1.0, 5, 2, 9]), 2) == 2.5
+    assert np.isnan(forecast.scale_of(np.full(4, 3.0), 1)), "a constant series has no scale"
     assert forecast.scale_of(np.array([1.0, NAN, 4.0]), 1) != forecast.scale_of(np.array([1.0, 2, 4.0]), 1)
 
 

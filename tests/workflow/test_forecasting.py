@@ -202,6 +202,7 @@ def test_explanations_by_lags_and_columns(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "data.path=none.csv"), "data.path: no such file or folder"),
         (("train", "waves.yaml", "-s", "data.features=[word]"), "there must be a column 'word'."),
         (("predict", "waves", "short.csv"), "short.csv: a forecast needs 14 rows. Received 3: add earlier rows."),
+        (("predict", "waves", "-"), "-: tables are read from files, not from stdin. Give a CSV file."),
         (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables of numbers: its task is forecasting."),
         (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv with the columns of the training"),
         (("evaluate", "waves", "--data", "short.csv"), "train must have a window of 14 + 7 steps. Received 3 rows:"),

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.decimals import Mark, decimal_hint, plain_number
 from dlcli.data.files import printable
 from dlcli.data.series.covariates import (
     Calendar,
@@ -105,6 +106,7 @@ def read_table(
     categories: Categories | None = None,
     resample: str | None = None,
     gaps: Gaps = "mask",
+    decimal: Mark | None = None,
 ) -> Table:
     """The numbers of a CSV file with a row for each time step, or of a .tsf file, which is read as such a table.
 
@@ -123,6 +125,8 @@ def read_table(
         calendar: features of the time itself.
         categories: those of a trained model; None for those of the table.
         resample: length of the intervals over which rows are averaged, such as ``15min``; None to use them as they are.
+        decimal: the decimal mark of numbers, before which digits may be in groups of three; None for a point without
+            groups.
         gaps: what the network sees in the place of missing values of the target and the features.
 
     Raises:
@@ -137,7 +141,9 @@ def read_table(
         features = [name for name in header if name not in taken]
         named = {f"time {i}": name for i, name in enumerate(time)} | {"target": target}
         found, _ = read_cells(table, text, named | {f"feature {name}": name for name in features}, required=())
-        features = [name for name in features if all(_is_value(cells[f"feature {name}"]) for _, _, cells in found)]
+        features = [
+            name for name in features if all(_is_value(cells[f"feature {name}"], decimal) for _, _, cells in found)
+        ]
     columns = {f"time {i}": name for i, name in enumerate(time)}
     names = [target, *(name for name in features if name != target), *future_features]
     columns |= {f"feature {name}": name for name in names} | {f"static {name}": name for name in static}
@@ -146,14 +152,16 @@ def read_table(
     def error_of(cells: Cells) -> str | None:
         for name in names:
             cell = cells[f"feature {name}"]
-            if cell not in MISSING and (error := number_error(name, cell)) is not None:
+            if cell not in MISSING and (error := _number_error(name, cell, decimal)) is not None:
                 return error
             if cell in MISSING and on_missing == "error":
-                return f"column '{printable(name)}' must have a value. Fill it in, or set data.on_missing: keep."
+                return f"column '{printable(name)}' must have a value. Fill it in, or train with data.on_missing: keep."
         return None
 
     required = [f"time {i}" for i in range(len(time))] + ([] if series is None else ["series"])
     records, errors = read_cells(table, text, columns, required=required, error_of=error_of)
+    if decimal is not None:
+        records = [(line, split, _plain_cells(cells, decimal)) for line, split, cells in records]
     written = [(line, [cells[f"time {i}"] for i in range(len(time))]) for line, _, cells in records]
     dated = read_times(written, time, source=str(table), time_format=time_format, day_first=day_first)
     errors += dated.errors
@@ -237,5 +245,26 @@ def _statics(
     return found
 
 
-def _is_value(cell: str) -> bool:
-    return cell in MISSING or is_usable(parse_number(cell))
+def _number_error(name: str, cell: str, decimal: Mark | None) -> str | None:
+    if decimal is None:
+        hint = decimal_hint(cell)
+        return _not_a_number(name, cell, "", hint) if hint else number_error(name, cell)
+    plain = plain_number(cell, decimal)
+    return _not_a_number(name, cell, f" with a decimal {decimal}") if plain is None else number_error(name, plain)
+
+
+def _not_a_number(name: str, cell: str, kind: str, hint: str = "") -> str:
+    return f"column '{printable(name)}' must be a number{kind}. Received '{printable(cell[:50])}'.{hint}"
+
+
+def _plain_cells(cells: Cells, decimal: Mark) -> Cells:
+    """The cells of features and static columns, numbers with a decimal point and without separators."""
+    return {
+        role: (role.startswith(("feature ", "static ")) and plain_number(cell, decimal)) or cell
+        for role, cell in cells.items()
+    }
+
+
+def _is_value(cell: str, decimal: Mark | None) -> bool:
+    plain = cell if decimal is None or cell in MISSING else plain_number(cell, decimal)
+    return cell in MISSING or (plain is not None and is_usable(parse_number(plain)))

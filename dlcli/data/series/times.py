@@ -184,11 +184,12 @@ def _refuse_several_series(rows: Sequence[Row], names: Sequence[str], *, source:
             continue
         back = next((i for i in range(1, len(seconds)) if seconds[i] <= seconds[i - 1]), None)
         if back is not None:
-            others = " and ".join(printable(other) for other in names if other != name)
+            others = [printable(other) for other in names if other != name]
             raise InputError(
                 f"{source}:{alone[back][0]}: column '{printable(name)}' holds whole dates, so it must increase without "
-                f"{others}. Received {printable(alone[back][1])} after {printable(alone[back - 1][1])}: if these are "
-                f"several series, give a table of one of them, with data.time: [{printable(name)}]."
+                f"{' and '.join(others)}. Received {printable(alone[back][1])} after {printable(alone[back - 1][1])}: "
+                f"if these are several series, set data.time: [{printable(name)}] and data.series: "
+                f"{' or '.join(others)}."
             )
 
 

@@ -59,6 +59,9 @@ class TimeTable(Section):
     """Whether the last part of each series is held out, or whole series, which are drawn at random."""
     split_seed: Seed = 0
     """Seed by which `split_by: series` draws."""
+    decimal: Literal["point", "comma"] | None = None
+    """The decimal mark of numbers: point (1,234.5) or comma (1.234,5). Groups of three digits may be separated by the
+    other mark, a space or an apostrophe. Default: a point, without groups."""
     on_missing: Literal["error", "keep"] = "error"
     """What to do about missing values (empty, NA): stop with an error, or keep them. The network then sees the
     feature's mean in their place, and they are left out of the loss and the metrics."""

@@ -90,11 +90,12 @@ def _regressors(
 
 
 def mase_scales(series: Series, season: int) -> dict[str, float]:
-    """The scale of MASE of each series that has training rows, by its name."""
-    return {
+    """The scale of MASE of each series whose training rows give one, by its name."""
+    scales = {
         part.series: forecast.scale_of(series.table.target[part.start : part.end], season)
         for part in series.of("train")
     }
+    return {name: scale for name, scale in scales.items() if not np.isnan(scale)}
 
 
 def report_baselines(metrics: dict[str, Any], rows: list[dict[str, Any]], console: Console) -> None:

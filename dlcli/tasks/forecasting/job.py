@@ -88,7 +88,7 @@ class ForecastJob(NetworkJob):
             "categories": {name: list(values) for name, values in table.categories.items()},
             "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},
             "target": {"mean": self.scale.target_mean, "variance": self.scale.target_variance},
-            "mase_scale": scales if table.parts else scales[""],
+            "mase_scale": scales if table.parts else scales.get(""),
         }
 
     def write_initial_files(self, run: RunDir) -> None:

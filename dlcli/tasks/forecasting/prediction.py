@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -24,6 +25,8 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
     Raises:
         InputError: a table cannot be used, or no series has as many rows as ``window.history``.
     """
+    if Path("-") in request.paths:
+        raise InputError("-: tables are read from files, not from stdin. Give a CSV file.")
     model = load_forecaster(run, recipe, console).model
     features, categories = run.read_data_info("features")["features"], categories_of_run(run)
     predictions: list[dict[str, Any]] = []

@@ -64,6 +64,7 @@ def read_time_table(section: TimeTable, path: Path | None = None, categories: Ca
         categories=categories,
         resample=section.resample,
         gaps=section.gaps,
+        decimal=section.decimal,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from dlcli.data.series.row_order import as_numbers
-from dlcli.data.series.times import read_times
+from dlcli.data.series.times import AmbiguousDates, read_times
 from dlcli.errors import InputError
 
 Rows = Sequence[Mapping[str, str]]
@@ -21,6 +21,21 @@ SEASONS = (
 )
 """For steps from one length to another, in seconds, the length of a season and its name."""
 MOST_STEPS = 400  # of a season
+
+
+def date_columns(names: Sequence[str], rows: Rows) -> list[str]:
+    """The first column of which every cell is a date, whatever it is called; none if there is none."""
+    for name in names:
+        written = [(line, [row[name]]) for line, row in enumerate(rows, start=2)]
+        try:
+            read = read_times(written, [name], source="", time_format=None, day_first=None)
+        except AmbiguousDates:
+            return [name]
+        except InputError:
+            continue
+        if read.are_dates and not read.errors:
+            return [name]
+    return []
 
 
 def series_column(times: Sequence[str], others: Sequence[str], rows: Rows) -> str | None:

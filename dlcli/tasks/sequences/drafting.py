@@ -36,7 +36,7 @@ from dlcli.tasks.draft_text import (
     shares,
 )
 from dlcli.tasks.layout import Layout
-from dlcli.tasks.sequences.draft_times import season_of, series_column
+from dlcli.tasks.sequences.draft_times import date_columns, season_of, series_column
 
 MAX_BYTES = 2**26  # of a file that are read
 TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
@@ -248,7 +248,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
         recipe = _recipe(task, goal, source, SERIES, splits=own_splits(table, rows))
         num_sequences = len({row[sequence] for row in rows})
         return (f"{num_sequences:,} sequence{'' if num_sequences == 1 else 's'}",), recipe
-    times = [name for name in names if name.strip().lower() in TIME]
+    times = [name for name in names if name.strip().lower() in TIME] or date_columns(names, rows)
     numbers = [
         name
         for name in names

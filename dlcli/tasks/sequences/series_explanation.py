@@ -154,8 +154,8 @@ def _attributions(
     """The shares ``[steps, columns]`` of each pair of a series and an output, and what is known of them."""
 
     def make(values: NDArray[Any], rows: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], dict[str, Any]]]:
-        points = network.filled(values)
-        starts = np.broadcast_to(network.means, points.shape)
+        points = network.points(values)
+        starts = network.starts(points)
         choices = np.array([[0, pairs[int(row)][1].choice] for row in rows], np.int32)
         found: Attribution = method(network.scores, points, starts, choices)
         facts = [{name: column[i].item() for name, column in found.facts.items()} for i in range(len(rows))]

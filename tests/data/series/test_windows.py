@@ -44,6 +44,13 @@ def test_a_table_is_read_in_order_of_time(tmp_path: Path) -> None:
     np.testing.assert_equal(alone.values, [[1], [2]])
 
 
+def test_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t;y;a;b\n1;1.234,5;NA;x\n2;-2,25;7;1.5\n")
+    table = read(tmp_path / "a.csv", features=None, on_missing="keep", decimal="comma")
+    assert table.features == ("y", "a")
+    np.testing.assert_equal(table.values, np.array([[1234.5, NAN], [-2.25, 7]], np.float32))
+
+
 @pytest.mark.parametrize(
     ("times", "order", "how"),
     [
@@ -77,8 +84,14 @@ def test_time_can_span_several_columns(tmp_path: Path) -> None:
         ("t,x\n1,2\n", {}, ["a.csv:1: there must be a column 'y'. Received 't', 'x'."]),
         ("t,y\n1,2\n3,one\n2,\n,4\n3,5\n", {}, [
             "a.csv:3: column 'y' must be a number. Received 'one'.",
-            "a.csv:4: column 'y' must have a value. Fill it in, or set data.on_missing: keep.",
+            "a.csv:4: column 'y' must have a value. Fill it in, or train with data.on_missing: keep.",
             "a.csv:5: column 't' must not be empty.",
+        ]),
+        ("t;y\n1;1.234,5\n", {}, [
+            "a.csv:2: column 'y' must be a number. Received '1.234,5'. Set data.decimal: comma.",
+        ]),
+        ("t;y\n1;12,5\n2;1.5\n", {"decimal": "comma"}, [
+            "a.csv:3: column 'y' must be a number with a decimal comma. Received '1.5'.",
         ]),
         ("t,y\n2,1\n1,2\n1,3\n", {}, [
             "a.csv:4: a time must occur once. Received 1 again, after line 3. Remove one of the rows, or name "

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from dlcli.explanation.network import NotExplainable
-from dlcli.explanation.sequences.attribution import gradient_x_input, integrated_gradients
+from dlcli.explanation.sequences.attribution import gradient_x_input, integrated_gradients, leave_one_out
 from dlcli.explanation.sequences.series import open_series_network
-from dlcli.models.sequences import series_input
+from dlcli.models.sequences import forecasting, series_input
 
 MEAN, VARIANCE = np.array([10.0, -2.0]), np.array([4.0, 0.25])
 KERNEL = np.array([[1.0, -3.0, 0.5], [2.0, 0.0, -1.0]], np.float32)
@@ -38,19 +38,29 @@ def test_outputs_are_those_of_the_model(series: list[Any]) -> None:
     network = open_series_network(model, MEAN, is_class=True)
     expected = [np.asarray(model(values[None], training=False))[0] for values in series]
     np.testing.assert_allclose(network.outputs(series), expected, rtol=1e-5, atol=1e-5)
-    assert not np.isnan(network.filled(series[1])).any()
-    assert network.filled(series[1])[2, 0] == MEAN[0]
 
 
 @pytest.mark.parametrize("method", [integrated_gradients(steps=None), gradient_x_input])
 def test_shares_of_a_linear_network(method: Any, series: list[Any]) -> None:
     network = open_series_network(linear_model(3), MEAN, is_class=False)
-    points = network.filled(series[1])[None]
-    starts = np.broadcast_to(network.means, points.shape)
-    found = method(network.scores, points, starts, np.array([[0, 1]], np.int32)).shares[0]
-    expected = (points[0] - MEAN) / VARIANCE**0.5 * KERNEL[:, 1] / len(points[0])
+    points = network.points(series[1])[None]
+    found = method(network.scores, points, network.starts(points), np.array([[0, 1]], np.int32)).shares[0]
+    expected = np.nan_to_num((series[1] - MEAN) / VARIANCE**0.5 * KERNEL[:, 1] / len(points[0]))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     assert found[2, 0] == 0, "a missing value has no share"
+
+
+@pytest.mark.parametrize("method", [integrated_gradients(steps=None), gradient_x_input, leave_one_out])
+def test_a_forecast_from_the_last_known_value(method: Any) -> None:
+    """The value after which a forecast starts is missing: it is explained, and predicted, from the one before it."""
+    values = keras.Input(shape=(3, 1), dtype="float32")
+    last = forecasting.base(values[..., 0], horizon=2, season=1, difference="last", mean=10.0)
+    network = open_series_network(keras.Model(values, 2.0 * last), MEAN[:1], is_class=False)
+    series = np.array([[4.0], [7.0], [np.nan]], np.float32)
+    np.testing.assert_array_equal(network.outputs([series]), [[14.0, 14.0]])
+    points = network.points(series)[None]
+    found = method(network.scores, points, network.starts(points), np.array([[0, 1]], np.int32)).shares[0]
+    np.testing.assert_allclose(found, [[0.0], [14.0 - 2.0 * MEAN[0]], [0.0]], rtol=1e-5)
 
 
 def test_a_number_and_several_numbers() -> None:

@@ -59,6 +59,7 @@ TASKS = {
     [
         ("date,load", [f"{i % 12 + 1:02}/{i % 12 + 1:02}/{2000 + i}" for i in range(40)], ["day_first: true"]),
         ("date,load", [f"{i % 28 + 1:02}.{i // 28 + 1:02}.2020" for i in range(60)], ["time: [date]"]),
+        ("shop,t,load", [f"a,{i + 1:02}.01.2020" for i in range(31)], ["time: [t]"]),
         ("date,hour,load", [f"2020-01-0{i // 24 + 1},{i % 24}" for i in range(60)], ["time: [date, hour]"]),
         ("date,hour,load", [f"2020-01-01T{i // 60:02}:{i % 60:02},{i // 60}" for i in range(90)], ["time: [date]"]),
     ],
