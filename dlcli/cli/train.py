@@ -72,6 +72,12 @@ def training_options(command: Any) -> Any:
 @training_options
 @allow_code_option
 @click.option(
+    "--folds",
+    type=click.IntRange(min=2, max=1000),
+    metavar="K",
+    help="Cross-validation: train K runs, each of which holds out one of K parts; report the mean and spread.",
+)
+@click.option(
     "--overfit",
     type=click.IntRange(min=1),
     metavar="N",
@@ -98,6 +104,7 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
       dlcli train recipe.yaml --epochs 5 -s data.validation=0.2 --name short
       dlcli train recipe.yaml --data ~/photos --dry-run
       dlcli train recipe.yaml --seeds 3 --json
+      dlcli train recipe.yaml --folds 5
       dlcli train --resume runs/digits_convnet
       dlcli train --extend runs/digits_convnet --epochs 60
 
@@ -107,7 +114,9 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
         raise click.UsageError(
             "--resume and --extend cannot be combined: --resume is for interrupted runs, --extend for finished ones."
         )
-    trial = next((f"--{o.replace('_', '-')}" for o in ("dry_run", "overfit", "seeds", "name") if options[o]), None)
+    trial = next(
+        (f"--{o.replace('_', '-')}" for o in ("dry_run", "overfit", "seeds", "folds", "name") if options[o]), None
+    )
     if trial is not None and (resume is not None or extend is not None):
         raise click.UsageError(f"{trial} is for a new run; it cannot be combined with --resume or --extend.")
     if extend is not None:
@@ -176,7 +185,9 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
         load: loads the recipe, with overrides in addition to those of the command line.
         options: the values of `training_options`, and ``overfit``.
     """
-    exclusive = [f"--{name.replace('_', '-')}" for name in ("seeds", "dry_run", "overfit") if options.get(name)]
+    exclusive = [
+        f"--{name.replace('_', '-')}" for name in ("seeds", "folds", "dry_run", "overfit") if options.get(name)
+    ]
     if len(exclusive) > 1:
         raise click.UsageError(f"{' and '.join(exclusive)} cannot be combined.")
     from dlcli.recipe.language.overrides import Override
@@ -186,6 +197,9 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
     if options["name"] is not None:
         check_name(options["name"])
     loaded = load([])
+    if options.get("folds") is not None:
+        _train_folds(load, loaded, options)
+        return None
     device = start_tensorflow(options["device"])
     from dlcli.runtime.console import Console
     from dlcli.workflow.dry_run import dry_run
@@ -214,6 +228,32 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
     else:
         return train_run(loaded, runs=runs, name=name, device=device, console=console)
     return None
+
+
+def _train_folds(load: Callable[[Sequence[Any]], Any], loaded: Any, options: dict[str, Any]) -> None:
+    from dlcli.recipe.language.overrides import Override
+    from dlcli.recipe.support import check_folds
+    from dlcli.runtime.startup import start_tensorflow
+
+    number = options["folds"]
+    check_folds(loaded)
+    device = start_tensorflow(options["device"])
+    from dlcli.runtime.console import Console
+    from dlcli.workflow.folds import train_folds
+
+    results = train_folds(
+        lambda fold: load([Override("data.fold", f"{{number: {fold}, of: {number}}}", f"--folds, fold {fold}")]),
+        number,
+        runs=options["runs"],
+        name=options["name"],
+        device=device,
+        console=Console(quiet=options["quiet"]),
+    )
+    _show_seeds(results, options["as_json"])
+    if not options["as_json"]:
+        if results["optimistic"]:
+            say("each run chose its best epoch on its own fold, so that these values are slightly optimistic")
+        say(f"files in {results['folder']}")
 
 
 def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:

@@ -3,12 +3,13 @@
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any, NotRequired, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation
+from dlcli.data.folds import draw_folds
 from dlcli.data.junk import pattern_of, unmatched
 from dlcli.data.splits import (
     NO_LABEL,
@@ -41,6 +42,8 @@ class SplitKeys(TypedDict):
     split_seed: int
     limit: int | None
     allow_leakage: bool
+    fold: NotRequired[tuple[int, int] | None]
+    """The fold that is held out for validation, counted from 1, and the number of folds."""
 
 
 @dataclass(frozen=True)
@@ -371,7 +374,8 @@ def divide(
         InputError: a proportion is given for a split that the source has, or nothing is left to train on.
     """
     own = {split for split in SPLITS if len(listings.get(split, ())) > 0}
-    validation = _proportion(common["validation"], DEFAULT_VALIDATION, "validation", own, source)
+    fold = common.get("fold")
+    validation = _validation(common["validation"], fold, own, source)
     default_test = DEFAULT_TEST if own == {"train"} else 0.0
     test = _proportion(common["test"], default_test, "test", own, source)
     train = listings["train"]
@@ -386,6 +390,8 @@ def divide(
         test=test,
         seed=seed,
     )
+    if fold is not None:
+        validation = _hold_out(fold, drawn, train, digests, num_classes=num_classes, seed=seed)
     result: dict[str, Listing] = {}
     warnings = []
     for split, code, proportion in (
@@ -415,6 +421,38 @@ def divide(
                 index = limit_evenly(listing.names, listing.strata, num_classes=num_classes, limit=limit, seed=seed)
                 result[split] = listing.take(index)
     return result, warnings
+
+
+def _validation(given: float | None, fold: tuple[int, int] | None, own: set[str], source: str) -> float:
+    """The proportion of the validation split that is drawn; folds are drawn later, of what is not for the test."""
+    if fold is None:
+        return _proportion(given, DEFAULT_VALIDATION, "validation", own, source)
+    if "validation" in own:
+        raise InputError(
+            f"{source}: data.fold divides the training split into folds, but the data has its own validation split, "
+            "which would have no use. Put its samples into the training split."
+        )
+    return 0.0
+
+
+def _hold_out(
+    fold: tuple[int, int],
+    drawn: NDArray[np.int8],
+    train: Listing,
+    digests: Callable[[Listing], Sequence[str]],
+    *,
+    num_classes: int,
+    seed: int,
+) -> float:
+    """Marks a fold of the samples that are not for the test as the validation split; its proportion of all samples."""
+    index = np.flatnonzero(drawn == TRAIN)
+    kept = train.take(index)
+    number, of = fold
+    folds = draw_folds(
+        kept.names, kept.strata, kept.groups, digests(kept), num_classes=num_classes, num_folds=of, seed=seed
+    )
+    drawn[index[folds == number - 1]] = VALIDATION
+    return len(index) / (of * len(train))
 
 
 def _is_far(number: int, asked: float) -> bool:

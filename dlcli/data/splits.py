@@ -122,7 +122,7 @@ def draw_splits(
         )
     if groups is not None and (validation or test):
         if contents is not None:
-            groups = _join_groups(groups, contents)
+            groups = join_groups(groups, contents)
         return _draw_groups(labels, groups, num_classes=num_classes, validation=validation, test=test, seed=seed)
     if contents is not None and len(set(contents)) < len(contents):
         first, original = np.unique(
@@ -143,7 +143,7 @@ def draw_splits(
     num_test = _quotas(counts, test, counts - 1)
     num_validation = _quotas(counts, validation, counts - num_test - 1)
     splits = np.full(len(labels), TRAIN, np.int8)
-    for label, members in enumerate(_members_by_class(names, labels, num_classes, seed)):
+    for label, members in enumerate(members_by_class(names, labels, num_classes, seed)):
         end_of_test = num_test[label]
         splits[members[:end_of_test]] = TEST
         splits[members[end_of_test : end_of_test + num_validation[label]]] = VALIDATION
@@ -155,7 +155,7 @@ def limit_evenly(names: Sequence[str], labels: Labels, *, num_classes: int, limi
 
     The samples of a smaller limit are a subset of those of a larger one.
     """
-    members = _members_by_class(names, labels, num_classes, seed)
+    members = members_by_class(names, labels, num_classes, seed)
     rank = np.empty(len(labels), np.int64)  # of a sample within its class
     for positions in members:
         rank[positions] = np.arange(len(positions))
@@ -163,7 +163,7 @@ def limit_evenly(names: Sequence[str], labels: Labels, *, num_classes: int, limi
     return chosen
 
 
-def _members_by_class(names: Sequence[str], labels: Labels, num_classes: int, seed: int) -> list[Index]:
+def members_by_class(names: Sequence[str], labels: Labels, num_classes: int, seed: int) -> list[Index]:
     """The positions of each class's samples in the order in which they are drawn."""
     order = np.lexsort((_hashes(names, seed), labels))
     ends = np.cumsum(np.bincount(labels, minlength=num_classes))
@@ -187,7 +187,7 @@ def _quotas(counts: Counts, proportion: float, room: Counts) -> Counts:
     return quotas
 
 
-def _join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
+def join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
     """The name of each sample's group; groups that share a content have one name."""
     joined = {group: group for group in groups}
 
@@ -205,20 +205,34 @@ def _join_groups(groups: Sequence[str], contents: Sequence[str]) -> list[str]:
 def _draw_groups(
     labels: Labels, groups: Sequence[str], *, num_classes: int, validation: float, test: float, seed: int
 ) -> NDArray[np.int8]:
-    """Assigns whole groups, large ones first, to the split that lacks most of their classes."""
-    group_names, group_of = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    proportions = np.array([1 - validation - test, validation, test])
-    used = [split for split in (TRAIN, VALIDATION, TEST) if proportions[split] > 0]
-    if len(group_names) < len(used):
+    shares = np.array([1 - validation - test, validation, test])
+    num_used, num_groups = int((shares > 0).sum()), len(set(groups))
+    if num_groups < num_used:
         raise InputError(
-            f"data.group: there must be at least as many groups as splits ({len(used)}). "
-            f"Received {len(group_names)}: set data.validation or data.test to 0."
+            f"data.group: there must be at least as many groups as splits ({num_used}). "
+            f"Received {num_groups}: set data.validation or data.test to 0."
         )
+    return assign_groups(labels, groups, num_classes=num_classes, shares=shares, seed=seed).astype(np.int8)
+
+
+def assign_groups(
+    labels: Labels, groups: Sequence[str], *, num_classes: int, shares: NDArray[np.float64], seed: int
+) -> NDArray[np.int16]:
+    """Assigns whole groups, large ones first, to the part that lacks most of their classes.
+
+    Args:
+        shares: of all samples that each part should have, ``[parts]``; there must be at least as many groups as parts.
+
+    Returns:
+        The part of each sample ``[n]``.
+    """
+    group_names, group_of = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    used = [int(part) for part in np.flatnonzero(shares > 0)]
     contents = np.zeros((len(group_names), num_classes), np.int64)  # samples of each class in each group
     np.add.at(contents, (group_of, labels), 1)
     class_sizes = np.maximum(contents.sum(axis=0), 1)
-    lacking = proportions[:, None] * class_sizes  # samples of each class that each split still needs
-    splits = np.empty(len(group_names), np.int8)
+    lacking = shares[:, None] * class_sizes  # samples of each class that each part still needs
+    parts = np.empty(len(group_names), np.int16)
     empty = set(used)
     # Sizes are compared by their power of two, so that the seed decides between groups of similar size.
     size = np.floor(np.log2(contents.sum(axis=1)))
@@ -227,10 +241,10 @@ def _draw_groups(
         candidates = sorted(empty) if num_left == len(empty) else used
         need = lacking[candidates] @ (contents[group] / class_sizes)
         chosen = candidates[int(np.argmax(need))]
-        splits[group] = chosen
+        parts[group] = chosen
         lacking[chosen] -= contents[group]
         empty.discard(chosen)
-    return splits[group_of]
+    return parts[group_of]
 
 
 def evenly_spaced(total: int, number: int) -> Index:

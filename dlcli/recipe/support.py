@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from dlcli.errors import InputError
 from dlcli.recipe.language.wording import listed
-from dlcli.recipe.load import TASKS
+from dlcli.recipe.load import TASKS, LoadedRecipe
+from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.tasks.base import EXPLANATION_OPTIONS, TaskRecipe
 
 MAX_NAMED = 3  # tasks in a message; a longer list says little
@@ -103,3 +104,17 @@ def check_explanation(recipe: TaskRecipe, place: str, methods: Collection[str], 
             raise InputError(
                 f"{option}: does not apply to explanations of {place}: its task is {recipe.task}. Remove the option."
             )
+
+
+def check_folds(loaded: LoadedRecipe) -> None:
+    """Refuses cross-validation of data that are not divided by samples.
+
+    Raises:
+        RecipeError: located at ``data``.
+    """
+    if not isinstance(loaded.recipe.data, DividedSource):
+        raise loaded.error(
+            "data",
+            "--folds is for data that are divided by samples. These are divided by time, or drawn anew in each epoch. "
+            "Use data.backtest for forecasts, or --seeds",
+        )

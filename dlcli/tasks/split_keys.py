@@ -12,4 +12,5 @@ def split_keys(section: DividedSource) -> SplitKeys:
         split_seed=section.split_seed,
         limit=section.limit,
         allow_leakage=section.allow_leakage,
+        fold=None if section.fold is None else (section.fold.number, section.fold.of),
     )

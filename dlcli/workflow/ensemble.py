@@ -46,8 +46,8 @@ def make_ensemble(
         split: to evaluate on; None for the split that the first run was evaluated on.
 
     Returns:
-        The content of run.json, with ``run``; ``members``: name and headline metric of each run, None if it was not
-        evaluated on this split; ``headline``: name and value; and ``paired``: the comparison with the best member on
+        The content of run.json, with ``run``; ``members``: name and headline metric of each run on the same split;
+        ``headline``: name and value; and ``paired``: the comparison with the best member on
         the samples of the split, None if there is none.
 
     Raises:
@@ -71,7 +71,7 @@ def make_ensemble(
         made.update_info(status="completed", finished=now(), final=final, evaluated=evaluated)
     finally:
         made.unlock()
-    return {"run": str(made.path), **made.read_info(), **_beside_members(made, runs, infos)}
+    return {"run": str(made.path), **made.read_info(), **_beside_members(made, runs, infos, evaluated, console)}
 
 
 def average_probabilities(models: Sequence[keras.Model], places: Sequence[Path]) -> keras.Model:
@@ -191,17 +191,26 @@ def _own_layers(infos: Sequence[dict[str, Any]]) -> list[str]:
     return sorted({str(layer) for layers in lists for layer in layers})
 
 
-def _beside_members(made: RunDir, runs: Sequence[RunDir], infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The headline metrics of the ensemble and of its members, and how it compares with the best member."""
+def _beside_members(
+    made: RunDir, runs: Sequence[RunDir], infos: Sequence[dict[str, Any]], split: str, console: Console
+) -> dict[str, Any]:
+    """The headline metrics of the ensemble and of its members, and how it compares with the best member.
+
+    A member that was evaluated on another split, such as that of its fold, is evaluated on this one.
+    """
     found = headline(made.read_info())
     metric = "" if found is None else found[0]
-    members = [
-        {"name": run.name, "value": final_metrics(info).get(metric)} for run, info in zip(runs, infos, strict=True)
-    ]
+    members = []
+    for run, info in zip(runs, infos, strict=True):
+        value = final_metrics(info).get(metric)
+        if value is None and found is not None:
+            metrics = task_of(load(run.config).recipe).evaluate(run, EvaluationRequest(split), console)
+            value = metrics.get(metric.removeprefix(f"{split}_"))
+        members.append({"name": run.name, "value": value})
     known = [(member["value"], number) for number, member in enumerate(members) if isinstance(member["value"], float)]
     paired = None
     if known:
         best = runs[max(known)[1]]
-        paired = compare_on_samples(best, made, str(made.read_info()["evaluated"]))
+        paired = compare_on_samples(best, made, split)
         paired = None if paired is None else {"with": best.name, **paired}
     return {"headline": list(found) if found else None, "members": members, "paired": paired}

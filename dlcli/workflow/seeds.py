@@ -1,16 +1,14 @@
-"""``dlcli train --seeds``: the same recipe trained with several seeds."""
+"""``dlcli train --seeds``: several runs that differ in their seed, and the spread of their results."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dlcli.errors import Interrupted
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.rundir.runs import run_name, suffixed
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
+from dlcli.workflow.several import Member, mean_and_spread, train_several
 from dlcli.workflow.train import train
 
 
@@ -24,23 +22,16 @@ def train_seeds(
     console: Console,
 ) -> dict[str, Any]:
     """Train a run for each seed; return the mean and standard deviation (n - 1) of each final metric over the seeds."""
-    results = []
-    for seed in seeds:
+
+    def train_one(seed: int) -> dict[str, Any]:
         loaded = load_with_seed(seed)
         base = name or loaded.recipe.name or run_name(loaded.path)
-        console.log = None
-        try:
-            results.append(
-                train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, console=console)
-            )
-        except Interrupted as stop:
-            remaining = ", ".join(str(other) for other in seeds if other > seed)
-            hint = f"\nThen train the remaining seeds, {remaining}, with --seed." if remaining else ""
-            raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
-    finals = [result["final"] for result in results]
-    return {
-        "runs": [result["run"] for result in results],
-        "seeds": list(seeds),
-        "mean": {key: float(np.mean([final[key] for final in finals])) for key in finals[0]},
-        "spread": {key: float(np.std([final[key] for final in finals], ddof=1)) for key in finals[0]},
-    }
+        return train(loaded, runs=runs, name=suffixed(base, f"-seed{seed}"), device=device, console=console)
+
+    def hint(remaining: list[str]) -> str:
+        return f"\nThen train the remaining seeds, {', '.join(remaining)}, with --seed." if remaining else ""
+
+    members = [Member(str(seed), lambda seed=seed: train_one(seed)) for seed in seeds]  # type: ignore[misc]
+    results = train_several(members, console=console, hint=hint)
+    summary = mean_and_spread([result["final"] for result in results])
+    return {"runs": [result["run"] for result in results], "seeds": list(seeds), **summary}

@@ -355,6 +355,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         model.pop("stem", None)
     if None not in (data.get("validation"), data.get("test")):
         data["validation"] = data["test"] = 0.25
+    if data.get("fold") is not None:
+        data["fold"]["number"] = min(data["fold"]["number"], data["fold"]["of"])
     if model["kind"] == "convnet":
         model["rank"] = RANK[layout]
     if train.get("gradient_accumulation", 1) > train.get("batch_size", 32):

@@ -3,9 +3,33 @@
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Number, Proportion, Section, Seed, Size, Text
+from dlcli.recipe.language.fields import (
+    Count,
+    LocalPath,
+    Number,
+    Proportion,
+    Section,
+    Seed,
+    Size,
+    Text,
+    WholeNumber,
+)
+
+
+class Fold(Section):
+    """One of several parts of the samples that are not for the test."""
+
+    number: Count
+    """Which part is held out for validation, counted from 1."""
+    of: Annotated[int, WholeNumber(), Ge(2), Le(1000)]
+    """Number of parts."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.number > self.of:
+            yield "number", f"must be at most of, {self.of}. Received {self.number}."
 
 
 class DividedSource(Section):
@@ -15,6 +39,8 @@ class DividedSource(Section):
     """Proportion of the samples held out for validation. Default: 0.1 where the source has no validation split."""
     test: Proportion | None = None
     """Proportion of the samples held out for the test. Default: 0.2 where the source has no splits, else 0."""
+    fold: Fold | None = None
+    """Hold out one of several parts for validation, in place of a proportion; `dlcli train --folds K` trains all."""
     split_seed: Seed = 0
     """Seed of the split. It is separate from `train.seed`, so that runs with different seeds share one test split."""
     limit: Count | None = None
