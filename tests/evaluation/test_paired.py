@@ -14,6 +14,8 @@ from dlcli.evaluation.paired import (
     mcnemar,
 )
 
+NULL_PAIRS = 1000
+
 
 def test_mcnemar_is_the_throws_of_a_coin() -> None:
     assert mcnemar(8, 0) == pytest.approx(2 / 2**8)
@@ -108,11 +110,11 @@ def test_classes_are_tested_one_by_one() -> None:
 def test_five_percent_of_null_pairs_are_called_different() -> None:
     random = np.random.default_rng(5)
     found = {"right": 0, "scores": 0, "seeds": 0}
-    for _ in range(400):
+    for _ in range(NULL_PAIRS):
         right, scores = random.random((2, 60)) < 0.6, random.normal(size=(2, 40))
         found["right"] += compare_samples(*right).is_evidence
         found["scores"] += compare_samples(*scores).is_evidence
         found["seeds"] += compare_seeds(*random.normal(size=(2, 5)).tolist()).is_evidence
-    assert 0.01 < found["right"] / 400 < 0.06  # an exact test of few counts is conservative
-    assert 0.03 < found["scores"] / 400 < 0.07
-    assert 0.03 < found["seeds"] / 400 < 0.07
+    assert 0.01 < found["right"] / NULL_PAIRS < 0.06  # an exact test of few counts is conservative
+    assert 0.03 < found["scores"] / NULL_PAIRS < 0.07
+    assert 0.03 < found["seeds"] / NULL_PAIRS < 0.07
