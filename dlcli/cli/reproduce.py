@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import complete_runs, devices_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import (
+    allow_code_option,
+    complete_runs,
+    devices_option,
+    json_option,
+    quiet_option,
+    run_argument,
+    runs_option,
+)
 from dlcli.cli.output import say, write_json
 from dlcli.errors import CheckFailed, InputError
 
@@ -56,6 +64,7 @@ TOLERANCE = 0.01
 @devices_option
 @json_option
 @quiet_option
+@allow_code_option
 def reproduce(
     run: str,
     epochs_only: int | None,
