@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import device_option, json_option, quiet_option, runs_option, sets_option
+from dlcli.cli.options import (
+    allow_code_option,
+    device_option,
+    json_option,
+    quiet_option,
+    runs_option,
+    sets_option,
+)
 from dlcli.cli.output import say, write_json, write_table
 from dlcli.cli.train import data_override, training_overrides
 from dlcli.cli.train import train as train_command
@@ -31,6 +38,7 @@ REPEATED = ("epochs", "data", "sets", "seed", "batch_size", "limit", "precision"
 @device_option
 @json_option
 @quiet_option
+@allow_code_option
 def verify(
     recipes: tuple[Path, ...],
     data: str | None,
@@ -134,6 +142,8 @@ def _loader(path: Path, header: Any, data: str | None, sets: Sequence[str]) -> A
         raise InputError(f"{header.place}: only a command dlcli train can be verified. {received}")
     if {"-h", "--help"}.intersection(arguments):
         raise InputError(f"{header.place}: the command trains nothing.")
+    if "--allow-code" in arguments:  # which only the user may give: the header may be a stranger's
+        raise InputError(f"{header.place}: the command must not have --allow-code. Give it to dlcli recipe verify.")
     try:
         options = train_command.make_context("dlcli train", list(arguments)).params
     except click.UsageError as error:

@@ -44,6 +44,7 @@ model: {{kind: mlp, units: [2]}}
         ("r.yaml --resume x", "r.yaml:1: the command must say what is trained only. Remove --resume."),
         ("r.yaml --nix", "r.yaml:1: the command is not valid: No such option"),
         ("--help", "r.yaml:1: the command trains nothing."),
+        ("r.yaml --allow-code", "r.yaml:1: the command must not have --allow-code"),
         ("r.yaml", "r.yaml:4:25: data.path: no such file or folder"),
     ],
 )
