@@ -127,6 +127,7 @@ def diff(one: RunDir, other: RunDir) -> dict[str, Any]:
     first, second = one.read_info(), other.read_info()
     recipe = differences(completed(first.get("config", {})), completed(second.get("config", {})))
     recipe.pop("name", None)
+    recipe |= differences(first.get("ensemble"), second.get("ensemble"), "ensemble")
     metrics_one, metrics_two = first.get("final") or {}, second.get("final") or {}
     names = [*metrics_one, *(name for name in metrics_two if name not in metrics_one)]
     robust_one, robust_two = attacks(one), attacks(other)

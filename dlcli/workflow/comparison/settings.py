@@ -80,10 +80,11 @@ def _check_seeds(members: Sequence[tuple[RunDir, Any]]) -> None:
 
 
 def _setting(info: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's recipe without its name and seed."""
+    """A run's recipe without its name and seed, and the members of an ensemble, whose recipe is that of the first."""
     config: dict[str, Any] = completed(info.get("config", {}))
     train = {key: value for key, value in (config.get("train") or {}).items() if key != "seed"}
-    return {**{key: value for key, value in config.items() if key != "name"}, "train": train}
+    own = {key: value for key, value in config.items() if key != "name"}
+    return {**own, "train": train, "ensemble": info.get("ensemble")}
 
 
 def _shared_headline(runs: Sequence[RunDir], infos: Sequence[Mapping[str, Any]]) -> str:

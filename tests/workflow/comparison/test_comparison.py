@@ -14,6 +14,7 @@ from dlcli.errors import InputError
 from dlcli.rundir.directory import RunDir
 from dlcli.workflow.comparison.samples import compare_on_samples
 from dlcli.workflow.comparison.settings import compare_settings
+from dlcli.workflow.runs import diff
 
 RIGHT = "file,label,predicted,correct"
 
@@ -165,3 +166,10 @@ def test_what_cannot_be_compared_over_seeds_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             compare_settings([one, other], metric)
+
+
+def test_an_ensemble_is_another_setting_than_the_member_whose_recipe_it_has(tmp_path: Path) -> None:
+    member, both = make_run(tmp_path, "member"), make_run(tmp_path, "both")
+    both.update_info(ensemble=[{"run": "member", "sha256": "0"}])
+    assert len(compare_settings([member, both])["settings"]) == 2
+    assert list(diff(member, both)["recipe"]) == ["ensemble"]
