@@ -19,20 +19,29 @@ CALLS: Mapping[Format, tuple[str, ...]] = MappingProxyType(
     {
         "saved_model": (
             'model = tf.saved_model.load(here / "{file}").signatures["serving_default"]',
-            "outputs = model(**{{name: tf.constant(values) for name, values in inputs.items()}})",
-            "outputs = {{name: values.numpy() for name, values in outputs.items()}}",
+            "",
+            "",
+            "def run(inputs):",
+            "    outputs = model(**{{name: tf.constant(values) for name, values in inputs.items()}})",
+            "    return {{name: values.numpy() for name, values in outputs.items()}}",
         ),
         "onnx": (
             'model = onnxruntime.InferenceSession(here / "{file}")',
-            "outputs = dict(zip([output.name for output in model.get_outputs()], model.run(None, inputs)))",
+            "",
+            "",
+            "def run(inputs):",
+            "    return dict(zip([output.name for output in model.get_outputs()], model.run(None, inputs)))",
         ),
         "litert": (
             'model = Interpreter(str(here / "{file}")).get_signature_runner("serving_default")',
-            "outputs = model(**inputs)",
+            "",
+            "",
+            "def run(inputs):",
+            "    return model(**inputs)",
         ),
     }
 )
-"""Statements that set ``outputs`` from ``inputs``."""
+"""Statements that load the model and define ``run``, from arrays by name to arrays by name."""
 
 
 def client_text(lines: ClientLines, name: Format) -> str:
@@ -48,8 +57,11 @@ def client_text(lines: ClientLines, name: Format) -> str:
             *(line for line in imports if not _is_standard(line)),
             "",
             "here = Path(__file__).parent",
-            *lines.prepare,
             *(line.format(file=FILES[name]) for line in CALLS[name]),
+            "",
+            "",
+            *lines.prepare,
+            "outputs = run(inputs)",
             *lines.show,
             "",
         ]

@@ -88,6 +88,15 @@ def compare_outputs(
     return Comparison(float(np.max(relative)), agreement, noun if decided else "", of_outputs)
 
 
+def compare_equal(reference: Sequence[Arrays], exported: Sequence[Arrays], *, name: str, noun: str) -> Comparison:
+    """Compare texts or ids ``[b, n]``, which are equal or not: the proportion of samples in which all are."""
+    same = [
+        (one[name] == other[name]).all(axis=-1) if one[name].shape == other[name].shape else np.zeros(len(one[name]))
+        for one, other in zip(reference, exported, strict=True)
+    ]
+    return Comparison(None, float(np.mean(np.concatenate(same))), noun, {})
+
+
 def compare_objects(reference: Sequence[Arrays], exported: Sequence[Arrays], *, score: float) -> Comparison:
     """Compare detected objects, whose order may differ: each one with that of its class that overlaps with it most.
 

@@ -36,7 +36,7 @@ class Exportable:
         representative: further inputs of one sample each, from the training split, by which int8 ranges are chosen.
         compare: compares the outputs of all batches, those of the Keras model first.
         evaluate: the metrics of the whole split, with the exported model in place of the Keras model; its files are
-            written into a folder.
+            written into a folder. None for a task whose evaluation needs more than the exported outputs.
         client: the lines of an example client between its imports and the call of the model, and after it.
         info: further facts for export.json, such as how images are resized.
         files: further files by name, such as labels and vocabularies.
@@ -52,7 +52,7 @@ class Exportable:
     batches: Sequence[Arrays]
     representative: Callable[[], Iterator[Arrays]]
     compare: Callable[[Sequence[Arrays], Sequence[Arrays]], Comparison]
-    evaluate: Callable[[Runtime, Path], dict[str, Any]]
+    evaluate: Callable[[Runtime, Path], dict[str, Any]] | None
     client: "ClientLines"
     info: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -91,6 +91,11 @@ def keras_runtime(model: keras.Model) -> Runtime:
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     return run
+
+
+def spread(total: int, number: int) -> NDArray[np.int64]:
+    """Positions of some of the samples, evenly spread: splits may be in the order of the classes."""
+    return np.unique(np.linspace(0, total - 1, min(total, number)).round().astype(np.int64))
 
 
 def num_samples(batch: Arrays) -> int:

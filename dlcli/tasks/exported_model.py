@@ -1,6 +1,6 @@
 """An exported model in place of a Keras model, so that it is evaluated by the same code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -52,13 +52,14 @@ class _Second(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor(second.shape, dtype=second.dtype)
 
 
-def exported_outputs(model: keras.Model, runtime: Runtime) -> dict[str, Tensor]:
+def exported_outputs(model: keras.Model, runtime: Runtime, inputs: Sequence[Tensor] | None = None) -> dict[str, Tensor]:
     """The outputs of an exported model as tensors that depend on the Keras model's inputs.
 
     Args:
         model: that was exported; its outputs are a dictionary.
+        inputs: other tensors in place of its inputs.
     """
-    outputs: dict[str, Tensor] = _Exported(runtime, model)(*model.inputs)
+    outputs: dict[str, Tensor] = _Exported(runtime, model)(*(model.inputs if inputs is None else inputs))
     return outputs
 
 

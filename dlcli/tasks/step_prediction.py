@@ -18,6 +18,7 @@ from dlcli.data.synthetic.copy_tasks import (
     MadeDataset,
 )
 from dlcli.errors import CheckFailed, InputError
+from dlcli.exporting.exportable import Exportable
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import series_input
 from dlcli.recipe.load import LoadedRecipe
@@ -38,7 +39,8 @@ from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import BestModel, load_model
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
-from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, Task
+from dlcli.tasks.step_exporting import exportable
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, ExportRequest, Task
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -253,6 +255,10 @@ class StepPredictionTask(Task):
 
     def evaluate(self, run: RunDir, request: EvaluationRequest, console: Console) -> dict[str, Any]:
         return evaluate(run, self.recipe, request, console)
+
+    def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
+        best, dataset = load_predictor(run, self.recipe, console), dataset_of(self.recipe)
+        return exportable(best, dataset, request, lambda to, model: _evaluate(to, model, dataset, console=console))
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         best = load_predictor(run, self.recipe, console)

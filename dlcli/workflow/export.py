@@ -62,6 +62,8 @@ def export(
         _check_empty(output)
     run.remove_leftovers()
     exportable = task_of(load_recipe(run.config).recipe).exportable(run, request, console)
+    if evaluates and exportable.evaluate is None:
+        raise InputError("--evaluate: is not available for exported models of this task. Remove the option.")
     bound = BOUNDS[request.quantization]
     bound = bound if tolerance is None else Bound(tolerance, bound.agreement)
     facts = {"format": request.format, "quantization": request.quantization, "model": exportable.digest}
@@ -101,7 +103,7 @@ def export(
                 "cores": len(os.sched_getaffinity(0)),
             },
         }
-        if evaluates and comparison.is_within(bound):
+        if evaluates and exportable.evaluate is not None and comparison.is_within(bound):
             console.say(f"evaluating the exported model on {exportable.split}")
             metrics = exportable.evaluate(runtime, new.path / "evaluation" / exportable.split)
             info["metrics"] = {key: value for key, value in metrics.items() if isinstance(value, int | float)}

@@ -28,7 +28,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
     """
     split, data = request.split, request.data
     best = load_forecaster(run, recipe, console)
-    moved = None if data is None else own_data_at(run, data, _open, console)
+    moved = None if data is None else own_data_at(run, data, open_own, console)
     is_own = data is None or moved is not None
     source = Source(OWN_DATA if is_own else str(data and data.absolute()), best.epoch)
     if data is None or moved is not None:
@@ -108,7 +108,8 @@ def categories_of_run(run: RunDir) -> dict[str, tuple[str, ...]]:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def _open(loaded: LoadedRecipe) -> Series:
+def open_own(loaded: LoadedRecipe) -> Series:
+    """The data of a recipe that forecasts."""
     assert isinstance(loaded.recipe, Forecasting)
     return open_series(loaded, loaded.recipe)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.series.windows import Series
+from dlcli.exporting.exportable import Exportable
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting, Linear
 from dlcli.report.cost.layer_table import LayerTable, layer_table
@@ -12,13 +13,13 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_described_network, load_keras_file
 from dlcli.runtime.startup import Device
-from dlcli.tasks.forecasting import evaluation, explanation, inspection, job, prediction
+from dlcli.tasks.forecasting import evaluation, explanation, exporting, inspection, job, prediction
 from dlcli.tasks.forecasting.sources import open_series
 from dlcli.tasks.inspection import write_split_table
 from dlcli.tasks.recurrent import RecurrentSamples
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.sequences.encoders import slow_on_gpu
-from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, ExportRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class ForecastingTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
+
+    def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
+        return exporting.exportable(run, self.recipe, request, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)

@@ -10,7 +10,7 @@ import numpy as np
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
 from dlcli.exporting.comparison import Arrays
-from dlcli.exporting.exportable import ClientLines, Exportable, Runtime
+from dlcli.exporting.exportable import ClientLines, Exportable, Runtime, spread
 from dlcli.printing import json_text
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
@@ -86,11 +86,6 @@ def with_named_outputs(model: keras.Model, own: ExportedHead) -> keras.Model:
     """The model with a dictionary of outputs, whose names are those in the exported file."""
     outputs = model.output if isinstance(model.output, dict) else {own.name: model.output}
     return keras.Model(model.inputs[0], {name: outputs[name] for name in own.outputs})
-
-
-def spread(total: int, number: int) -> np.ndarray:
-    """Positions of some of the samples, evenly spread: splits may be in the order of the classes."""
-    return np.unique(np.linspace(0, total - 1, min(total, number)).round().astype(np.int64))
 
 
 def batches_of(samples: Samples, number: int, name: str) -> Iterator[Arrays]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.text.corpus import LongTexts
+from dlcli.exporting.exportable import Exportable
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.language_model import LanguageModel
 from dlcli.report.cost.layer_table import LayerTable
@@ -12,12 +13,12 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
-from dlcli.tasks.language_model import evaluation, explanation, generation, inspection, job
+from dlcli.tasks.language_model import evaluation, explanation, exporting, generation, inspection, job
 from dlcli.tasks.language_model.predictor import LanguagePredictor
 from dlcli.tasks.language_model.sources import Texts, open_texts
 from dlcli.tasks.sequences import inspection as line_inspection
 from dlcli.tasks.sequences.encoders import slow_on_gpu
-from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, GenerationRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, ExportRequest, GenerationRequest, Task
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class LanguageModelTask(Task):
 
     def predictor(self, run: RunDir, console: Console) -> LanguagePredictor:
         return LanguagePredictor(run, self.recipe, console)
+
+    def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
+        return exporting.exportable(run, self.recipe, request, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.exporting.exportable import Exportable
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.report.cost.layer_table import LayerTable
@@ -12,12 +13,12 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
-from dlcli.tasks.sequence_to_sequence import evaluation, explanation, job, prediction
+from dlcli.tasks.sequence_to_sequence import evaluation, explanation, exporting, job, prediction
 from dlcli.tasks.sequence_to_sequence.predictor import TextPredictor
 from dlcli.tasks.sequence_to_sequence.sources import open_pairs
 from dlcli.tasks.sequences import inspection
 from dlcli.tasks.sequences.encoders import slow_on_gpu
-from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, ExportRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class SequenceToSequenceTask(Task):
 
     def predictor(self, run: RunDir, console: Console) -> TextPredictor:
         return TextPredictor(run, self.recipe, console)
+
+    def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
+        return exporting.exportable(run, self.recipe, request, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)

@@ -89,6 +89,27 @@ def _calibrate(run: RunDir, recipe: SequenceRecipe, best: BestModel, samples: Se
     calibrate(run, best.digest, ((index, logits) for index, (logits, _) in outputs), samples.labels, console)
 
 
+def samples_to_export(
+    run: RunDir, recipe: SequenceRecipe, data: Path | None, console: Console
+) -> tuple[str, Sequences, Sequences | None]:
+    """The split on which an exported model is checked: its name, its samples, and the run's training split, if it is
+    available.
+
+    Args:
+        data: other data than the run's own.
+
+    Raises:
+        InputError: the data cannot be used.
+    """
+    dataset = own_data(run, recipe, console=console) if data is None else own_data_at(run, data, _open, console)
+    if dataset is not None:
+        name = own_split(run, dataset.splits, None)
+        return name, dataset.splits[name], dataset.splits["train"]
+    assert data is not None
+    samples, name, _ = _other_samples(data, recipe, run, None)
+    return name, samples, None
+
+
 def _open(loaded: LoadedRecipe) -> SequenceDataset:
     assert isinstance(loaded.recipe, SequenceRecipe)
     return open_sequences(loaded, loaded.recipe.data)

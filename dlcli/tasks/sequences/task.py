@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.sequences.dataset import SequenceDataset
+from dlcli.exporting.exportable import Exportable
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
@@ -18,6 +19,7 @@ from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.recurrent import RecurrentSamples
 from dlcli.tasks.sequences import (
     evaluation,
+    exporting,
     inspection,
     job,
     labeled_series_explanation,
@@ -28,7 +30,7 @@ from dlcli.tasks.sequences import (
 from dlcli.tasks.sequences.encoders import slow_on_gpu
 from dlcli.tasks.sequences.predictor import SequencePredictor
 from dlcli.tasks.sequences.sources import open_sequences
-from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, PredictionRequest, Task
+from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, ExportRequest, PredictionRequest, Task
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class SequenceTask(Task):
 
     def predictor(self, run: RunDir, console: Console) -> SequencePredictor:
         return SequencePredictor(run, self.recipe, console)
+
+    def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
+        return exporting.exportable(run, self.recipe, request, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         match self.recipe:

@@ -1,0 +1,169 @@
+"""What is exported of a run of a language model: one step, from a token and the states to the next token's logits.
+
+A network that is not recurrent has no state: it takes the last tokens, and gives the logits of the next one.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.text.corpus import Passage
+from dlcli.errors import InputError
+from dlcli.exporting.comparison import Arrays, compare_outputs
+from dlcli.exporting.exportable import ClientLines, Exportable, keras_runtime, single_samples
+from dlcli.models.sequences.recurrent import Carried
+from dlcli.printing import json_text
+from dlcli.recipe.load import load
+from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent
+from dlcli.rundir.directory import RunDir
+from dlcli.runtime.console import Console
+from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.language_model.generator import Generator, generator_of
+from dlcli.tasks.language_model.sources import Texts, open_texts
+from dlcli.tasks.run_models import load_model
+from dlcli.tasks.split_choice import own_split
+from dlcli.tasks.task import ExportRequest
+
+TOKENS = "tokens.json"
+PURPOSE = 'Continues a text by its most probable token: python client.py "TEXT"'
+
+
+def exportable(run: RunDir, recipe: LanguageModel, request: ExportRequest, console: Console) -> Exportable:
+    """As :meth:`dlcli.tasks.task.Task.exportable`."""
+    if request.data is not None:
+        raise InputError("--data: a language model is checked on the run's own data. Remove the option.")
+    best = load_model(run, console)
+    generator = generator_of(run, recipe, best.model)
+    dataset = open_texts(load(run.config), recipe.data)
+    check_same_data(run, dataset)
+    name = own_split(run, dataset.splits, None)
+    is_recurrent = isinstance(recipe.model, LanguageRecurrent)
+    model = one_step(generator) if is_recurrent else next_token(generator)
+    batches = list(steps(generator, model, ids_of(generator, dataset, name, request.num_samples)))
+    train = ids_of(generator, dataset, "train", request.num_samples)
+    first = 2 + len(generator.tokens)
+    vocabulary = ["", "[UNK]", *generator.tokens, *([f"[START {name}]".strip() for name in generator.classes or ("",)])]
+    states = {key: "the state before the step: zeros at first" for key in _names(model.inputs) if key != "ids"}
+    return Exportable(
+        model=model,
+        digest=best.digest,
+        epoch=best.epoch,
+        num_bytes=best.file.stat().st_size,
+        inputs={
+            "ids": f"{'the token' if is_recurrent else 'the last tokens'}, as positions in {TOKENS}; a line starts "
+            f"with a start token, of which the first has position {first}",
+            **states,
+        },
+        outputs={
+            "logits": "of the next token; 0 ends a line, 1 is an unknown token",
+            **{f"{key}_next": "the state after the step, an input of the next one" for key in states},
+        },
+        split=name,
+        batches=batches,
+        representative=lambda: single_samples(list(steps(generator, model, train))),
+        compare=lambda ours, theirs: compare_outputs(ours, theirs, decided=None),
+        evaluate=None,
+        client=_client(recipe, is_recurrent=is_recurrent),
+        info={"unit": recipe.text.unit, "standardize": recipe.text.final_standardize},
+        files={TOKENS: json_text(vocabulary) + "\n"},
+    )
+
+
+def _names(tensors: Any) -> list[str]:
+    return [tensor.name for tensor in tensors]
+
+
+def one_step(generator: Generator) -> keras.Model:
+    """The recurrent network for one token: ``{ids [b, 1], states [b, units]}`` -> ``{logits [b, tokens], states}``."""
+    ids = keras.Input((1,), dtype="int32", name="ids")
+    inputs, outputs = {"ids": ids}, {}
+
+    def call(layer: Any, *args: Any, **keys: Any) -> Any:
+        if not isinstance(layer, Carried):
+            return layer(*args, **keys)
+        inner = layer.layer
+        inner.unroll = True  # one step needs no loop, which LiteRT lacks for batches of any size
+        names = [f"{inner.name}_state{number}" for number in range(1, len(layer.states) + 1)]
+        states = [
+            keras.Input((state.shape[1],), dtype="float32", name=name)
+            for name, state in zip(names, layer.states, strict=True)
+        ]
+        y, *after = inner(args[0], initial_state=states)
+        inputs.update(zip(names, states, strict=True))
+        for name, state in zip(names, after, strict=True):
+            outputs[f"{name}_next"] = state
+        return y
+
+    network = generator.stateful_network(1)
+    is_first = keras.Input((), dtype="bool", name="is_first")
+    copy = keras.models.clone_model(
+        network,
+        input_tensors={"ids": ids, "is_first": is_first},
+        clone_function=lambda layer: layer,
+        call_function=call,
+    )
+    return keras.Model(inputs, {"logits": copy.output[:, -1], **outputs})
+
+
+def next_token(generator: Generator) -> keras.Model:
+    """The network for the last tokens: ``ids [b, steps]`` -> ``logits [b, tokens]``."""
+    network = generator.network()
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    return keras.Model(ids, {"logits": network(ids)[:, -1]})
+
+
+def ids_of(generator: Generator, dataset: Texts, split: str, number: int) -> list[int]:
+    """The ids of the first tokens of a split, one text after the other."""
+    samples = dataset.splits[split]
+    if isinstance(samples, Passage):
+        return generator.encode(samples.text[: 100 * number])[:number]
+    assert samples.texts is not None
+    ids: list[int] = []
+    for text, label in zip(samples.texts, samples.labels, strict=True):
+        if len(ids) >= number:
+            break
+        ids += generator.encode(text, generator.classes[label] if generator.classes else None)
+    return ids[:number]
+
+
+def steps(generator: Generator, model: keras.Model, ids: list[int]) -> Iterator[Arrays]:
+    """The inputs of each step through a text, with the states that the Keras model is in."""
+    names = _names(model.inputs)
+    if names == ["ids"]:
+        width = min(generator.recipe.text.max_length, len(ids))
+        for end in range(width, len(ids) + 1):
+            yield {"ids": np.array([ids[end - width : end]], np.int32)}
+        return
+    run = keras_runtime(model)
+    states = {x.name: np.zeros((1, x.shape[1]), np.float32) for x in model.inputs if x.name != "ids"}
+    for id_ in ids:
+        inputs = {"ids": np.array([[id_]], np.int32), **states}
+        yield inputs
+        after = run(inputs)
+        states = {name: after[f"{name}_next"] for name in states}
+
+
+def _client(recipe: LanguageModel, *, is_recurrent: bool) -> ClientLines:
+    tokens = "text.split()" if recipe.text.unit == "words" else "text"
+    joint = '" "' if recipe.text.unit == "words" else '""'
+    prepare = [
+        f'tokens = json.loads((here / "{TOKENS}").read_text(encoding="utf-8"))',
+        "text = sys.argv[1]",
+        f"ids = [tokens.index(token) if token in tokens else 1 for token in {tokens}]",
+    ]
+    show = [f'print({joint}.join([text, tokens[outputs["logits"][0, 2:].argmax() + 2]]))']  # 0 and 1 are no tokens
+    if not is_recurrent:
+        return ClientLines(PURPOSE, ["import json"], [*prepare, "inputs = {'ids': np.array([ids], np.int32)}"], show)
+    prepare += [
+        'described = json.loads((here / "export.json").read_text(encoding="utf-8"))["inputs"]',
+        'inputs = {x["name"]: np.zeros((1, x["shape"][1]), np.float32) for x in described}',
+        "inputs['ids'] = np.array([ids[:1]], np.int32)",
+    ]
+    following = [
+        "for i in ids[1:]:",
+        "    states = {name: outputs[f'{name}_next'] for name in inputs if name != 'ids'}",
+        "    outputs = run({'ids': np.array([[i]], np.int32), **states})",
+    ]
+    return ClientLines(PURPOSE, ["import json"], prepare, [*following, *show])

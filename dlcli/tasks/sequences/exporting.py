@@ -1,0 +1,137 @@
+"""What is exported of a run on texts, sentences or series.
+
+A SavedModel reads text; ONNX and LiteRT models read token ids, whose vocabulary is a file beside the model.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlcli.data.sequences.dataset import Sequences
+from dlcli.errors import InputError
+from dlcli.exporting.comparison import Arrays, compare_outputs
+from dlcli.exporting.exportable import ClientLines, Exportable, Runtime, single_samples, spread
+from dlcli.printing import json_text
+from dlcli.recipe.load import SequenceRecipe
+from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.rundir.directory import RunDir
+from dlcli.runtime.console import Console
+from dlcli.tasks.calibration import read_calibration
+from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.exported_model import exported_outputs, with_logits
+from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.sequences.evaluation import evaluate_split, raw_batch, samples_to_export
+from dlcli.tasks.sequences.exported_text import TextInput, text_client, text_input
+from dlcli.tasks.task import ExportRequest
+
+NUM_REPRESENTATIVE = 200  # samples of the training split by which int8 ranges are chosen
+LABELS = 'labels = json.loads((here / "labels.json").read_text(encoding="utf-8"))["classes"]'
+
+
+def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, console: Console) -> Exportable:
+    """As :meth:`dlcli.tasks.task.Task.exportable`."""
+    best = load_sequence_model(run, recipe, console)
+    name, samples, train = samples_to_export(run, recipe, request.data, console)
+    is_number, is_tagged = isinstance(recipe, SequenceRegression), isinstance(recipe, Tagging)
+    output = "value" if is_number else "probabilities"
+    tensor = best.model.get_layer("probabilities").output if is_tagged else best.model.output
+    text = None if samples.values is not None else text_input(best.model, request.format, is_tagged=is_tagged)
+    inputs = best.model.inputs[0] if text is None else text.tensor
+    model = keras.Model(inputs, {output: tensor})
+    name_of_input = model.inputs[0].name
+    classes = () if is_number else run.read_classes()
+
+    def arrays(source: Sequences, number: int) -> list[Arrays]:
+        return [{name_of_input: _input(source, int(i), text)} for i in spread(len(source), number)]
+
+    def evaluate(runtime: Runtime, folder: Path) -> dict[str, Any]:
+        found = exported_outputs(model, runtime, [inputs])[output]
+        final = keras.layers.Identity(name="value")(found) if is_number else with_logits(found)
+        return evaluate_split(
+            Destination(folder),
+            keras.Model(best.model.inputs[0], final),
+            samples,
+            info=run.read_data_info("target" if is_number else "classes"),
+            recipe=recipe,
+            train=train,
+            calibration=None if is_number else read_calibration(run, best.digest, console),
+            console=console,
+        )
+
+    meaning = "numbers, steps by features; NaN is missing, and padding after the end" if text is None else text.meaning
+    return Exportable(
+        model=model,
+        digest=best.digest,
+        epoch=best.epoch,
+        num_bytes=best.file.stat().st_size,
+        inputs={name_of_input: meaning},
+        outputs={output: _meaning(recipe)},
+        split=name,
+        batches=arrays(samples, request.num_samples),
+        representative=lambda: single_samples(arrays(_required(train, request), NUM_REPRESENTATIVE)),
+        compare=lambda ours, theirs: compare_outputs(
+            ours, theirs, decided=None if is_number else output, noun="tags" if is_tagged else "top class"
+        ),
+        evaluate=None if is_tagged else evaluate,
+        client=_client(recipe, name_of_input, text),
+        info={} if text is None else {"text": text.facts},
+        files={
+            **({} if is_number else {"labels.json": json_text({"classes": list(classes)}) + "\n"}),
+            **({} if text is None else text.files),
+        },
+    )
+
+
+def _required(train: Sequences | None, request: ExportRequest) -> Sequences:
+    if train is None:
+        raise InputError(f"--quantize {request.quantization}: needs the training split of the run's own data.")
+    return train
+
+
+def _input(samples: Sequences, position: int, text: TextInput | None) -> np.ndarray:
+    """A sample as the exported model takes it, as a batch of one."""
+    if text is None:
+        return np.asarray(raw_batch(samples, np.array([position])))
+    return text.read(samples, position)
+
+
+def _meaning(recipe: SequenceRecipe) -> str:
+    match recipe:
+        case SequenceRegression():
+            return "the number of each series, in its own unit"
+        case Tagging():
+            return "of the tags of each word, in the order of labels.json; the last steps may be padding"
+        case _:
+            return "of the classes, in the order of labels.json"
+
+
+def _client(recipe: SequenceRecipe, name: str, text: TextInput | None) -> ClientLines:
+    show: Sequence[str]
+    match recipe:
+        case SequenceRegression():
+            show = ['print(float(outputs["value"][0]))']
+        case Tagging():
+            show = [
+                LABELS,
+                'tags = outputs["probabilities"][0].argmax(axis=-1)',
+                "print(*(f'{word}/{labels[tag]}' for word, tag in zip(words, tags)))",
+            ]
+        case _:
+            show = [
+                LABELS,
+                'probabilities = outputs["probabilities"][0]',
+                "for i in np.argsort(-probabilities)[:3]:",
+                '    print(f"{probabilities[i]:.4f}  {labels[i]}")',
+            ]
+    if text is not None:
+        return text_client(text, name, show)
+    return ClientLines(
+        "Runs the model on a series, a row for each step: python client.py SERIES.npy",
+        ["import json"] if not isinstance(recipe, SequenceRegression) else [],
+        [f"inputs = {{{name!r}: np.load(sys.argv[1]).astype(np.float32)[None]}}"],
+        show,
+    )
