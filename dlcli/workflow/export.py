@@ -63,7 +63,7 @@ def export(
     run.remove_leftovers()
     exportable = task_of(load_recipe(run.config).recipe).exportable(run, request, console)
     if evaluates and exportable.evaluate is None:
-        raise InputError("--evaluate: is not available for exported models of this task. Remove the option.")
+        raise InputError("--evaluate: is not available for the exported models of this task. Remove the option.")
     bound = BOUNDS[request.quantization]
     bound = bound if tolerance is None else Bound(tolerance, bound.agreement)
     facts = {"format": request.format, "quantization": request.quantization, "model": exportable.digest}

@@ -77,34 +77,39 @@ def _names(tensors: Any) -> list[str]:
 
 def one_step(generator: Generator) -> keras.Model:
     """The recurrent network for one token: ``{ids [b, 1], states [b, units]}`` -> ``{logits [b, tokens], states}``."""
+    network = generator.stateful_network(1)
+    carried = [layer for layer in network.layers if isinstance(layer, Carried)]
+    sizes = {
+        f"{layer.layer.name}_state{number}": int(state.shape[1])
+        for layer in carried
+        for number, state in enumerate(layer.states, start=1)
+    }
     ids = keras.Input((1,), dtype="int32", name="ids")
-    inputs, outputs = {"ids": ids}, {}
+    packed = keras.Input((sum(sizes.values()),), dtype="float32", name="states")
+    ends = np.cumsum(list(sizes.values())).tolist()
+    states = {name: packed[:, end - size : end] for (name, size), end in zip(sizes.items(), ends, strict=True)}
+    outputs = {}
 
     def call(layer: Any, *args: Any, **keys: Any) -> Any:
         if not isinstance(layer, Carried):
             return layer(*args, **keys)
         inner = layer.layer
         inner.unroll = True  # one step needs no loop, which LiteRT lacks for batches of any size
-        names = [f"{inner.name}_state{number}" for number in range(1, len(layer.states) + 1)]
-        states = [
-            keras.Input((state.shape[1],), dtype="float32", name=name)
-            for name, state in zip(names, layer.states, strict=True)
-        ]
-        y, *after = inner(args[0], initial_state=states)
-        inputs.update(zip(names, states, strict=True))
-        for name, state in zip(names, after, strict=True):
-            outputs[f"{name}_next"] = state
+        own = [name for name in sizes if name.startswith(f"{inner.name}_state")]
+        y, *after = inner(args[0], initial_state=[states[name] for name in own])
+        outputs.update({f"{name}_next": state for name, state in zip(own, after, strict=True)})
         return y
 
-    network = generator.stateful_network(1)
-    is_first = keras.Input((), dtype="bool", name="is_first")
-    copy = keras.models.clone_model(
-        network,
-        input_tensors={"ids": ids, "is_first": is_first},
-        clone_function=lambda layer: layer,
-        call_function=call,
-    )
-    return keras.Model(inputs, {"logits": copy.output[:, -1], **outputs})
+    # the states take the place of the input that says where a text starts, so that all outputs depend on the inputs
+    inputs = {"ids": ids, "is_first": packed}
+    copy = keras.models.clone_model(network, inputs, clone_function=lambda layer: layer, call_function=call)
+    inner = keras.Model(copy.inputs, {"logits": copy.output[:, -1], **outputs})
+    given = {name: keras.Input((size,), dtype="float32", name=name) for name, size in sizes.items()}
+    token = keras.Input((1,), dtype="int32", name="ids")
+    joint = keras.ops.concatenate(list(given.values()), axis=1) if len(given) > 1 else next(iter(given.values()))
+    by_name = {"ids": token, "states": joint}
+    found = inner([by_name[tensor.name] for tensor in inner.inputs])
+    return keras.Model({"ids": token, **given}, found)
 
 
 def next_token(generator: Generator) -> keras.Model:
