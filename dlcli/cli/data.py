@@ -290,8 +290,8 @@ def split(
 ) -> None:
     """Show how a recipe's data is divided into train, validation and test splits. No file is moved.
 
-    With --output, write a table with the split of every sample. If the samples are files, a recipe with data.kind: csv,
-    image: file and split: split trains on exactly the same splits.
+    With --output, write a table with the split of every sample. If the samples are files, a recipe with data.kind: csv
+    (masks, for images with masks), image: file and split: split trains on exactly the same splits.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ Index = NDArray[np.int64]
 Labels = NDArray[np.int32]
 Counts = NDArray[np.int64]
 
-LeftOutKind = Literal["unused", "excluded", "unreadable", "incomplete"]
+LeftOutKind = Literal["unused", "excluded", "unreadable", "incomplete", "unpaired"]
 WarningKind = Literal[
     "folders", "splits", "classes", "tags", "leakage", "boxes", "masks", "times", "range", "frames", "tiles", "exclude"
 ]
@@ -45,7 +45,8 @@ class LeftOut:
 
     Attributes:
         kind: ``excluded`` by ``data.exclude``; ``unreadable`` if it should be a sample and cannot be read;
-            ``incomplete`` if a value to predict of it is missing.
+            ``incomplete`` if a value to predict of it is missing; ``unpaired`` for an image without its mask, and for a
+            mask without its image.
     """
 
     name: str

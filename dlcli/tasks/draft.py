@@ -14,7 +14,7 @@ from dlcli.tasks.images.box_drafting import draft_localization, find_boxes
 from dlcli.tasks.images.drafting import draft_images
 from dlcli.tasks.images.target_drafting import draft_targets
 from dlcli.tasks.layout import Layout, recognize
-from dlcli.tasks.segmentation.drafting import draft_masks
+from dlcli.tasks.segmentation.drafting import draft_mask_table, draft_masks
 from dlcli.tasks.sequences.drafting import draft_sequences
 
 BoxTask = Literal["localization", "detection", "instance_segmentation"]
@@ -46,7 +46,8 @@ def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> D
     try:
         if task == "instance_segmentation" and layout.kind == "masks":
             return draft_instances(find_instances(layout.path, folder), source=layout.path)
-        draft = draft_masks(layout.path, folder) if layout.kind == "masks" else draft_sequences(layout, folder)
+        draft = _draft_masks(layout, folder) if task is None else None
+        draft = draft or draft_sequences(layout, folder)
         boxes = find_boxes(layout, folder, needs_masks=task == "instance_segmentation") if draft is None else None
         if boxes is not None:
             if task == "instance_segmentation":
@@ -67,6 +68,13 @@ def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> D
         return draft or draft_images(layout, folder)
     except OSError as error:
         raise InputError(f"{error.filename or layout.path}: cannot be read: {error.strerror}") from None
+
+
+def _draft_masks(layout: Layout, folder: Path) -> Draft | None:
+    """A draft for images with masks, in folders or in a table; None for anything else."""
+    if layout.kind == "masks":
+        return draft_masks(layout.path, folder)
+    return draft_mask_table(layout.path, folder) if layout.kind == "file" else None
 
 
 def table_of_targets(layout: Layout) -> tuple[str, dict[str, Any]] | None:

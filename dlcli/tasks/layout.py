@@ -16,7 +16,7 @@ from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.sources.class_folders import describe_empty
 from dlcli.data.junk import is_document, is_junk
 from dlcli.data.listing import describe_too_few, name_some
-from dlcli.data.masks.names import is_of_images, is_of_masks
+from dlcli.data.masks.names import is_of_images, is_of_masks, mask_stems
 from dlcli.data.split_folders import find_splits, name_files_of_splits
 from dlcli.data.splits import split_named, split_word_in
 from dlcli.errors import InputError
@@ -80,7 +80,8 @@ def _of_folder(folder: Path) -> Layout:
         raise InputError(f"{folder}: {describe_empty([printable(path.name) for path in folders])}")
     raise InputError(
         f"{folder}: must hold images in folders named after their classes, such as {folder / 'cats' / '1.jpg'}; images "
-        "with boxes (Pascal VOC, COCO, or YOLO with a data.yaml) or with masks (in folders images and masks); "
+        "with boxes (Pascal VOC, COCO, or YOLO with a data.yaml) or with masks (in folders images and masks, or side "
+        "by side, as x.png and x_mask.png); "
         f"texts in files or folders named after their classes, "
         f"such as {folder / 'praise.txt'} or {folder / 'praise' / '1.txt'}; or one table. {_received(folder)}"
     )
@@ -128,6 +129,8 @@ def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> 
         return Layout("coco", coco.pop("train"), coco)
     if archived := _archive_of_series(files):
         return _files_of_splits(folder, archived)
+    if _hold_masks_beside(files):
+        return Layout("masks", folder)
     tables = [path for path in files if suffix_of(path) in TABLES]
     image_folders = [path for path in folders if _has_images(path)]
     if image_folders and not (tables and len(image_folders) < 2):
@@ -287,6 +290,14 @@ def _archive_of_series(files: Sequence[Path]) -> list[Path]:
     return series if {path.stem for path in series} == {path.stem for path in files} else []
 
 
+def _hold_masks_beside(files: Sequence[Path]) -> bool:
+    """Whether most of the images among files have a mask beside them, by its name: ``x.jpg`` and ``x_mask.png``."""
+    stems = [path.stem for path in files if classify_file(path.name) is None]
+    named = set(stems)
+    num_masks = sum(any(shorter in named for shorter in mask_stems(stem)[1:]) for stem in stems)
+    return num_masks > 0 and 3 * num_masks >= len(stems)
+
+
 def _holds_masks(folder: Path, names: Sequence[str]) -> bool:
     """Whether folders of images are beside folders of their masks, directly or in a folder for each split."""
     masks = [name for name in names if is_of_masks(name)]
@@ -296,5 +307,8 @@ def _holds_masks(folder: Path, names: Sequence[str]) -> bool:
     inner = [folder / name for name in names if split_named(name) is not None]
     if masks or len(inner) < len(names):
         return False
-    below = [path.name for path in _meant(inner[0])[0] if _has_images(path)]
+    folders, files = _meant(inner[0])
+    below = [path.name for path in folders if _has_images(path)]
+    if not below:
+        return _hold_masks_beside(files)
     return len(below) == 2 and sum(map(is_of_masks, below)) == 1 and any(map(is_of_images, below))

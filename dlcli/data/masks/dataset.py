@@ -94,7 +94,7 @@ def _scanned(dataset: Dataset, codings: Sequence[Coding], *, source: Path, progr
     refuse(
         errors,
         f"{len(errors)} of {len(files)} masks cannot be used. Correct the files or the classes in the recipe"
-        f"{_remedy_of(results, chosen)}, or leave images out with data.exclude.",
+        f"{_remedy_of(results, chosen, codings[chosen])}, or leave images out with data.exclude.",
     )
     splits: dict[str, Samples] = {}
     start = 0
@@ -142,12 +142,16 @@ def _error_of(result: Scanned | str, size: tuple[int, int], chosen: int, coding:
     return f"a value must be that of a class ({_values_of(coding)}) or in data.ignore. {received}"
 
 
-def _remedy_of(results: Sequence[Scanned | str], chosen: int) -> str:
-    """How to ignore the values that have no meaning, if they are few."""
+def _remedy_of(results: Sequence[Scanned | str], chosen: int, coding: Coding) -> str:
+    """How to ignore the values that have no meaning, if they are few; and what to do if they are ids of objects."""
     scanned = [result for result in results if isinstance(result, Scanned)]
     values = {value for result in scanned for value in result.meanings[chosen].undeclared}
     listed = ", ".join(sorted(values, key=lambda value: (len(value), value)))
-    return f", ignore pixels by data.ignore: [{listed}]" if 0 < len(values) <= NUM_SHOWN else ""
+    ignoring = f", ignore pixels by data.ignore: [{listed}]" if 0 < len(values) <= NUM_SHOWN else ""
+    number = len(coding.classes)
+    # beyond two classes the next values are rather further classes than objects
+    may_be_ids = number == 2 and str(number) in values and isinstance(coding, ValueCoding)
+    return ignoring + (", name one class in data.foreground if values are ids of objects" if may_be_ids else "")
 
 
 def _values_of(coding: Coding) -> str:

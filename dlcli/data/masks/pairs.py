@@ -154,7 +154,7 @@ def _match(part: Part, root: Path, list_masks: ListFiles) -> tuple[list[Pair], l
         else:
             either = " or ".join(printable(path.name) for path in candidates[:2])
             reason = f"it may be the mask of {either}" if candidates else "a mask without image"
-            alone.append(LeftOut(name_below(root, mask), reason))
+            alone.append(LeftOut(name_below(root, mask), reason, "unpaired"))
     _refuse_several(root, mask_of)
     pairs = []
     for image in images:
@@ -162,7 +162,7 @@ def _match(part: Part, root: Path, list_masks: ListFiles) -> tuple[list[Pair], l
             mask = mask_of[image][0]
             pairs.append(Pair(name_below(root, image), image, name_below(root, mask), mask, part.split))
         else:
-            alone.append(LeftOut(name_below(root, image), "an image without mask"))
+            alone.append(LeftOut(name_below(root, image), "an image without mask", "unpaired"))
     return pairs, alone, left_out
 
 

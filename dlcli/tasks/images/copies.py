@@ -21,6 +21,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.inspection import NUM_NAMED, Finding, NamedSamples, count, duplicate_findings, group_finding
 
 NUM_LOADED = 256  # samples in memory at a time
+MASKS = "masks"  # the noun of samples whose labels are digests of masks
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def _described(copy: ProbableCopy, named: NamedSamples) -> str:
     one, other = copy.pair
     details = f"correlation {min(copy.correlation, 1.0):.2f}{', mirrored' if copy.is_mirrored else ''}"
     if named.labels[one] != named.labels[other]:
-        details += f", {named.nouns} {named.labels[one]} and {named.labels[other]}"
+        labels = f"{named.nouns} {named.labels[one]} and {named.labels[other]}"
+        details += ", different masks" if named.nouns == MASKS else f", {labels}"  # whose labels are digests
     return f"{named.names[one]} and {named.names[other]} ({details})"
 
 
@@ -151,7 +153,7 @@ def _nouns(samples: Samples) -> str:
         return table.nouns
     if objects_of(samples) is not None:
         return "objects"
-    return "labels" if masks_of(samples) is None else "masks"
+    return "labels" if masks_of(samples) is None else MASKS
 
 
 def _corners(samples: Samples) -> NDArray[np.float64]:

@@ -267,7 +267,7 @@ def _summarize_csv(file: Path, path: str, folder: Path) -> Summary:
     if image is None or label is None:
         raise InputError(
             f"{file}: expected columns whose names tell the task: path and label, or path and numbers, for images, "
-            "text and label for texts, "
+            "image and mask for images with masks, text and label for texts, "
             "source and target for pairs of texts, sequence and label for sequences, date and numbers for a series. "
             f"Received {', '.join(map(shortened, columns)) or 'no rows'}. Rename the columns, or write the recipe by "
             "hand."

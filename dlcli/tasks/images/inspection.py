@@ -19,13 +19,13 @@ from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.sources.class_folders import class_folders
 from dlcli.data.images.statistics import channel_statistics
 from dlcli.data.listing import is_encodable
+from dlcli.data.masks.masks import MASK_COLUMNS, MaskFile, masks_of
 from dlcli.data.paths import is_outside
 from dlcli.data.splits import Index, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.augment import Augment
-from dlcli.recipe.sections.image_data import Csv, Folder
-from dlcli.recipe.sections.target_data import ImageTable
+from dlcli.recipe.sections.image_data import Folder
 from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
@@ -52,7 +52,7 @@ def check(section: Any, head: ImageHead, console: Console) -> dict[str, Any]:
     """
     # thumbnails are enough, and what would stop training is to be reported here
     changes: dict[str, Any] = {"image_size": (SIDE, SIDE), "allow_leakage": True}
-    if isinstance(section, (Folder, Csv, ImageTable)):
+    if hasattr(section, "on_bad_image"):
         changes["on_bad_image"] = "skip"
     if getattr(section, "on_missing", None) == "error":
         changes["on_missing"] = "skip"
@@ -64,6 +64,8 @@ def check(section: Any, head: ImageHead, console: Console) -> dict[str, Any]:
     found, counts = find_copies(dataset, console), head.counts(dataset)
     findings = [
         *_file_findings(dataset),
+        *_unpaired_findings(section, dataset),
+        *_size_findings(section, dataset),
         *(
             Finding(warning.kind, False, warning.text.rstrip("."), ())
             for warning in dataset.warnings
@@ -128,6 +130,27 @@ def _file_findings(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("wrong suffix", True, text, tuple(wrong))
 
 
+def _unpaired_findings(section: Any, dataset: Dataset) -> Iterator[Finding]:
+    """Images without the file that annotates them, and such files without image: problems where training would stop."""
+    unpaired = [item for item in dataset.left_out if item.kind == "unpaired"]
+    if unpaired:
+        stops = section.on_missing == "error"
+        shown = some([f"{item.name} ({item.reason})" for item in unpaired])
+        names = tuple(item.name for item in unpaired)
+        text = f"{count(names, 'file')} without counterpart (data.on_missing: {section.on_missing}): {shown}"
+        yield Finding("without counterpart", stops, text, names)
+
+
+def _size_findings(section: Any, dataset: Dataset) -> Iterator[Finding]:
+    """Images with masks that have different sizes, to which training would have to resize them."""
+    if masks_of(dataset.splits["train"]) is None or section.image_size is not None or section.tiles is not None:
+        return
+    sizes = {(image.height, image.width) for split in dataset.splits.values() for image in split.checked}
+    if len(sizes) > 1:
+        text = f"the images have {len(sizes):,} sizes: set data.image_size to resize them, or data.tiles to cut them"
+        yield Finding("sizes", True, text, ())
+
+
 # Statistics and splits ------------------------------------------------------------------------------------------------
 
 
@@ -182,25 +205,37 @@ def loaded_in_parts(samples: Samples, console: Console) -> Iterator[np.ndarray]:
 def divide(loaded: LoadedRecipe, head: ImageHead, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
     """As :meth:`dlcli.tasks.task.Task.divide`.
 
-    For images in files the table has paths relative to its own folder, so that ``data.kind: csv`` can read it.
+    For images, and masks, in files the table has paths relative to its own folder, so that ``data.kind: csv``, or
+    ``masks``, can read it.
     """
     dataset = head.open_data(loaded, console)
     if output is not None:
         paths = [path for split in dataset.splits.values() for path in split.files or ()]
+        masks = _mask_files(dataset)
         rows = dataset.split_rows()
         if paths:
             folder = output.absolute().parent
             if num_outside := sum(is_outside(folder, Path(path)) for path in paths):
                 noun = "1 image is" if num_outside == 1 else f"{num_outside:,} images are"
                 console.say(f"{noun} outside of {folder}: a recipe for {output} needs data.allow_outside: true")
-            invalid = next((path for path in paths if not is_encodable(path)), None)
+            invalid = next((path for path in (*paths, *masks) if not is_encodable(path)), None)
             if invalid is not None:
                 raise InputError(
                     f"{printable(invalid)}: its name is not valid UTF-8, so a table cannot hold it. Rename it."
                 )
             rows = [{**row, "file": os.path.relpath(path, folder)} for row, path in zip(rows, paths, strict=True)]
+            if masks:
+                column = MASK_COLUMNS[0]
+                rows = [{**row, column: os.path.relpath(path, folder)} for row, path in zip(rows, masks, strict=True)]
         replace_file(output, rows_text(rows))
     return head.counts(dataset)
+
+
+def _mask_files(dataset: Dataset) -> list[str]:
+    """The files of the masks of all samples; none for masks that are not files of their own."""
+    found = [masks_of(samples) for samples in dataset.splits.values()]
+    masks = [mask for of_split in found if of_split is not None for mask in of_split.masks]
+    return [str(mask.path) for mask in masks if isinstance(mask, MaskFile)]
 
 
 # Preview --------------------------------------------------------------------------------------------------------------

@@ -2,41 +2,36 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from dlcli.data.files import workers
-from dlcli.data.images.decoding import BadImage, read_file
-from dlcli.data.masks.coding import MIDDLE, WHITE
-from dlcli.data.masks.pairs import Pair, find_pairs
-from dlcli.data.masks.stored import SAVE_AS, read_stored
+from dlcli.data.masks.pairs import Paired, find_pairs, read_pairs
+from dlcli.data.paths import is_outside, path_named
 from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
-from dlcli.tasks.draft_text import HEADING, Draft, Line, line, relative_path, section, shares
-from dlcli.tasks.images.drafting import image_sizes, size_range
+from dlcli.files import suffix_of
+from dlcli.tasks.draft_table import read_table
+from dlcli.tasks.draft_text import (
+    HEADING,
+    Draft,
+    Line,
+    columns_of_splits,
+    line,
+    named,
+    own_splits,
+    relative_path,
+    section,
+    shares,
+)
+from dlcli.tasks.images.drafting import IMAGE, OUTSIDE, image_sizes, size_range
+from dlcli.tasks.segmentation.mask_values import values_of
 
-NUM_MASKS = 1000  # masks that are read for their values; all of them if these show a single class
-MOST_COLORS = 64  # more are no palette of classes
-MOST_VALUES = 64  # more are no classes either, but ids of objects
 LONGER_SIDE = 320  # of images in a drafted recipe
+PATH = "relative to this file"
+TABLES = (".csv", ".tsv")  # with columns of paths
+MASK = ("mask", "mask_path", "mask_file", "annotation", "segmentation")  # names of columns
 MULTIPLE = 32  # of their sides, which a network halves five times
 LARGE = 1000  # pixels of the shorter side, from which on images are cut into tiles
 TILES = {"size": 256, "overlap": 64, "per_image": 4}
-
-
-@dataclass(frozen=True)
-class _Values:
-    """What the masks hold.
-
-    Attributes:
-        keys: the keys of the ``data`` section that say what it means.
-        seen: the same in words.
-    """
-
-    keys: tuple[Line, ...]
-    seen: str
 
 
 def draft_masks(root: Path, folder: Path) -> Draft:
@@ -51,14 +46,61 @@ def draft_masks(root: Path, folder: Path) -> Draft:
     Raises:
         InputError: images and masks do not fit together, or no mask can be read.
     """
-    pairs = find_pairs(root, on_missing="skip")
+    return _draft(root, find_pairs(root, on_missing="skip"), [("path", relative_path(root, folder), PATH)])
+
+
+def draft_mask_table(file: Path, folder: Path) -> Draft | None:
+    """Draft a recipe for a table with the paths of an image and its mask in each row, as :func:`draft_masks`.
+
+    Returns:
+        None for a table of something else, by the names of its columns.
+
+    Raises:
+        InputError: files do not exist, the column of splits holds other values, or no mask can be read.
+    """
+    if suffix_of(file) not in TABLES:
+        return None
+    table = read_table(file)
+    image, mask = named(table.columns, IMAGE), named(table.columns, MASK)
+    if image is None or mask is None or not table.rows:
+        return None
+    rows = [path for row in table.rows for path in (row[image], row[mask])]
+    is_below = not any(is_outside(file.parent, path_named(file.parent, path)) for path in rows)
+    splits = columns_of_splits(table.columns)
+    own_splits(file, table.rows)
+    columns = {key: str(column) for key, column, _ in splits}
+    pairs = read_pairs(
+        file,
+        image=image,
+        mask=mask,
+        split=columns.get("split"),
+        group=columns.get("group"),
+        allow_outside=not is_below,
+    )
+    source: list[Line] = [
+        ("path", relative_path(file, folder), PATH),
+        ("image", image, "the column with the path of the image"),
+        ("mask", mask, "the column with the path of its mask"),
+        *splits,
+        *([] if is_below else [OUTSIDE]),
+    ]
+    return _draft(file, pairs, source)
+
+
+def _draft(root: Path, pairs: Paired, source: Sequence[Line]) -> Draft:
+    """Draft a recipe for pairs of images and masks.
+
+    Args:
+        root: the folder or table, for messages.
+        source: the keys that say where they are.
+    """
     counts = Counter(pair.split for pair in pairs.pairs)
     given = {split for split in counts if split and split != "train"}
     train = [pair for pair in pairs.pairs if pair.split in ("", "train")] or list(pairs.pairs)
     sizes = image_sizes([pair.file for pair in train])
     if not sizes:
         raise InputError(f"{root}: none of the images can be read.")
-    values = _values_of(root, train)
+    values = values_of(root, train)
     numbers = [f"{split or 'train'} {counts[split]:,}" for split in ("", *SPLITS) if counts[split]]
     seen = [
         f"images with masks: {', '.join(numbers)}",
@@ -69,123 +111,13 @@ def draft_masks(root: Path, folder: Path) -> Draft:
     ]
     data: list[Line] = [
         ("kind", "masks", "images beside masks that are images themselves"),
-        ("path", relative_path(root, folder), "relative to this file"),
+        *source,
         *values.keys,
         _size_line(sizes),
         *([("on_missing", "skip", "leaves out images without mask")] if pairs.left_out else []),
         *shares(given),
     ]
     return Draft(tuple(seen), _write(data))
-
-
-def _values_of(root: Path, pairs: Sequence[Pair]) -> _Values:
-    """What the values or colors of evenly spaced masks mean, as far as they show it."""
-    read = _read(pairs[:: max(1, len(pairs) // NUM_MASKS)])
-    if _have_one_class(read):
-        read = _read(pairs)
-    values = Counter(value for mask in read for value in mask.values)
-    colors = Counter(color for mask in read for color in mask.colors)
-    reasons = [f"{mask.path}: {mask.reason}." for mask in read if mask.reason]
-    lossy = [mask.path for mask in read if mask.is_lossy]
-    are_ids = all(mask.are_ids for mask in read if mask.values)
-    if not values and not colors:
-        raise InputError("\n".join([*reasons[:3], f"{root}: none of the masks can be read."]))
-    if colors:
-        return _of_colors(root, colors)
-    numbers = sorted(values)
-    if lossy and numbers == [0]:
-        raise InputError(
-            f"{lossy[0]}: masks with lossy compression (JPEG and the like) must be black and white. Received none "
-            f"with a value from {MIDDLE} on: {SAVE_AS}."
-        )
-    if len(numbers) == 1 and numbers[0] in (0, WHITE):
-        raise _nothing_to_learn(root, f"the value {numbers[0]}")
-    highest = max((value for value in numbers if value != WHITE), default=0)
-    if numbers == [0, WHITE]:
-        both = ("background", "foreground")
-        return _Values((("classes", both, "of the values 0 and 255; rename them"),), "masks: black and white")
-    are_instances = are_ids and highest > 1 and len({values[value] for value in numbers if 0 < value < WHITE}) > 1
-    if highest > MOST_VALUES or are_instances:
-        key = ("foreground", "object", "every value but 0, as these seem to be ids of objects; else use classes")
-        advice = "--task instance_segmentation finds each"
-        return _Values((key,), f"masks: values 0 to {highest}, probably an id for each object: {advice}")
-    names = tuple(f"class_{value}" for value in range(highest + 1))
-    keys: list[Line] = [("classes", names, "of the values 0, 1, … in the masks; rename them")]
-    if WHITE in numbers:
-        keys.append(("ignore", WHITE, "the value of pixels that do not count"))
-    return _Values(tuple(keys), f"masks: values {', '.join(map(str, numbers))}")
-
-
-def _nothing_to_learn(root: Path, what: str) -> InputError:
-    return InputError(
-        f"{root}: the masks must have pixels of two classes or more. Received masks of {what} alone, from which "
-        "nothing can be learned."
-    )
-
-
-@dataclass(frozen=True)
-class _Mask:
-    """What a mask holds: values or colors, or the reason why it cannot be read.
-
-    Attributes:
-        values: ascending; of one with lossy compression black and white.
-    """
-
-    path: Path
-    values: tuple[int, ...] = ()
-    colors: tuple[tuple[int, ...], ...] = ()
-    is_lossy: bool = False
-    reason: str = ""
-
-    @property
-    def are_ids(self) -> bool:
-        """Whether the values are 0 and 1, 2, … without a gap, as ids of objects are."""
-        inner = [value for value in self.values if value not in (0, WHITE)]
-        return 0 in self.values and inner == list(range(1, len(inner) + 1))
-
-
-def _read(pairs: Sequence[Pair]) -> list[_Mask]:
-    """What masks hold, read in several threads."""
-
-    def read(pair: Pair) -> _Mask:
-        try:
-            stored = read_stored(read_file(pair.mask), is_colored=False)
-        except BadImage as reason:
-            colors = tuple(_colors_of(pair))
-            return _Mask(pair.mask, colors=colors, reason="" if colors else str(reason))
-        values = np.where(stored.values >= MIDDLE, WHITE, 0) if stored.is_lossy else stored.values
-        return _Mask(pair.mask, tuple(np.unique(values).tolist()), is_lossy=stored.is_lossy)
-
-    return list(workers().map(read, pairs))
-
-
-def _have_one_class(masks: Sequence[_Mask]) -> bool:
-    values = {value for mask in masks for value in mask.values}
-    colors = {color for mask in masks for color in mask.colors}
-    return len(values) + len(colors) == 1
-
-
-def _colors_of(pair: Pair) -> list[tuple[int, ...]]:
-    """The colors of a mask; none if it has none, or so many that they are no classes."""
-    try:
-        stored = read_stored(read_file(pair.mask), is_colored=True)
-    except BadImage:
-        return []
-    found = np.unique(stored.values.reshape(-1, 3), axis=0)
-    return [] if stored.is_lossy else [tuple(color) for color in found[: MOST_COLORS + 1].tolist()]
-
-
-def _of_colors(root: Path, colors: Counter[tuple[int, ...]]) -> _Values:
-    if len(colors) > MOST_COLORS:
-        raise InputError(
-            f"{root}: the masks have more than {MOST_COLORS} colors, which are no classes. Save masks whose colors or "
-            "values are classes, without lossy compression or smooth edges."
-        )
-    if len(colors) == 1:
-        raise _nothing_to_learn(root, f"the color {list(next(iter(colors)))}")
-    palette = {f"class_{number}": list(color) for number, color in enumerate(sorted(colors))}
-    key = ("palette", palette, "the color of each class; rename them, and move those to ignore to data.ignore")
-    return _Values((key,), f"masks: {len(colors)} colors")
 
 
 def _size_line(sizes: Counter[tuple[int, int]]) -> Line:

@@ -9,7 +9,7 @@ from PIL import Image
 from dlcli.errors import InputError
 from dlcli.recipe.load import load_text
 from dlcli.tasks.draft import draft_recipe
-from dlcli.tasks.segmentation import drafting
+from dlcli.tasks.segmentation import mask_values
 
 SIZE = (16, 20)
 
@@ -67,7 +67,7 @@ def test_masks_of_one_class_are_refused_as_by_training(tmp_path: Path, mask: np.
 def test_all_masks_are_read_if_those_in_between_show_a_single_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drafting, "NUM_MASKS", 2)
+    monkeypatch.setattr(mask_values, "NUM_MASKS", 2)
     draft = draft_recipe(write(tmp_path / "data", *[mask_of(0)] * 4, mask_of(0, 1), mask_of(0)), tmp_path)
     assert "classes: [class_0, class_1]" in draft.text
 
@@ -88,6 +88,38 @@ def test_lossy_masks_are_black_and_white_or_refused(tmp_path: Path) -> None:
     assert (
         "masks: black and white" in draft_recipe(write(tmp_path / "white", square * 255, suffix="jpg"), tmp_path).seen
     )
+
+
+def test_lossy_masks_with_shades_are_refused_as_by_training(tmp_path: Path) -> None:
+    shades = np.array([0, 100, 200], np.uint8)[np.arange(SIZE[0]) * 3 // SIZE[0]][:, None].repeat(SIZE[1], axis=1)
+    with pytest.raises(InputError, match=r"must be black and white. Received one with other shades.*as PNG"):
+        draft_recipe(write(tmp_path / "shades", shades, suffix="jpg"), tmp_path)
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+def test_masks_beside_their_images(tmp_path: Path, split: str) -> None:
+    for folder in {split, "valid" if split else ""}:
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", SIZE[::-1], (number, 9, 9)).save(tmp_path / "data" / folder / f"{number}.jpg")
+            Image.fromarray(mask_of(0, 1)).save(tmp_path / "data" / folder / f"{number}_mask.png")
+    draft = draft_recipe(tmp_path / "data", tmp_path)
+    assert draft.seen[0] == f"images with masks: train 3{', validation 3' if split else ''}"
+    assert "classes: [class_0, class_1]" in draft.text
+
+
+def test_a_table_with_two_paths_in_each_row(tmp_path: Path) -> None:
+    write(tmp_path / "data", mask_of(0, 1), mask_of(0, 2), mask_of(0, 1))
+    rows = [f"images/{number}.png,masks/{number}.png,{split}" for number, split in enumerate(("train", "val", "test"))]
+    table = tmp_path / "data" / "pairs.csv"
+    table.write_text("\n".join(["Image,Mask,split", *rows]) + "\n")
+    draft = draft_recipe(table, tmp_path)
+    data = load_text(draft.text.encode(), tmp_path / "r.yaml").recipe.data
+    assert draft.seen[0] == "images with masks: train 1, validation 1, test 1"
+    assert (data.kind, data.image, data.mask, data.split) == ("masks", "Image", "Mask", "split")  # type: ignore[union-attr]
+    table.write_text("Image,Mask\nimages/0.png,masks/9.png\n")
+    with pytest.raises(InputError, match=r"pairs.csv:2: masks/9.png: no such file"):
+        draft_recipe(table, tmp_path)
 
 
 def test_large_images_are_cut_into_tiles(tmp_path: Path) -> None:
