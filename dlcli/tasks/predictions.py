@@ -6,12 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.errors import InputError
 from dlcli.evaluation.class_predictions import MANY_CLASSES, NUM_TOP, RankedClasses, rank
 from dlcli.printing import json_text
 from dlcli.rundir.tables import write_csv
 from dlcli.rundir.writing import replace_by, replace_file
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.probability_file import ProbabilityFile
+
+
+def refuse_stdin(paths: Sequence[Path]) -> None:
+    """Refuses ``-`` where tables are read.
+
+    Raises:
+        InputError: stdin is one of the paths.
+    """
+    if Path("-") in paths:
+        raise InputError("-: tables are read from files, not from stdin. Give a CSV file.")
 
 
 class Ranking:

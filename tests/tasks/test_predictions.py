@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlcli.errors import InputError
 from dlcli.evaluation.class_predictions import MANY_CLASSES, NUM_TOP
-from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_values
+from dlcli.tasks.predictions import Ranking, listed, refuse_stdin, write_probabilities, write_values
 
 NAMES = {"file": [f"{i}.png" for i in range(5)]}
 
@@ -74,3 +75,9 @@ def test_numbers_keep_all_their_digits(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == ['a, "b"\n', "c"]
     assert np.array_equal(np.array([row["predicted"] for row in rows], np.float32), values)
+
+
+def test_tables_are_not_read_from_stdin() -> None:
+    refuse_stdin([Path("a.csv")])
+    with pytest.raises(InputError, match=r"^-: tables are read from files, not from stdin\."):
+        refuse_stdin([Path("a.csv"), Path("-")])

@@ -192,7 +192,7 @@ def test_explanations_by_lags_and_columns(folder: Path) -> None:
     ("arguments", "message"),
     [
         (("train", "waves.yaml", "-s", "data.target=price"), "there must be a column 'price'. Received 'day', 'load'"),
-        (("train", "waves.yaml", "-s", "data.on_missing=error"), "set data.on_missing"),
+        (("train", "waves.yaml", "-s", "data.on_missing=error"), "train with data.on_missing"),
         (("train", "waves.yaml", "-s", "window.season=20"), "window.season: must be at most history, 14. Received 20."),
         (("train", "waves.yaml", "-s", "window.history=400"), "train must have a window of 400 + 7 steps."),
         (("train", "waves.yaml", "-s", "data.time=[load]"), "data.target: must not be one of the time columns; "),
@@ -204,7 +204,7 @@ def test_explanations_by_lags_and_columns(folder: Path) -> None:
         (("predict", "waves", "short.csv"), "short.csv: a forecast needs 14 rows. Received 3: add earlier rows."),
         (("predict", "waves", "-"), "-: tables are read from files, not from stdin. Give a CSV file."),
         (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables of numbers: its task is forecasting."),
-        (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv with the columns of the training"),
+        (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv or .tsf file with the"),
         (("evaluate", "waves", "--data", "short.csv"), "train must have a window of 14 + 7 steps. Received 3 rows:"),
         (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],

@@ -37,8 +37,8 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         name = own_split(run, series.splits, split)
         windows = series.splits[name]
     else:
-        if suffix_of(data) != ".csv":
-            raise InputError(f"{data}: expected a .csv with the columns of the training data.")
+        if suffix_of(data) not in (".csv", ".tsf"):
+            raise InputError(f"{data}: expected a .csv or .tsf file with the columns of the training data.")
         if split is not None:
             raise InputError(f"--split: {data} is not divided into splits and is evaluated as a whole. Omit --split.")
         window = recipe.window

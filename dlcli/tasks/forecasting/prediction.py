@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -15,7 +14,7 @@ from dlcli.tasks.forecasting.last_windows import last_windows
 from dlcli.tasks.forecasting.scoring import named_quantiles
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH
 from dlcli.tasks.inspection import count
-from dlcli.tasks.predictions import write_table
+from dlcli.tasks.predictions import refuse_stdin, write_table
 from dlcli.tasks.task import PredictionRequest
 
 
@@ -25,8 +24,7 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
     Raises:
         InputError: a table cannot be used, or no series has as many rows as ``window.history``.
     """
-    if Path("-") in request.paths:
-        raise InputError("-: tables are read from files, not from stdin. Give a CSV file.")
+    refuse_stdin(request.paths)
     model = load_forecaster(run, recipe, console).model
     features, categories = run.read_data_info("features")["features"], categories_of_run(run)
     predictions: list[dict[str, Any]] = []

@@ -32,7 +32,7 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
     if longer := count_longer(sources, recipe.text):
         limit = f"text.max_length, {recipe.text.max_length} {recipe.text.unit}"
         console.warn(f"{longer:,} of {len(sources):,} texts are longer than {limit}, and truncated")
-    if num_unknown := decoder.count_unknown(sources):
+    if num_unknown := decoder.count_unknown([text for text in sources if text.strip()]):
         console.warn(
             f"{num_unknown:,} of {len(sources):,} texts have {recipe.text.unit} that are not in the model's vocabulary"
         )

@@ -123,6 +123,9 @@ def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...]
     return None
 
 
+OF_SERIES: Line = ("normalize", "window", "each window by its own mean and deviation: series may differ in size")
+
+
 def _of_tsf(data: Path, path: str) -> tuple[tuple[str, ...], str]:
     header = tsf.read_tsf_header(data, _text(data).split("\n"))
     source = [
@@ -135,7 +138,7 @@ def _of_tsf(data: Path, path: str) -> tuple[tuple[str, ...], str]:
     ]
     horizon = header.horizon or 1
     history = ("history", max(24, 2 * horizon), "past steps that a forecast uses")
-    window = ("window", [history, ("horizon", horizon, "steps to forecast")])
+    window = ("window", [history, ("horizon", horizon, "steps to forecast"), OF_SERIES])
     return (), _recipe("forecasting", "predicts the next steps of many series", source, RECURRENT, window, splits=None)
 
 
@@ -285,6 +288,7 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
                 ("history", history, "past steps that a forecast uses"),
                 ("horizon", 1, "steps to forecast"),
                 *season_lines,
+                *([] if series is None else [OF_SERIES]),
             ],
         )
         mistakes = [drafted.mistake(name) for name in names if name not in (*times, *numbers)]

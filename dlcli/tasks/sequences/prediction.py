@@ -27,7 +27,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration, read_calibration
 from dlcli.tasks.inspection import count
-from dlcli.tasks.predictions import Ranking, listed, write_probabilities, write_table, write_values
+from dlcli.tasks.predictions import Ranking, listed, refuse_stdin, write_probabilities, write_table, write_values
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import in_order, predict_samples
 from dlcli.tasks.sequences.tagging import PredictedWords, predict_words
@@ -215,6 +215,7 @@ def named_texts(
 
 def collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str, Any]) -> Sequences:
     """Read the series in files; ``info`` is what run.json records about the data."""
+    refuse_stdin(paths)
     section = recipe.data
     keys = ("split", "group", "label", "target")
     is_table = isinstance(section, SequenceTable)

@@ -137,6 +137,7 @@ def test_several_series_are_recognized(tmp_path: Path, shops: tuple[str, ...]) -
     loaded = load(drafted(tmp_path / "t.csv", tmp_path))
     data = loaded.recipe.data
     assert (data.series, data.target, data.features) == ("shop", "sales", ())  # type: ignore[union-attr]
+    assert "  normalize: window" in (tmp_path / "drafted.yaml").read_text()
     assert "train" in task_of(loaded.recipe).open_data(loaded, Console(quiet=True)).splits
 
 
