@@ -26,10 +26,11 @@ from dlcli.data.split_folders import Folders, files_by_split, find_splits, refus
 from dlcli.data.splits import SPLIT_NAMES, DataWarning, LeftOut, split_named
 from dlcli.data.table import SUFFIXES, read_cells, refuse_errors, role_columns
 from dlcli.data.text.files import plain_spaces, read_content, split_lines
+from dlcli.data.text.json_lines import JSON_LINES, BadLine, json_object
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
 
-JSON_LINES = (".jsonl", ".ndjson")
+EXAMPLE = '{"text": …, "label": …}'
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _json_rows(
         if not content.strip():
             continue
         try:
-            values = _object(content)
+            values = json_object(content, EXAMPLE)
             own_split = "train" if split is None else _split(values, split)
             rows.append(
                 TextRow(
@@ -171,43 +172,28 @@ def _json_rows(
                     "" if group is None else str(_value(values, group, str | int)),
                 )
             )
-        except _BadLine as reason:
+        except BadLine as reason:
             errors.append((line, str(reason)))
     refuse_errors(file, errors)
     return rows
 
 
-class _BadLine(Exception):
-    """An invalid line; the message is the reason."""
-
-
-def _object(content: str) -> dict[str, Any]:
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        where = f" from column {error.colno}" if isinstance(error, json.JSONDecodeError) else ": too deep or too long"
-        raise _BadLine(f"this is not valid JSON{where}. Correct the line.") from None
-    if not isinstance(values, dict):
-        raise _BadLine('a line must be a JSON object, such as {"text": …, "label": …}.')
-    return values
-
-
 def _split(values: dict[str, Any], key: str) -> str:
     found = split_named(_value(values, key, str))
     if found is None:
-        raise _BadLine(f"'{key}' must be {SPLIT_NAMES}. Received '{values[key]}'.")
+        raise BadLine(f"'{key}' must be {SPLIT_NAMES}. Received '{values[key]}'.")
     return found
 
 
 def _value(values: dict[str, Any], key: str, kind: Any) -> Any:
     if key not in values:
-        raise _BadLine(f"there must be '{key}'. Received {name_some([printable(name) for name in values]) or 'none'}.")
+        raise BadLine(f"there must be '{key}'. Received {name_some([printable(name) for name in values]) or 'none'}.")
     value = values[key]
     if isinstance(value, bool) or not isinstance(value, kind) or (value == "" and kind is not str):
         words = "text" if kind is str else "text or a whole number"
-        raise _BadLine(f"'{key}' must be {words}. Received {json.dumps(value)[:50]}.")
+        raise BadLine(f"'{key}' must be {words}. Received {json.dumps(value)[:50]}.")
     if isinstance(value, str) and kind is not str and not is_encodable(value):  # in a text it becomes a question mark
-        raise _BadLine(f"'{key}' must be valid Unicode. Received {json.dumps(value)[:50]}.")
+        raise BadLine(f"'{key}' must be valid Unicode. Received {json.dumps(value)[:50]}.")
     return value
 
 
@@ -368,9 +354,9 @@ def read_unlabeled(
     for line, text in enumerate(lines, start=1):
         try:
             if text.strip():
-                texts.append(_value(_object(text), column, str))
+                texts.append(_value(json_object(text, EXAMPLE), column, str))
                 names.append(f"{path}:{line}")
-        except _BadLine as reason:
+        except BadLine as reason:
             invalid.append((line, str(reason)))
     refuse_errors(path, invalid)
     return names, texts

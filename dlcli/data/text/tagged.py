@@ -74,7 +74,7 @@ def read_conllu(
     sentences = {
         split: list(_sentences(file, encoding, word_of, separator="\t", comment="#")) for split, file in files.items()
     }
-    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
+    return assemble_tags(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
 
 
 def read_columns(
@@ -98,7 +98,7 @@ def read_columns(
         split: list(_sentences(file, encoding, _first_and_last, separator=None, comment=None))
         for split, file in files.items()
     }
-    return _assemble(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
+    return assemble_tags(str(path), files, sentences, classes=classes, aliases=aliases, exclude=exclude, common=common)
 
 
 def _first_and_last(cells: list[str]) -> tuple[str, str] | str | None:
@@ -212,7 +212,7 @@ def _sentences(
     yield from found
 
 
-def _assemble(
+def assemble_tags(
     source: str,
     files: Mapping[str, Path],
     sentences: Mapping[str, Sequence[Sentence]],
@@ -222,6 +222,11 @@ def _assemble(
     exclude: Sequence[str],
     common: SplitKeys,
 ) -> SequenceDataset:
+    """The data set of the sentences of each split.
+
+    Raises:
+        InputError: they cannot be trained on.
+    """
     by_split = {split: sentences[split] for split in SPLITS if sentences.get(split)}
     if "train" not in by_split:
         raise InputError(f"{source}: there must be sentences to train on. Received none.")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from dlcli.recipe.language.fields import Count, LocalPath, Section
+from dlcli.recipe.language.fields import Count, LocalPath, Section, Text
 from dlcli.recipe.sections.loss import CrossEntropy
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import PretrainedVectors, TextSource
@@ -40,6 +40,18 @@ class Columns(TaggedFiles):
 
     kind: Literal["columns"]
     """Source of the samples."""
+
+
+class TaggedJson(TaggedFiles):
+    """A JSON object on each line, with a list of words and one of as many tags, as data sets for transformers are
+    published."""
+
+    kind: Literal["jsonl"]
+    """Source of the samples."""
+    words: Text = "words"
+    """Key of the list of words; elsewhere often `tokens`."""
+    tags: Text = "tags"
+    """Key of the list of tags, which are texts."""
 
 
 class Characters(Section):
@@ -128,7 +140,7 @@ class Tagging(TaskRecipe):
 
     task: Literal["tagging"]
     """The task, which selects the schema of the recipe."""
-    data: Annotated[Conllu | Columns, Field(discriminator="kind")]
+    data: Annotated[Conllu | Columns | TaggedJson, Field(discriminator="kind")]
     """Source of the samples, and how they are split."""
     text: Words = Words()
     """Vocabulary of the words."""

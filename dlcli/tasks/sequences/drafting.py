@@ -17,6 +17,7 @@ from dlcli.data.series.ts_archive import read_header
 from dlcli.data.split_folders import find_splits
 from dlcli.data.table import MISSING
 from dlcli.data.text.labeled import files_of_classes, text_files
+from dlcli.data.text.tagged_json import tag_keys
 from dlcli.errors import InputError
 from dlcli.files import read_start, suffix_of
 from dlcli.recipe.language.errors import shortened
@@ -117,6 +118,12 @@ def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...]
         case ".jsonl" | ".ndjson":
             _refuse_empty(data)
             source = [("kind", "jsonl", "a JSON object on each line"), _path(path)]
+            if (keys := tag_keys(_text(data))) is not None:
+                source += [
+                    ("words", keys[0], "the key of the list of words"),
+                    ("tags", keys[1], "the key of the list of tags"),
+                ]
+                return (), _recipe("tagging", "a tag for each word", source, _bidirectional())
             return (), _recipe("text_classification", "a class for each text", source, _bidirectional())
         case ".csv" | ".tsv":
             return _of_table(data, path)

@@ -12,8 +12,10 @@ from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.unlabeled import read_unlabeled_series
 from dlcli.data.text.files import lines_of, lines_of_file, plain_spaces
+from dlcli.data.text.json_lines import JSON_LINES
 from dlcli.data.text.labeled import read_unlabeled
 from dlcli.data.text.tagged import read_words
+from dlcli.data.text.tagged_json import json_sentences
 from dlcli.errors import InputError
 from dlcli.evaluation.class_predictions import RankedClasses
 from dlcli.files import suffix_of
@@ -21,7 +23,7 @@ from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.sections.series_data import SequenceTable
 from dlcli.recipe.sections.text_data import TextTable
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
-from dlcli.recipe.tasks.tagging import Columns, Tagging
+from dlcli.recipe.tasks.tagging import Columns, TaggedJson, Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -155,6 +157,10 @@ def named_sentences(
                 [f"-:{line}" for line in range(1, len(lines) + 1)],
                 [tuple(line.split()) for line in lines],
             )
+        elif suffix_of(path) in JSON_LINES:
+            key = recipe.data.words if isinstance(recipe.data, TaggedJson) else "words"
+            found = json_sentences(path, words=key, tags=None, encoding=recipe.data.encoding)
+            more_names, more = [f"{path}:{one.line}" for one in found], [one.words for one in found]
         else:
             more_names, more = read_words(path, encoding=recipe.data.encoding, tags=tags)
         names += more_names

@@ -10,8 +10,10 @@ from dlcli.data.series.long_table import read_sequence_csv
 from dlcli.data.series.npz import read_sequence_npz
 from dlcli.data.series.ts_archive import read_ts
 from dlcli.data.synthetic.adding_problem import make_adding
+from dlcli.data.text.json_lines import JSON_LINES
 from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
 from dlcli.data.text.tagged import read_columns, read_conllu
+from dlcli.data.text.tagged_json import read_tagged_json
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
 from dlcli.recipe.load import LoadedRecipe
@@ -28,11 +30,11 @@ from dlcli.recipe.sections.series_data import (
 )
 from dlcli.recipe.sections.table_data import SplitFiles
 from dlcli.recipe.sections.text_data import LabeledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
-from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles
+from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles, TaggedJson
 from dlcli.rundir.directory import RunDir
 from dlcli.tasks.split_keys import split_keys
 
-AnySequences = LabeledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns
+AnySequences = LabeledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns | TaggedJson
 TEXTS = (TextCsv, TextJsonl, TextLines, TextFiles)
 
 
@@ -96,6 +98,15 @@ def read_sequences(
             return read_conllu(column=section.column, **_of_texts(section), **_files(section), **trained, **common)
         case Columns():
             return read_columns(**_of_texts(section), **_files(section), **trained, **common)
+        case TaggedJson():
+            return read_tagged_json(
+                words=section.words,
+                tags=section.tags,
+                **_of_texts(section),
+                **_files(section),
+                **trained,
+                **common,
+            )
         case Adding():
             return make_adding(
                 length=section.length,
@@ -178,6 +189,10 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
         if suffix_of(path) == ".conllu":
             column = trained_on.column if isinstance(trained_on, Conllu) else "upos"
             return Conllu(kind="conllu", column=column, **common)
+        if suffix_of(path) in JSON_LINES:
+            if isinstance(trained_on, TaggedJson):
+                common |= {"words": trained_on.words, "tags": trained_on.tags}
+            return TaggedJson(kind="jsonl", **common)
         return Columns(kind="columns", **common)
     if suffix_of(path) == ".npz":
         return SequenceNpz(kind="npz", **common)

@@ -18,6 +18,7 @@ WORDS = "1\tthe\t_\tDET\t_\t_\t0\t_\t_\t_\n2\tdog\t_\tNOUN\t_\t_\t0\t_\t_\t_\n\n
 TABLES = {
     "reviews.csv": "review,sentiment\n" + "".join(f"text {i},{'good' if i % 2 else 'bad'}\n" for i in range(20)),
     "reviews.tsv": "text\tlabel\n" + "".join(f"text {i}\t{'good' if i % 2 else 'bad'}\n" for i in range(20)),
+    "tags.jsonl": "".join(f'{{"tokens": ["a{i}", "b"], "ner": ["O", "{"XY"[i % 2]}"]}}\n' for i in range(20)),
     "reviews.jsonl": "".join(f'{{"text": "text {i}", "label": "{i % 2}"}}\n' for i in range(20)),
     "pairs.csv": "source,target\n" + "".join(f"word {i},mot {i}\n" for i in range(20)),
     "pairs.tsv": "".join(f"word {i}\tmot {i}\tmore\n" for i in range(20)),
@@ -39,6 +40,7 @@ TASKS = {
     "reviews.csv": "text_classification",
     "reviews.tsv": "text_classification",
     "reviews.jsonl": "text_classification",
+    "tags.jsonl": "tagging",
     "pairs.csv": "sequence_to_sequence",
     "pairs.tsv": "sequence_to_sequence",
     "pairs.txt": "sequence_to_sequence",

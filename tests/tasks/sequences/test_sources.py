@@ -1,5 +1,6 @@
 """Samples that the ``data`` section of a sequence task leaves out, by their names."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.recipe.sections.series_data import Adding, RegressionCsv, SequenceCsv, SequenceNpz, SequenceTs
 from dlcli.recipe.tasks.sequence_to_sequence import Addition, PairsCsv, PairsTsv
-from dlcli.recipe.tasks.tagging import Columns, Conllu
+from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedJson
 from dlcli.tasks.sequence_to_sequence.sources import read_pairs
 from dlcli.tasks.sequences.sources import read_sequences
 
@@ -25,6 +26,8 @@ def write_files(folder: Path) -> None:
     words = [f"1\tw{i}\t_\t{'NOUN' if i % 2 else 'VERB'}\t_\t_\t0\t_\t_\t_\n" for i in range(NUM)]
     (folder / "a.conllu").write_text("\n".join(words) + "\n")
     (folder / "a.tags").write_text("\n".join(f"w{i} {'NV'[i % 2]}\n" for i in range(NUM)) + "\n")
+    lines = [json.dumps({"words": [f"w{i}"], "tags": ["NV"[i % 2]]}) for i in range(NUM)]
+    (folder / "a.jsonl").write_text("\n".join(f"{line}\n" for line in lines))
     (folder / "pairs.txt").write_text("".join(f"a{i}\tb{i}\n" for i in range(NUM)))
     (folder / "pairs.csv").write_text("source,target\n" + "".join(f"a{i},b{i}\n" for i in range(NUM)))
     x = np.random.default_rng(0).normal(size=(NUM, 4, 1)).astype(np.float32)
@@ -52,6 +55,7 @@ def of_value(section: Any) -> SequenceDataset:
         (lambda path: SequenceTs(kind="ts", path=path), "a.ts", of_class, {"a.ts:3", "a.ts:14"}),
         (lambda path: Conllu(kind="conllu", path=path), "a.conllu", of_class, {"a.conllu:1", "a.conllu:3"}),
         (lambda path: Columns(kind="columns", path=path), "a.tags", of_class, {"a.tags:1", "a.tags:3"}),
+        (lambda path: TaggedJson(kind="jsonl", path=path), "a.jsonl", of_class, {"a.jsonl:1", "a.jsonl:3"}),
         (lambda path: Adding(kind="adding", num_samples=NUM, length=4), "", of_value, {"adding/0", "adding/7"}),
         (lambda path: PairsTsv(kind="tsv", path=path), "pairs.txt", read_pairs, {"pairs.txt:1", "pairs.txt:12"}),
         (lambda path: PairsCsv(kind="csv", path=path), "pairs.csv", read_pairs, {"pairs.csv:2", "pairs.csv:13"}),
