@@ -20,7 +20,10 @@ FIGURE = re.compile(
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s|seconds?|min|minutes?|h|hours?)\b")
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 MAX_SEEDS = 100
-REMEDY = "Write, for example: # Reaches: test_accuracy 0.9873 (standard deviation 0.0021 over seeds 0, 1, 2)"
+EXAMPLES = {
+    "Command": "# Command: dlcli train recipe.yaml",
+    "Reaches": "# Reaches: test_accuracy 0.9873 (standard deviation 0.0021 over seeds 0, 1, 2)",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Header:
 
     Attributes:
         place: file and line of the command.
-        command: its words after ``dlcli``.
+        command: its words after ``dlcli train``.
         seeds: of the runs that were measured.
         figures: at least one.
         seconds: of training with one seed, roughly; None if the header does not say.
@@ -59,29 +62,35 @@ def read_header(path: Path) -> Header:
     """Read the header of a recipe.
 
     Raises:
-        InputError: the file cannot be read, or its header has no command or no figures; file and line are named.
+        InputError: the file cannot be read, or its header has no command ``dlcli train`` or no figures; file and line
+            are named.
     """
     fields = _fields(decode(read_bytes(path), str(path)))
     for name in ("Command", "Reaches"):
         if name not in fields:
             rule = f"the header must have a line '# {name}: …', so that it can be verified"
-            raise InputError(f"{path}:1: {rule}. {REMEDY}")
+            raise InputError(f"{path}:1: {rule}. Write, for example: {EXAMPLES[name]}")
     line, lines = fields["Command"]
     place = f"{path}:{line}"
+    text = _first_command(lines)
     try:
-        words = tuple(shlex.split(_first_command(lines)))
+        words = tuple(shlex.split(text))
     except ValueError as error:
-        raise InputError(f"{place}: the command cannot be read: {error}.") from None
-    if words[:1] != ("dlcli",):
-        raise InputError(f"{place}: the command must begin with dlcli. Received {shortened(' '.join(words))!r}.")
+        words = tuple(text.split())
+        if words[:2] == ("dlcli", "train"):
+            raise InputError(f"{place}: the command cannot be read: {error}.") from None
+    if words[:2] != ("dlcli", "train"):
+        received = shortened(" ".join(words[:2]))
+        raise InputError(f"{place}: only a command dlcli train can be verified. Received '{received}'.")
     reaches_line, reached = fields["Reaches"]
     text = " ".join(reached).partition(MEASURED_BY)[0]
     found = list(FIGURE.finditer(text))
     seeds = next((seeds for match in found if (seeds := _seeds(match[4] or ""))), ())
     if not found or not seeds:
-        raise InputError(f"{path}:{reaches_line}: expected a metric with its standard deviation over seeds. {REMEDY}")
+        rule = "expected a metric with its standard deviation over seeds"
+        raise InputError(f"{path}:{reaches_line}: {rule}. Write, for example: {EXAMPLES['Reaches']}")
     figures = tuple(Figure(match[1], match[2], match[3]) for match in found)
-    return Header(place, words[1:], seeds, figures, _seconds(" ".join(fields.get("Time", (0, []))[1])))
+    return Header(place, words[2:], seeds, figures, _seconds(" ".join(fields.get("Time", (0, []))[1])))
 
 
 def _fields(text: str) -> dict[str, tuple[int, list[str]]]:

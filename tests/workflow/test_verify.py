@@ -12,7 +12,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def verdict(mean: str, deviation: str | None, *values: float | None) -> str:
-    header = Header("r:1", ("train", "r"), tuple(range(len(values))), (Figure("m", mean, deviation),), None)
+    header = Header("r:1", ("r",), tuple(range(len(values))), (Figure("m", mean, deviation),), None)
     finals = [{} if value is None else {"m": value} for value in values]
     return str(compare_figures(header, finals)[0]["verdict"])
 
