@@ -154,6 +154,29 @@ def test_a_proportion_of_a_given_split_is_refused() -> None:
         divide(given, digests=lambda part: part.names, num_classes=2, source="s", common={**COMMON, "test": 0.5})
 
 
+def test_each_sample_that_is_not_for_the_test_is_held_out_in_one_fold() -> None:
+    held_out, tests = [], set()
+    for number in (1, 2, 3):
+        common: SplitKeys = {**COMMON, "validation": 0.5, "test": 0.25, "fold": (number, 3)}
+        splits, warnings = divide(
+            {"train": listing(24)}, digests=lambda part: part.names, num_classes=2, source="s", common=common
+        )
+        assert {split: len(part) for split, part in splits.items()} == {"train": 12, "validation": 6, "test": 6}
+        assert not {*splits["train"].names} & {*splits["validation"].names}
+        assert not warnings
+        held_out += splits["validation"].names
+        tests.add(splits["test"].names)
+    assert len(tests) == 1
+    assert sorted([*held_out, *tests.pop()], key=int) == [str(i) for i in range(24)]
+
+
+def test_folds_do_not_replace_a_validation_split_of_the_source() -> None:
+    given = {"train": listing(8), "validation": listing(2)}
+    common: SplitKeys = {**COMMON, "validation": None, "fold": (1, 2)}
+    with pytest.raises(InputError, match="the data has its own validation split, which would have no use"):
+        divide(given, digests=lambda part: part.names, num_classes=2, source="s", common=common)
+
+
 def test_many_names_are_counted() -> None:
     assert name_some(["a", "b"]) == "'a', 'b'"
     assert name_some([str(i) for i in range(11)]).endswith("'9', … (11 in all)")

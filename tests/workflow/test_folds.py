@@ -38,6 +38,7 @@ def splits(folder: Path, fold: int) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_each_sample_is_held_out_once_and_the_test_split_is_the_same(folder: Path) -> None:
     result = json.loads(dlcli(folder, "train", "r.yaml", "--folds", "2", "--json").expect(0).stdout)
     one, other = splits(folder, 1), splits(folder, 2)
