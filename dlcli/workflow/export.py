@@ -24,6 +24,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.library_output import captured_stderr
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.task import ExportRequest
+from dlcli.temporary import temporary_file
 from dlcli.workflow.result_folder import free_folder
 from dlcli.workflow.train import command, versions
 
@@ -31,7 +32,6 @@ __all__ = ["ExportRequest", "export"]
 
 INFO = "export.json"
 SIZES = (1, 32)  # of batches whose time is measured
-PROBE_BYTES = 2**20
 
 
 def export(
@@ -71,7 +71,7 @@ def export(
     target = _free(run.exports, name, facts) if output is None else output
     with new_folder(target) as new:
         console.say(f"converting to {name}")
-        with captured_stderr(), _disk_errors(new.path):
+        with captured_stderr(), _disk_errors(new.path, 2 * exportable.num_bytes):
             batch = convert(exportable, new.path, request.format, request.quantization)
             runtime = load(new.path, request.format, batch)
         raise_lost_stop()
@@ -171,18 +171,25 @@ def _free(parent: Path, name: str, facts: dict[str, Any]) -> Path:
 
 
 @contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def _disk_errors(folder: Path, num_bytes: int) -> Iterator[None]:
     """Turns what a library makes of a full disk into an error of the operating system.
 
+    Args:
+        num_bytes: that the library writes at most.
+
     Raises:
-        OSError: nothing can be written to the folder.
+        OSError: so much cannot be written to the folder.
     """
     try:
         yield
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or str(folder)
         raise
     except Exception:
-        probe = folder / "probe"
-        write_file(probe, bytes(PROBE_BYTES))
-        probe.unlink()
+        with temporary_file(folder / "model") as probe, open(probe, "wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+            except OSError as error:
+                error.filename = str(folder)
+                raise
         raise

@@ -27,7 +27,7 @@ from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import ExportRequest
 
 TOKENS = "tokens.json"
-PURPOSE = 'Continues a text by its most probable token: python client.py "TEXT"'
+PURPOSE = "Continues a text by its most probable token: python client.py TEXT"
 
 
 def exportable(run: RunDir, recipe: LanguageModel, request: ExportRequest, console: Console) -> Exportable:

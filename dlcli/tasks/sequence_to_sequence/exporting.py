@@ -4,8 +4,6 @@ A SavedModel reads text and outputs tokens as text. ONNX and LiteRT models read 
 are files beside the model.
 """
 
-import keras
-
 from dlcli.errors import InputError
 from dlcli.exporting.comparison import Arrays, compare_equal
 from dlcli.exporting.exportable import Exportable, single_samples, spread
@@ -18,7 +16,7 @@ from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequence_to_sequence.decoding import text_decoder_of
 from dlcli.tasks.sequence_to_sequence.sources import open_pairs
-from dlcli.tasks.sequences.exported_text import text_client, text_input
+from dlcli.tasks.sequences.exported_text import model_of, text_client, text_input
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import ExportRequest
 
@@ -38,7 +36,7 @@ def exportable(run: RunDir, recipe: SequenceToSequence, request: ExportRequest, 
     has_ids = bool(text.files)
     output = "target_ids" if has_ids else "tokens"
     tensor = best.model.get_layer("answers").output if has_ids else best.model.output
-    model = keras.Model(text.tensor, {output: tensor})
+    model = model_of(text, {output: tensor})
     key = model.inputs[0].name
 
     def arrays(split: str) -> list[Arrays]:

@@ -55,8 +55,6 @@ def text_input(model: keras.Model, name: Format, *, is_tagged: bool) -> TextInpu
             "saved_model."
         )
     front = keras.Model(model.inputs[0], lookup.output)
-    tensor = lookup.output
-    tensor.name = "token_ids"
 
     def read(samples: Sequences, position: int) -> np.ndarray:
         return np.asarray(front(tf.constant(_text(samples, position))))
@@ -68,13 +66,24 @@ def text_input(model: keras.Model, name: Format, *, is_tagged: bool) -> TextInpu
         facts = {"vocabulary": VOCABULARY, "unit": config["split"], "standardize": config["standardize"]}
         prepare = [*_standardizing(config["standardize"]), *_splitting(config["split"]), *_ids("tokens")]
     return TextInput(
-        tensor=tensor,
+        tensor=lookup.output,
         meaning=f"positions of the tokens in {VOCABULARY}; 0 is padding, 1 an unknown token",
         read=read,
         prepare=prepare,
         facts=facts,
         files={VOCABULARY: json_text(lookup.get_vocabulary()) + "\n"},
     )
+
+
+def model_of(text: TextInput, outputs: Mapping[str, Any]) -> keras.Model:
+    """The exported model: from the input of a run's model, or from token ids within it, to outputs by name."""
+    model = keras.Model(text.tensor, dict(outputs))
+    if not text.files:
+        return model
+    ids = keras.Input(
+        text.tensor.shape[1:], dtype=text.tensor.dtype, name="token_ids"
+    )  # Keras names its copy otherwise
+    return keras.Model(ids, model(ids))
 
 
 def _raw(model: keras.Model, *, is_tagged: bool) -> TextInput:
@@ -126,7 +135,7 @@ def text_client(text: TextInput, name: str, show: Sequence[str]) -> ClientLines:
     lines = "\n".join(text.prepare)
     kind = "np.int64" if text.files else "str"
     return ClientLines(
-        'Runs the model on a text: python client.py "TEXT"',
+        "Runs the model on a text: python client.py TEXT",
         ["import json", *(f"import {module}" for module in ("re", "string") if f"{module}." in lines)],
         [*text.prepare, f"inputs = {{{name!r}: np.array([ids], {kind})}}"],
         show,

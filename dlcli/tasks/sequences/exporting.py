@@ -25,7 +25,7 @@ from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.exported_model import exported_outputs, with_logits
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import evaluate_split, raw_batch, samples_to_export
-from dlcli.tasks.sequences.exported_text import TextInput, text_client, text_input
+from dlcli.tasks.sequences.exported_text import TextInput, model_of, text_client, text_input
 from dlcli.tasks.task import ExportRequest
 
 NUM_REPRESENTATIVE = 200  # samples of the training split by which int8 ranges are chosen
@@ -41,7 +41,7 @@ def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, cons
     tensor = best.model.get_layer("probabilities").output if is_tagged else best.model.output
     text = None if samples.values is not None else text_input(best.model, request.format, is_tagged=is_tagged)
     inputs = best.model.inputs[0] if text is None else text.tensor
-    model = keras.Model(inputs, {output: tensor})
+    model = keras.Model(inputs, {output: tensor}) if text is None else model_of(text, {output: tensor})
     name_of_input = model.inputs[0].name
     classes = () if is_number else run.read_classes()
 
