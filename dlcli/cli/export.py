@@ -51,7 +51,7 @@ from dlcli.cli.output import say, write_json, write_metrics, write_table
     type=click.FloatRange(min=0, max=1, min_open=True),
     metavar="D",
     help="Largest accepted difference of an output, as a fraction of its range. Default: 0.001, 0.02 with float16, "
-    "0.25 with 8 bits.",
+    "0.5 with 8 bits.",
 )
 @click.option("--evaluate", "evaluates", is_flag=True, help="Evaluate the exported model on the whole split, too.")
 @other_data_option

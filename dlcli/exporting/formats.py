@@ -48,8 +48,8 @@ BOUNDS: Mapping[Quantization | None, Bound] = MappingProxyType(
     {
         None: Bound(1e-3, 0.99),
         "float16": Bound(2e-2, 0.98),
-        "dynamic": Bound(0.25, 0.95),
-        "int8": Bound(0.25, 0.95),
+        "dynamic": Bound(0.5, 0.95),
+        "int8": Bound(0.5, 0.95),
     }
 )
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert_phase import ConverterError
 
+from dlcli.exporting.argmax import plain_argmax
 from dlcli.exporting.comparison import Arrays
 from dlcli.exporting.exportable import Runtime, signature_of
 from dlcli.exporting.formats import Quantization
@@ -69,7 +70,8 @@ def _convert(
         settings["target_spec"]["supported_types"] = [tf.float16]
     elif quantization == "int8":
         settings["representative_dataset"] = lambda: (dict(sample) for sample in representative())
-    model.export(path, format="litert", verbose=False, input_signature=signature_of(model, batch), **settings)
+    with plain_argmax():
+        model.export(path, format="litert", verbose=False, input_signature=signature_of(model, batch), **settings)
 
 
 def load(path: Path) -> Runtime:
@@ -77,6 +79,7 @@ def load(path: Path) -> Runtime:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=len(os.sched_getaffinity(0)))
+    interpreter.allocate_tensors()  # now, as LiteRT prints a line about it
     signature = interpreter.get_signature_runner(SIGNATURE)
 
     def run(inputs: Arrays) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,5 @@
 """ONNX: converted by Keras with tf2onnx, quantized and run by ONNX Runtime (https://onnxruntime.ai)."""
 
-import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.exporting.argmax import plain_argmax
 from dlcli.exporting.comparison import Arrays
 from dlcli.exporting.exportable import Runtime, signature_of
 from dlcli.exporting.formats import Quantization
@@ -24,29 +23,11 @@ def write(model: keras.Model, path: Path, quantization: Quantization | None, rep
         representative: inputs of one sample each, for int8.
     """
     fix_constants(model)
-    with _plain_argmax(), warnings.catch_warnings():
+    with plain_argmax(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras asks NumPy for an attribute that it removed
         model.export(path, format="onnx", verbose=False, input_signature=signature_of(model))
         if quantization is not None:
             _quantize(path, quantization, representative)
-
-
-@contextlib.contextmanager
-def _plain_argmax() -> Iterator[None]:
-    """Keras's argmax compares the bits of floats, so that denormal numbers count, for which ONNX has no operation."""
-    numpy = keras.src.backend.numpy
-    saved = numpy.argmax
-
-    def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-        x = tf.reshape(x, [-1]) if axis is None else x
-        index = tf.argmax(x, axis=0 if axis is None else axis, output_type=tf.int32)
-        return tf.expand_dims(index, axis) if keepdims else index
-
-    numpy.argmax = argmax
-    try:
-        yield
-    finally:
-        numpy.argmax = saved
 
 
 def fix_constants(model: keras.Model) -> None:
