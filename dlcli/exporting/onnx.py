@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlcli.exporting.argmax import plain_argmax
@@ -22,21 +23,34 @@ def write(model: keras.Model, path: Path, quantization: Quantization | None, rep
         path: of the file, which must not exist.
         representative: inputs of one sample each, for int8.
     """
-    fix_constants(model)
     with plain_argmax(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras asks NumPy for an attribute that it removed
         model.export(path, format="onnx", verbose=False, input_signature=signature_of(model))
+        _keep_constants(model, path)
         if quantization is not None:
             _quantize(path, quantization, representative)
 
 
-def fix_constants(model: keras.Model) -> None:
-    """Turn the constants of normalization layers into arrays: tf2onnx takes tensors for inputs of the model."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            fix_constants(layer)
-        elif isinstance(layer, keras.layers.Normalization) and layer.built:
-            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
+def _keep_constants(model: keras.Model, path: Path) -> None:
+    """Store the constants of a network in the file: tf2onnx makes further inputs of those that are tensors, such as the
+    mean of a normalization layer."""
+    import onnx
+
+    proto = onnx.load(path)
+    own = {tensor.name for tensor in model.inputs}
+    further = [tensor for tensor in proto.graph.input if tensor.name not in own]
+    if not further:
+        return
+    function = tf.function(lambda *inputs: model(*inputs, training=False), input_signature=signature_of(model))
+    captures = function.get_concrete_function().graph.captures
+    values = [
+        np.asarray(outer) for outer, inner in captures if inner.dtype != tf.resource
+    ]  # in the order of the inputs
+    for tensor, value in zip(further, values, strict=True):
+        assert [side.dim_value for side in tensor.type.tensor_type.shape.dim] == list(value.shape)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(value, tensor.name))
+        proto.graph.input.remove(tensor)
+    onnx.save(proto, path)
 
 
 def _quantize(path: Path, quantization: Quantization, representative: Iterator[Arrays]) -> None:

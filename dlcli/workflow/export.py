@@ -167,6 +167,8 @@ def _free(parent: Path, name: str, facts: dict[str, Any]) -> Path:
             return {key: info.get(key) for key in facts} == facts
         return False
 
+    if (parent / name).is_symlink():
+        raise InputError(f"{parent / name}: is a link. Remove it, or choose another folder with -o.")
     return free_folder(parent, name, has_same=has_same)
 
 

@@ -76,6 +76,13 @@ def test_bad_input(folder: Path) -> None:
     assert refusal("digits", "--format", "saved_model", "-o", "full") == (
         "full: already exists. Choose another folder with -o, or delete it.\n"
     )
+    (folder / "elsewhere").mkdir()
+    (folder / "runs" / "digits" / "exports").mkdir()
+    (folder / "runs" / "digits" / "exports" / "saved_model").symlink_to(folder / "elsewhere")
+    assert refusal("digits", "--format", "saved_model") == (
+        "runs/digits/exports/saved_model: is a link. Remove it, or choose another folder with -o.\n"
+    )
+    shutil.rmtree(folder / "runs" / "digits" / "exports")
     assert "no such run" in refusal("nothing", "--format", "saved_model")
     shutil.copytree(OLD / "shapes", folder / "runs" / "unfinished")
     assert "unfinished" in refusal("unfinished", "--format", "saved_model")
