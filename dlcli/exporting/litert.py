@@ -1,6 +1,7 @@
 """LiteRT, formerly TensorFlow Lite: converted by Keras, run by LiteRT (https://ai.google.dev/edge/litert)."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def _convert(
         settings["target_spec"]["supported_types"] = [tf.float16]
     elif quantization == "int8":
         settings["representative_dataset"] = lambda: (dict(sample) for sample in representative())
-    with plain_argmax():
+    with plain_argmax(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter's own interpreter, which calibrates int8, is deprecated
         model.export(path, format="litert", verbose=False, input_signature=signature_of(model, batch), **settings)
 
 

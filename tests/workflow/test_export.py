@@ -48,7 +48,7 @@ def test_onnx_of_digits(folder: Path) -> None:
     reference = np.asarray(model(pixels[None, :, :, None].astype(np.float32)))[0]
     top = int(reference.argmax())
     assert lines[0] == f"{reference[top]:.4f}  {top}"
-    assert len((made / "client.py").read_text().splitlines()) < 25
+    assert sum(map(bool, (made / "client.py").read_text().splitlines())) <= 20
 
 
 def test_what_differs_too_much_is_kept_as_refused(folder: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_evaluation_of_the_exported_model_is_that_of_the_keras_model(folder:
     own = json.loads(run("evaluate", "digits", "--json", folder=folder).stdout)
     exported = json.loads(run("export", "digits", "--format", format_, "--evaluate", "--json", folder=folder).stdout)
     metrics = exported["metrics"]
-    assert {"loss", "accuracy", "baseline_pixels"} <= metrics.keys()
+    assert {"loss", "accuracy", "samples"} <= metrics.keys()
     for name, value in metrics.items():
         assert value == pytest.approx(own[name], abs=1e-4), name
     again = json.loads(run("export", "digits", "--format", format_, "--json", folder=folder).stdout)
