@@ -173,17 +173,21 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
     from dlcli.recipe.load import load
 
     overrides = _overrides(options)
-    result = train_new(lambda more: load(recipe, [*overrides, *more]), options)
+    result = train_new(lambda more: load(recipe, [*overrides, *more]), options, takes_cluster=True)
     if result is not None:
         _show_run(result, options["as_json"])
 
 
-def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> dict[str, Any] | None:
-    """Train one new run and return its result, or do what --dry-run, --overfit or --seeds ask for and print it.
+def train_new(
+    load: Callable[[Sequence[Any]], Any], options: dict[str, Any], *, takes_cluster: bool = False
+) -> dict[str, Any] | None:
+    """Train one new run and return its result, or do what --dry-run, --overfit or --seeds ask for and print it. A
+    worker of a cluster has no result.
 
     Args:
         load: loads the recipe, with overrides in addition to those of the command line.
         options: the values of `training_options`, and ``overfit``.
+        takes_cluster: whether processes of a cluster may train the run together.
     """
     exclusive = [
         f"--{name.replace('_', '-')}" for name in ("seeds", "folds", "dry_run", "overfit") if options.get(name)
@@ -200,8 +204,9 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
     if options.get("folds") is not None:
         _train_folds(load, loaded, options)
         return None
-    device = start_tensorflow(options["device"])
+    device = start_tensorflow(options["device"], takes_cluster=takes_cluster and not exclusive)
     from dlcli.runtime.console import Console
+    from dlcli.workflow.cluster import work
     from dlcli.workflow.dry_run import dry_run
     from dlcli.workflow.overfit import overfit
     from dlcli.workflow.seeds import train_seeds
@@ -225,6 +230,8 @@ def train_new(load: Callable[[Sequence[Any]], Any], options: dict[str, Any]) -> 
             console=console,
         )
         _show_seeds(results, options["as_json"])
+    elif device.members is not None and not device.members.is_chief:
+        work(loaded, runs=runs, device=device, console=console)
     else:
         return train_run(loaded, runs=runs, name=name, device=device, console=console)
     return None
@@ -259,17 +266,32 @@ def _train_folds(load: Callable[[Sequence[Any]], Any], loaded: Any, options: dic
 def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
     from dlcli.recipe.load import load
     from dlcli.rundir.runs import find_run
+    from dlcli.runtime.cluster import read_cluster
     from dlcli.runtime.startup import start_tensorflow
 
-    run = find_run(options["runs"], resume)
+    cluster = read_cluster()
     overrides = _overrides(options)
+    if cluster is not None and not cluster.is_chief:  # which alone needs the run directory
+        _work_on_resumed(options)
+        return
+    run = find_run(options["runs"], resume)
     given = load(recipe or run.config, overrides) if recipe is not None or overrides else None
-    device = start_tensorflow(options["device"])
+    device = start_tensorflow(options["device"], takes_cluster=True)
     from dlcli.runtime.console import Console
     from dlcli.workflow import train as workflow
 
     result = workflow.resume(run, device=device, console=Console(quiet=options["quiet"]), given=given)
     _show_run(result, options["as_json"])
+
+
+def _work_on_resumed(options: dict[str, Any]) -> None:
+    from dlcli.runtime.startup import start_tensorflow
+
+    device = start_tensorflow(options["device"], takes_cluster=True)
+    from dlcli.runtime.console import Console
+    from dlcli.workflow.cluster import work
+
+    work(None, runs=options["runs"], device=device, console=Console(quiet=options["quiet"]))
 
 
 def _extend(recipe: Path | None, extend: str, options: dict[str, Any]) -> None:

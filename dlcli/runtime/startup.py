@@ -10,28 +10,45 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dlcli.errors import InputError, raise_lost_stop, received_stop
-from dlcli.runtime.cluster import refuse_cluster
+from dlcli.printing import escaped_line
+from dlcli.runtime.cluster import VARIABLE, Cluster, read_cluster, refuse_cluster
 from dlcli.runtime.devices import Requested, parse_device
+from dlcli.runtime.members import Members, join
+from dlcli.runtime.time_limit import time_limit
 
 
 @dataclass(frozen=True)
 class Device:
-    """The device or devices of a run: ``cpu`` or ``gpu``, their name for people, and their number."""
+    """The device or devices of a run.
+
+    Attributes:
+        kind: ``cpu`` or ``gpu``.
+        name: for people.
+        num_devices: that share each batch, of all processes.
+        members: the processes that train together; None for one.
+    """
 
     kind: str
     name: str
     num_devices: int = 1
+    members: Members | None = None
 
+
+START_SECONDS = 45  # for TensorFlow's servers of a cluster to find each other, once all processes have joined
+NOT_STARTED = (
+    f"{VARIABLE}: TensorFlow's servers have not found each other within {START_SECONDS} seconds: a process of the "
+    "cluster has just ended, or a port is closed between two machines. Start all again."
+)
 
 _started: dict[str, Device] = {}  # by requested device
 _strategy: list[Any] = []  # of several devices: at most one, because the all-reduces of two would collide
 
 
-def start_tensorflow(device: str = "auto") -> Device:
+def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False) -> Device:
     """Import TensorFlow and Keras and choose the device; call it before importing any module that imports them.
 
     While they load, TensorFlow's libraries write to file descriptor 2, which no setting silences completely. That
@@ -40,14 +57,23 @@ def start_tensorflow(device: str = "auto") -> Device:
     Args:
         device: as :func:`parse_device` takes it. Of several devices, each holds the weights and computes a share of
             every batch (tf.distribute.MirroredStrategy).
+        takes_cluster: whether the verb divides its work among the processes of the cluster that ``TF_CONFIG`` describes
+            (tf.distribute.MultiWorkerMirroredStrategy). They are then waited for, and share every batch.
 
     Raises:
-        InputError: the requested GPU is not available, TensorFlow cannot be loaded, or this process is one of several
-            in a cluster.
+        InputError: the requested GPU is not available, TensorFlow cannot be loaded, this process is one of several in a
+            cluster and the verb does not divide its work, or another process of the cluster is missing.
     """
     if device in _started:  # TensorFlow cannot change its devices later
         return _started[device]
-    refuse_cluster()
+    cluster = read_cluster()
+    if not takes_cluster:
+        refuse_cluster(cluster)
+    if cluster is not None and parse_device(device).is_several:
+        raise InputError(
+            f"--device {device}: a process of a cluster uses one device. Start one for each GPU (gpu:0, gpu:1, …), "
+            f"each with its own task in {VARIABLE}."
+        )
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # level 2 prints errors that are harmless, about skipped kernels
     gc.disable()  # an import leaves no garbage, and looking for it takes a tenth of the import's time
@@ -56,9 +82,11 @@ def start_tensorflow(device: str = "auto") -> Device:
     with tempfile.TemporaryFile() as captured:
         os.dup2(captured.fileno(), 2)
         try:
-            _started[device] = _choose_device(importlib.import_module("tensorflow"), device)
+            tf = importlib.import_module("tensorflow")
+            chosen = _choose_device(tf, device)
+            if cluster is None:
+                _start_devices(tf, chosen)
             raise_lost_stop()  # a library took it for a failed import, and went on without
-            return _started[device]
         except ImportError as error:
             if received_stop() is not None:
                 raise
@@ -72,6 +100,8 @@ def start_tensorflow(device: str = "auto") -> Device:
             os.close(saved_stderr)
             gc.freeze()  # Keras collects garbage whenever a session is cleared; a million imported objects are none
             gc.enable()
+    _started[device] = chosen if cluster is None else _join_cluster(tf, cluster, chosen)
+    return _started[device]
 
 
 def _choose_device(tf: Any, device: str) -> Device:
@@ -80,15 +110,36 @@ def _choose_device(tf: Any, device: str) -> Device:
     gpus = tf.config.list_physical_devices("GPU")
     requested = parse_device(device)
     if requested.kind == "cpu" or (requested.kind == "auto" and not gpus):
-        chosen = _choose_cpus(tf, requested.num_virtual)
-    else:
-        chosen = _choose_gpus(tf, device, requested, gpus)
+        return _choose_cpus(tf, requested.num_virtual)
+    return _choose_gpus(tf, device, requested, gpus)
+
+
+def _start_devices(tf: Any, chosen: Device) -> None:
     tf.zeros(1) + 1  # the first operation starts the device, which also writes to stderr
     if chosen.num_devices > 1:
         names = [f"{chosen.kind.upper()}:{number}" for number in range(chosen.num_devices)]
         _strategy.append(tf.distribute.MirroredStrategy(names))
         tf.distribute.experimental_set_strategy(_strategy[0])
-    return chosen
+
+
+def _join_cluster(tf: Any, cluster: Cluster, chosen: Device) -> Device:
+    """Wait for the other processes, then start TensorFlow's server, which must come before the first operation."""
+    members = join(cluster, wait=lambda line: print(line, file=sys.stderr, flush=True))
+    communication = tf.distribute.experimental.CommunicationImplementation
+    kind = communication.NCCL if chosen.kind == "gpu" else communication.RING
+    options = tf.distribute.experimental.CommunicationOptions(implementation=kind)
+    try:
+        with time_limit(START_SECONDS, NOT_STARTED):  # a process that ends now would be waited for, for good
+            _strategy.append(tf.distribute.MultiWorkerMirroredStrategy(communication_options=options))
+    except tf.errors.OpError as error:
+        members.settle()
+        raise InputError(
+            f"{VARIABLE}: TensorFlow's server does not start at {cluster.describe(cluster.index)}: "
+            f"{escaped_line(str(error.message)[:300])}"
+        ) from None
+    tf.distribute.experimental_set_strategy(_strategy[0])
+    name = f"{cluster.size} processes of a cluster, each with {chosen.name}"
+    return replace(chosen, name=name, num_devices=cluster.size, members=members)
 
 
 def _choose_cpus(tf: Any, number: int) -> Device:
@@ -144,6 +195,20 @@ def set_seed(seed: int, *, deterministic: bool) -> None:
     keras.utils.set_random_seed(seed)
     if deterministic:
         importlib.import_module("tensorflow").config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def without_strategy() -> Iterator[None]:
+    """Context in which the chief of a cluster computes alone: variables that it creates are not those of all."""
+    is_of_cluster = bool(_strategy) and type(_strategy[0]).__name__ == "MultiWorkerMirroredStrategy"
+    distribute = importlib.import_module("tensorflow").distribute if is_of_cluster else None
+    if distribute is not None:
+        distribute.experimental_set_strategy(None)
+    try:
+        yield
+    finally:
+        if distribute is not None:
+            distribute.experimental_set_strategy(_strategy[0])
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ Each task defines a job in its folder; `dispatch.prepare` makes the one for a re
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import keras
@@ -217,6 +217,7 @@ class Job(ABC):
             stages=stages,
             settings=make_settings(train, best_metric=self.best_metric),
             observer=observer,
+            team=self.device.members,
             **self.loop_options(),
         )
 
@@ -251,6 +252,24 @@ def describe(job: Job, run: RunDir | None) -> None:
 def num_parts(train: CommonTrain) -> int:
     """The number of parts in which a batch is computed: at least one for each device."""
     return max(train.gradient_accumulation, num_devices())
+
+
+def with_parts(loaded: LoadedRecipe, parts: int, console: Console) -> LoadedRecipe:
+    """The recipe of a run that is continued, with batches in as many parts as before, whatever the number of devices.
+
+    Args:
+        parts: of a batch so far. More devices need more parts, which is reported.
+    """
+    train = loaded.recipe.train
+    if num_devices() > parts:
+        console.warn(
+            f"a batch is now computed in {num_devices()} parts, one for each device, and was computed in {parts}: "
+            "batch normalization and dropout depend on the parts"
+        )
+    if parts <= train.gradient_accumulation:
+        return loaded
+    changed = train.model_copy(update={"gradient_accumulation": parts})
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"train": changed}))
 
 
 def division_text(job: Job) -> str:

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from dlcli.training.direction import lower_is_better
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.schedule import Rate
 from dlcli.training.step import Adversary, Clipping, Data, EvaluationStep, TrainStep
+from dlcli.training.team import Alone, Team
 
 CALL_SECONDS = 0.5  # approximate duration of a compiled call, between which progress is shown and signals are handled
 
@@ -221,7 +222,9 @@ class Loop:
         adversary: Adversary | None = None,
         validates_robustness: bool = False,
         validation_measure: Measure | None = None,
+        team: Team | None = None,
     ) -> None:
+        self._team = team or Alone()
         self._adversary = adversary
         self._validates_robustness = validates_robustness
         self._measure = validation_measure if validation_data is not None else None
@@ -233,7 +236,7 @@ class Loop:
         self._stages = stages
         self._settings = settings
         self._observer = observer
-        self._signal: int | None = None
+        self._signal: int | None = None  # that this process has received
         self._steps_a_call = 1
         self._checkpointed_at = time.monotonic()
         self.state = State()
@@ -327,6 +330,8 @@ class Loop:
             CheckFailed: a weight is not finite; the last checkpoint is kept.
         """
         self._ensure_begun()
+        if not self._team.is_chief:
+            return
         try:
             checkpoint.save(
                 self._run,
@@ -352,8 +357,9 @@ class Loop:
     def resume(self, saved: checkpoint.Saved) -> None:
         """Restores a checkpoint: variables, state, and metrics.csv, which is cut back to it."""
         self._restore(saved)
-        checkpoint.remove_unnamed(self._run)
-        self.cut_metrics()
+        if self._team.is_chief:
+            checkpoint.remove_unnamed(self._run)
+            self.cut_metrics()
 
     def cut_metrics(self) -> None:
         """Rewrites metrics.csv without the rows of epochs after the current state.
@@ -409,7 +415,7 @@ class Loop:
             CheckFailed: the loss is not finite; the last checkpoint is kept.
             Interrupted: Ctrl-C, SIGTERM or SIGHUP was received; a checkpoint has been saved.
         """
-        if not self._run.metrics.exists():
+        if self._team.is_chief and not self._run.metrics.exists():
             replace_file(self._run.metrics, csv_text(self.columns, []))
         self._checkpointed_at = time.monotonic()
         for index in range(self.state.stage, len(self._stages)):
@@ -427,7 +433,7 @@ class Loop:
                         return
                     self.train_epoch()
                     self._end_epoch(stage)
-                    self._stop_if_asked(saved=True)
+                    self._stop(self._asked_to_stop(), saved=True)
 
     @property
     def is_finished(self) -> bool:
@@ -453,19 +459,29 @@ class Loop:
             state.epoch_step += num_steps
             state.step += num_steps
             state.seconds += seconds
-            self._adapt_call(num_steps, seconds)
+            agreed = self._agree(num_steps, seconds)
             rate = num_steps * data.batch_size / seconds
             loss = self._step.results()["loss"]
             self._observer.progress(state.epoch + 1, self.num_epochs, state.epoch_step, data.num_steps, rate, loss)
             if state.epoch_step < data.num_steps:  # the end of the epoch has its own checkpoint
-                self._stop_if_asked(saved=False)
-                if self._is_checkpoint_due():
+                self._stop(agreed.signal, saved=False)
+                if agreed.is_checkpoint_due:
                     self.save_checkpoint()
 
     def _next_call(self, num_left: int) -> int:
         every = self._settings.checkpoint_steps
         to_checkpoint = num_left if every is None else every - self.state.step % every
         return min(self._steps_a_call, num_left, to_checkpoint)
+
+    def _agree(self, num_steps: int, seconds: float) -> "_Agreed":
+        """What all processes of the team do after a call of ``num_steps`` steps, which took ``seconds`` here."""
+        values = self._team.exchange([seconds, self._signal, self._is_checkpoint_due()])
+        self._adapt_call(num_steps, max(seconds for seconds, _, _ in values))
+        return _Agreed(_first_signal(signal for _, signal, _ in values), bool(values[0][2]))
+
+    def _asked_to_stop(self) -> int | None:
+        """The signal that any process of the team has received."""
+        return _first_signal(self._team.exchange(self._signal))
 
     def _adapt_call(self, num_steps: int, seconds: float) -> None:
         if num_steps == self._steps_a_call and seconds < CALL_SECONDS / 2:
@@ -507,7 +523,8 @@ class Loop:
             "gradient_norm": norm,
             **values,
         }
-        append_line(self._run.metrics, metrics_row(self.columns, row))
+        if self._team.is_chief:
+            append_line(self._run.metrics, metrics_row(self.columns, row))
         self.save_checkpoint(best=is_best)
         self._observer.epoch(row, self.num_epochs, is_best)
 
@@ -525,14 +542,20 @@ class Loop:
             return {}
         with self._averaged_weights():
             self._evaluation.reset()
-            source = data.source(0)
+            source, asked = data.source(0), None
             for first in range(0, data.num_steps, self._steps_a_call):
                 self._evaluation.run(source, first, min(self._steps_a_call, data.num_steps - first))
-                if self._signal is not None:
+                asked = self._asked_to_stop()
+                if asked is not None:
                     break
-            measured = {} if self._measure is None or self._signal is not None else self._measure.values()
-        self._stop_if_asked(saved=False)  # with the weights that are trained, not their average
+            measured = {} if self._measure is None or asked is not None else self._measured(self._measure)
+        self._stop(asked, saved=False)  # with the weights that are trained, not their average
         return {**self._evaluation.results(), **measured}
+
+    def _measured(self, measure: Measure) -> dict[str, float]:
+        """The chief's values for all: they decide which epoch is best, and the last bits may differ among machines."""
+        values: dict[str, float] = self._team.exchange(dict(measure.values()) if self._team.is_chief else None)[0]
+        return values
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
@@ -609,9 +632,22 @@ class Loop:
             thread.join()
             os.close(reader)
 
-    def _stop_if_asked(self, *, saved: bool) -> None:
-        if self._signal is None:
+    def _stop(self, asked: int | None, *, saved: bool) -> None:
+        """Stops if a signal asks for it, on which all processes of the team agree."""
+        if asked is None:
             return
         if not saved:
             self.save_checkpoint()
-        raise Interrupted(f"stopped in epoch {self.state.epoch + 1} at step {self.state.step}", self._signal)
+        raise Interrupted(f"stopped in epoch {self.state.epoch + 1} at step {self.state.step}", asked)
+
+
+@dataclass(frozen=True)
+class _Agreed:
+    """What all processes of a team do after a call: stop by a signal, or save a checkpoint."""
+
+    signal: int | None
+    is_checkpoint_due: bool
+
+
+def _first_signal(signals: Iterable[int | None]) -> int | None:
+    return next((number for number in signals if number is not None), None)

@@ -28,16 +28,18 @@ from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.machine import commit_of, describe_machine
+from dlcli.runtime.members import reporting
 from dlcli.runtime.model_files import describe_network, weights_digest
-from dlcli.runtime.startup import Device
+from dlcli.runtime.startup import Device, without_strategy
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.dispatch import prepare
-from dlcli.tasks.job import Job, describe, layers_text
+from dlcli.tasks.job import Job, describe, layers_text, num_parts, with_parts
 from dlcli.tasks.optimization import stage_sections
 from dlcli.tasks.run_models import check_base, model_file, with_architecture, with_code, with_run_files
 from dlcli.tasks.split_choice import first_split
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
+from dlcli.workflow.cluster import prepare_together, send_checkpoint, send_recipe, settle
 from dlcli.workflow.same_recipe import check_same_recipe, moved_keys, moved_paths
 
 CALL: ContextVar[list[str] | None] = ContextVar("call", default=None)
@@ -73,12 +75,14 @@ def train(
         Interrupted: a signal was received; the run can be resumed.
     """
     loaded = with_run_files(loaded, runs)
-    job = prepare(loaded, device, console)
-    if check is not None:
-        check(job)
-    name = name or loaded.recipe.name or run_name(loaded.path)
-    run = create_run(runs, name, lambda run: _write_initial_files(run, job))
-    return _train_and_finish(run, job, split, until=until)
+    with reporting(device.members):
+        job = prepare_together(loaded, device, console)
+        if check is not None:
+            check(job)
+        name = name or loaded.recipe.name or run_name(loaded.path)
+        with without_strategy():
+            run = create_run(runs, name, lambda run: _write_initial_files(run, job))
+        return _train_and_finish(run, job, split, until=until)
 
 
 def resume(
@@ -93,6 +97,13 @@ def resume(
     Raises:
         InputError: the run is complete, in use or corrupt, or its recipe or data has changed.
     """
+    with reporting(device.members):
+        return _resume(run, device, console, given, split)
+
+
+def _resume(
+    run: RunDir, device: Device, console: Console, given: LoadedRecipe | None, split: str | None
+) -> dict[str, Any]:
     run.lock()
     info = run.read_info()
     _refuse_untrained(run, info)
@@ -111,8 +122,10 @@ def resume(
     is_new = not run.checkpoint_names.exists()
     if is_new:
         check_base(run)
-    own = with_code(loaded, run) if is_new else with_architecture(loaded, run)
-    job = prepare(own, device, console, is_new=is_new)
+    in_parts = with_parts(loaded, _parts(info), console)
+    send_recipe(device.members, in_parts, run, is_new=is_new)
+    own = with_code(in_parts, run) if is_new else with_architecture(in_parts, run)
+    job = prepare_together(own, device, console, is_new=is_new)
     check_same_data(run, job.dataset)
     if "classes" in info["data"]:
         run.read_classes()
@@ -126,6 +139,7 @@ def resume(
     run.update_info(
         status="running",
         resumed=[*info.get("resumed", []), {"time": now(), "command": command()}],
+        parts=num_parts(in_parts.recipe.train),
         **({"config": config, **moved} if moved else {}),
     )
     return _train_and_finish(run, job, split)
@@ -155,7 +169,8 @@ def extend(
     longer = _new_total(load(run.config).recipe.train, rows, total)
     loaded = load(run.config, [longer] if data is None else [longer, data])
     check_same_recipe(run, info, loaded, but_for=longer.key)
-    job = prepare(with_architecture(loaded, run), device, console, is_new=False)
+    in_parts = with_parts(loaded, _parts(info), console)
+    job = prepare(with_architecture(in_parts, run), device, console, is_new=False)
     check_same_data(run, job.dataset)
     if "classes" in info["data"]:
         run.read_classes()
@@ -168,9 +183,17 @@ def extend(
         status="running",
         config=config,
         extended=[*info.get("extended", []), {"time": now(), "command": command(), "from": done, "to": total}],
+        parts=num_parts(in_parts.recipe.train),
         **_moves(info, loaded),
     )
     return _train_and_finish(run, job)
+
+
+def _parts(info: dict[str, Any]) -> int:
+    """The number of parts of a run's batches; runs of earlier versions do not record it."""
+    train = info["config"].get("train")
+    parts = info.get("parts", train.get("gradient_accumulation") if isinstance(train, dict) else 1)
+    return parts if isinstance(parts, int) and parts > 0 else 1
 
 
 def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
@@ -225,6 +248,7 @@ def _write_initial_files(run: RunDir, job: Job) -> None:
             "seed": recipe.train.seed,
             "started": now(),
             "device": job.device.name,
+            "parts": num_parts(recipe.train),
             "versions": versions(),
             "machine": describe_machine(),
             "commit": commit_of(loaded.path.parent),
@@ -261,16 +285,19 @@ def versions() -> dict[str, str]:
     return {"dlcli": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _restore(run: RunDir, loop: Loop, console: Console) -> None:
+def _restore(run: RunDir, job: Job, loop: Loop) -> None:
     """Restore a loop from the run's last checkpoint; without one, training starts over."""
+    console = job.console
     if not run.checkpoint_names.exists():
         if run.metrics.exists():
             console.say("no checkpoint yet: starting over")
+        send_checkpoint(job, None)
         loop.cut_metrics()
         return
     saved, corruption = checkpoint.load_last(run)
     if corruption is not None:
         console.warn(corruption)
+    send_checkpoint(job, saved)
     loop.resume(saved)
     console.say(f"resuming after epoch {loop.state.epoch}, step {loop.state.step}")
     extended = run.read_info().get("extended", [])
@@ -314,17 +341,23 @@ def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
 
 def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until: int | None = None) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
+    if (members := job.device.members) is not None:
+        members.remedy = f" Resume with: dlcli train --resume {run.path}"
+        members.on_lost.append(lambda line: _record_end(run, job.console, "interrupted", line))
     try:
         describe(job, run)
         job.set_up_cache(run)
         loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard))
-        _restore(run, loop, job.console)
+        _restore(run, job, loop)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
         loop.train(until=until)
         if not loop.is_finished:
             _record_end(run, job.console, "interrupted", f"stopped after epoch {loop.state.epoch}, as asked")
             return {"run": str(run.path), **run.read_info()}
-        return _finish(run, job, loop, split or first_split(job.dataset.splits))
+        if members is not None:
+            members.leave()  # the workers have ended
+        with without_strategy():
+            return _finish(run, job, loop, split or first_split(job.dataset.splits))
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         if not isinstance(stop, Interrupted):  # raised outside the loop
             by = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
@@ -334,6 +367,7 @@ def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until:
         number = received_stop()  # if any, the error is what a library made of it
         if number is not None:
             raise _record_stop(run, job, Interrupted(STOPPED_BETWEEN_CHECKPOINTS, number)) from None
+        settle(job, error)
         user_error = _user_error(run, job, error)
         _record_end(run, job.console, "failed", str(user_error))
         raise user_error from error

@@ -18,6 +18,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.training import loop, schedule
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import objective
+from dlcli.training.team import Team
 
 NUM_SAMPLES = 22  # with batches of 8, the last one of an epoch has 6
 NUM_CLASSES = 3
@@ -169,6 +170,7 @@ def loop_maker(folder: Path) -> LoopMaker:
         model: keras.Model | None = None,
         observer: Any = None,
         measure: loop.Measure | None = None,
+        team: Team | None = None,
         **settings: Any,
     ) -> loop.Loop:
         run = RunDir(folder / name)
@@ -201,6 +203,7 @@ def loop_maker(folder: Path) -> LoopMaker:
             settings=loop.Settings(**{"best_metric": "val_loss", **settings}),
             observer=observer or Silence(),
             validation_measure=measure,
+            team=team,
         )
 
     return make

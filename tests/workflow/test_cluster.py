@@ -1,0 +1,149 @@
+"""Training by several processes: the results of several devices of one machine, and what happens when one is lost."""
+
+import json
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import processes  # type: ignore[import-not-found]
+import pytest
+from run_outcome import assert_same_but_name, leftovers, rows  # type: ignore[import-not-found]
+
+STAGES = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head}, {name: all, epochs: 2}]")
+COMMAND = ("train", "everything.yaml", "--device", "cpu", *STAGES)
+NUM_EXCHANGES = 20  # at least, in a run of this command
+
+
+@dataclass(frozen=True)
+class Task:
+    """Makes the process a task of a cluster on this machine, which draws no plots, and sends itself a signal when it
+    exchanges values with the others for the ``call``-th time."""
+
+    addresses: tuple[str, ...]
+    index: int
+    call: int = 0
+    number: int = signal.SIGKILL
+
+    def __call__(self) -> None:
+        from dlcli.runtime.members import Members
+
+        processes.without_plots()
+        task = {"type": "worker", "index": self.index}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": self.addresses}, "task": task})
+        exchange, count = Members.exchange, 0
+
+        def counted(members: Members, value: Any) -> list[Any]:
+            nonlocal count
+            count += 1
+            if count == self.call:
+                os.kill(os.getpid(), self.number)
+            return exchange(members, value)
+
+        Members.exchange = counted  # type: ignore[method-assign]
+
+
+def free_addresses(number: int) -> tuple[str, ...]:
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return tuple(f"127.0.0.1:{port}" for port in ports)
+
+
+def run_all(folder: Path, *arguments: str, hurt: int = 0, call: int = 0, number: int = signal.SIGKILL) -> list[Any]:
+    """Runs a command in two processes to their ends; one sends itself a signal."""
+    addresses = free_addresses(2)
+    tasks = [Task(addresses, index, call if index == hurt else 0, number) for index in range(2)]
+    started = [processes.start(*arguments, folder=folder, prepare=task) for task in tasks]
+    return [process.finish() for process in started]
+
+
+def status(run: Path) -> tuple[str, str]:
+    info = json.loads((run / "run.json").read_text())
+    return info["status"], info.get("reason")
+
+
+@pytest.fixture(scope="module")
+def mirrored(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on two virtual CPUs of one process."""
+    folder: Path = tmp_path_factory.mktemp("mirrored")
+    (folder / "everything.yaml").write_text((made / "everything.yaml").read_text())
+    command = ("train", "everything.yaml", "--device", "cpu:x2", *STAGES)
+    processes.run(*command, folder=folder, prepare=processes.without_plots).expect(0)
+    return folder / "runs" / "everything"
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_results_of_two_devices(folder: Path, mirrored: Path) -> None:
+    chief, worker = run_all(folder, *COMMAND, "--name", "both")
+    chief.expect(0)
+    assert "on 2 processes of a cluster, each with CPU" in chief.stderr
+    assert worker.expect(0).stdout == ""
+    assert worker.stderr.count("\n") == 1
+    assert "worker 1 (127.0.0.1:" in worker.stderr
+    assert_same_but_name(folder / "runs" / "both", mirrored)
+    assert not leftovers(folder / "runs")
+
+
+def check_hurt(folder: Path, mirrored: Path, *, hurt: int, call: int, number: int) -> None:
+    """One of two processes is hurt; the other ends with one line that names it, and the run resumes exactly."""
+    name = f"hurt-{hurt}-{call}-{number}"
+    ends = run_all(folder, *COMMAND, "--name", name, hurt=hurt, call=call, number=number)
+    run, other = folder / "runs" / name, ends[1 - hurt]
+    if number == signal.SIGKILL:
+        lines = [line for line in other.expect(1).stderr.split("\n") if f"worker {hurt} (" in line]
+        assert lines[-1].split(": ", 1)[1].startswith("its process has ended")
+        assert ends[hurt].status == -signal.SIGKILL
+    else:
+        for end in ends:
+            end.expect(143)
+    if not run.exists():  # hurt before it was created
+        return
+    assert status(run)[0] == "interrupted" or hurt == 0
+    if number == signal.SIGTERM:
+        assert status(run)[1].startswith("stopped in epoch")
+        assert (run / "checkpoints.json").exists()
+    for end in run_all(folder, "train", "--resume", name, "--device", "cpu"):
+        end.expect(0)
+    assert_same_but_name(run, mirrored)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("hurt", "call", "number"), [(1, 11, signal.SIGKILL), (1, 9, signal.SIGTERM)])
+def test_a_process_is_lost_or_stopped(folder: Path, mirrored: Path, hurt: int, call: int, number: int) -> None:
+    check_hurt(folder, mirrored, hurt=hurt, call=call, number=number)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("call", range(1, NUM_EXCHANGES + 1, 2))
+@pytest.mark.parametrize("hurt", [0, 1])
+def test_any_process_is_killed_at_any_time(folder: Path, mirrored: Path, hurt: int, call: int) -> None:
+    check_hurt(folder, mirrored, hurt=hurt, call=call, number=signal.SIGKILL)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("call", range(4, NUM_EXCHANGES + 1, 2))  # before, nothing is trained yet
+@pytest.mark.parametrize("hurt", [0, 1])
+def test_any_process_is_stopped_at_any_time(folder: Path, mirrored: Path, hurt: int, call: int) -> None:
+    check_hurt(folder, mirrored, hurt=hurt, call=call, number=signal.SIGTERM)
+
+
+@pytest.mark.long
+def test_a_run_of_two_processes_resumes_with_one(folder: Path, mirrored: Path) -> None:
+    """To rounding: a batch stays in two parts."""
+    run_all(folder, *COMMAND, "--name", "fewer", hurt=1, call=11)
+    resumed = ("train", "--resume", "fewer", "--device", "cpu")
+    processes.run(*resumed, folder=folder, prepare=processes.without_plots).expect(0)
+    for row, other in zip(rows(folder / "runs" / "fewer"), rows(mirrored), strict=True):
+        for name, value in row.items():
+            if name != "stage":
+                assert float(value) == pytest.approx(float(other[name]), rel=1e-4, abs=1e-5), name
+
+
+def test_a_broken_cluster_leaves_nothing(folder: Path) -> None:
+    refused = processes.start(*COMMAND, folder=folder, prepare=Task(("a:1", "b"), 0)).finish().expect(2)
+    assert refused.stderr.startswith("TF_CONFIG: cluster.worker.1: expected HOST:PORT")
+    assert not (folder / "runs").exists()
