@@ -85,7 +85,7 @@ def test_two_processes_give_the_results_of_two_devices(folder: Path, mirrored: P
     assert worker.stderr.count("\n") == 1
     assert "worker 1 (127.0.0.1:" in worker.stderr
     assert_same_but_name(folder / "runs" / "both", mirrored)
-    assert not leftovers(folder / "runs")
+    assert not leftovers(folder / "runs" / "both")
 
 
 def check_hurt(folder: Path, mirrored: Path, *, hurt: int, call: int, number: int) -> None:
