@@ -6,6 +6,9 @@ from typing import Any
 
 from dlcli.tasks.predictor import Predictor
 
+NEARLY = 1.05
+"""Times that differ by less are equal: the larger batch is predicted."""
+
 
 @dataclass(frozen=True)
 class ServedModel:
@@ -30,17 +33,15 @@ class ServedModel:
     def best_batch(self, number: int) -> int:
         """How many of so many samples to predict at once, to predict the most per second.
 
-        A batch is padded to the next size that the network is compiled for; where that would cost more than it gains,
-        fewer samples are taken.
+        A batch is padded to the next size that the network is compiled for. Where that, or a large batch that does not
+        fit into the processor's caches, costs more than it gains, fewer samples are taken.
         """
-        sizes = sorted(self.seconds)
-        if not sizes or number <= sizes[0] or number in self.seconds:
-            return number
-        if number > sizes[-1]:
-            return sizes[-1]
-        below = max(size for size in sizes if size < number)
-        above = min(size for size in sizes if size > number)
-        return number if self.seconds[above] / number <= self.seconds[below] / below else below
+        per_sample = {size: seconds / size for size, seconds in self.seconds.items() if size <= number}
+        padded = min((size for size in self.seconds if size >= number), default=None)
+        if padded is not None:
+            per_sample[number] = self.seconds[padded] / number
+        least = min(per_sample.values(), default=0.0)
+        return max((size for size, seconds in per_sample.items() if seconds <= NEARLY * least), default=number)
 
     def public(self, message: object) -> str:
         """A message about a sample without the paths of this machine."""

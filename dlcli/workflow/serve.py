@@ -60,21 +60,21 @@ def _load(run: RunDir, limits: Limits, console: Console) -> ServedModel:
     example, seconds = predict_example(predictor, limits.max_batch)
     per_sample = f", {min(seconds[size] / size for size in seconds) * 1000:.2f} ms per sample" if seconds else ""
     console.say(f"run {run.path}: loaded{per_sample}")
-    return ServedModel(run.name, predictor, _card(run), example, seconds)
+    return ServedModel(run.name, predictor, card_of(run), example, seconds)
 
 
-def _card(run: RunDir) -> dict[str, Any]:
+def card_of(run: RunDir) -> dict[str, Any]:
     """What the page shows of a run: its task, data, training and metrics, without any path."""
     info = run.read_info()
+    model, shape = info["config"].get("model"), info["data"].get("shape")  # which anyone may have written
     first = headline(info)
     return {
         "task": str(info.get("task", "")),
-        "model": str((info["config"].get("model") or {}).get("kind", "")),
+        "model": str(model.get("kind", "")) if isinstance(model, dict) else "",
         "headline": None if first is None else list(first),
         "evaluated": str(info.get("evaluated", "")),
         "metrics": final_metrics(info),
         "samples": info["data"]["samples"],
-        "shape": [side for side in info["data"].get("shape", ()) if type(side) is int],
+        "shape": [side for side in shape if type(side) is int] if isinstance(shape, list) else [],
         "started": str(info.get("started", "")),
-        "seed": info["config"].get("seed"),
     }

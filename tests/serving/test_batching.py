@@ -114,6 +114,8 @@ def test_requests_of_a_client_that_gave_up_are_not_predicted(batcher: Batcher) -
         ({1: 1.0, 2: 2.0, 4: 4.0, 8: 8.0}, 8, 8),
         ({1: 1.0, 2: 2.0}, 9, 2),
         ({1: 1.0}, 1, 1),
+        ({1: 1.0, 2: 1.5, 4: 4.0}, 4, 2),  # the largest batch does not fit into the caches
+        ({1: 1.0, 2: 1.5, 4: 4.0}, 9, 2),
     ],
 )
 def test_how_many_samples_are_predicted_at_once(seconds: dict[int, float], number: int, expected: int) -> None:

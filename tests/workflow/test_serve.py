@@ -1,7 +1,9 @@
 """``dlcli serve`` as a process: it predicts as ``dlcli predict`` does, drains on signals, refuses what is unsafe."""
 
+import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,10 +17,16 @@ from typing import Any
 import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
+from hostile_runs import OLD, VALUES, exchange, paths_in  # type: ignore[import-not-found]
 from PIL import Image
 from predictors import predictor_of  # type: ignore[import-not-found]
 
-OLD_RUN = str(Path(__file__).parent / "old_runs" / "digits")
+from dlcli.errors import InputError
+from dlcli.printing import json_text
+from dlcli.rundir.directory import RunDir
+from dlcli.workflow.serve import card_of
+
+OLD_RUN = str(OLD / "digits")
 TOKEN = "correct horse battery staple"
 
 
@@ -97,6 +105,20 @@ def test_the_map_of_the_page_is_that_of_explain(trained: Path, image: Path, tmp_
     assert shown.view[:, :, 0] == pytest.approx(np.asarray(Image.open(image)))
     assert shown.mask is None
     assert shown.explained.split()[0].strip(",") in predictor.classes
+
+
+def test_the_card_of_a_run_that_anyone_may_have_written(tmp_path: Path) -> None:
+    run = tmp_path / "hostile"
+    run.mkdir()
+    info = json.loads((OLD / "digits" / "run.json").read_text())
+    rng = random.Random(0)
+    for path in rng.sample(paths_in(info), 100):
+        changed = json.loads(json.dumps(info))
+        exchange(changed, path, rng.choice(VALUES))
+        (run / "run.json").write_text(json.dumps(changed))
+        with contextlib.suppress(InputError):
+            card = json_text(card_of(RunDir(run)), allow_nan=False)
+            assert str(tmp_path) not in card
 
 
 @pytest.mark.slow
