@@ -41,6 +41,7 @@ NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 ELLIPSIS = "…"
 EXACT = 1e-6  # for numbers of which nothing is random: the last digit may be rounded otherwise
 MOST_PIXELS = 0.25  # share of a figure's pixels that may differ where numbers may
+FEW_PIXELS = 0.03  # the same where numbers are exact: a figure of the documentation has fewer colors
 NUM_COLORS = 128  # of a figure in the documentation, which keeps it small
 MOST_WIDTH = 1200  # of such a figure, in pixels
 PAGE_MINUTES = 30
@@ -179,7 +180,7 @@ def check(page: Path, folder: Path, *, update: bool) -> list[str]:
             target.parent.mkdir(exist_ok=True)
             with Image.open(source) as figure:
                 _small(figure).quantize(NUM_COLORS, dither=Image.Dither.NONE).save(target, optimize=True)
-        elif (share := pixels_that_differ(source, target)) > (MOST_PIXELS if tolerance > EXACT else 0.01):
+        elif (share := pixels_that_differ(source, target)) > (MOST_PIXELS if tolerance > EXACT else FEW_PIXELS):
             found.append(f"{page.name}: {image}: {share:.0%} of the pixels differ from {drawn}.")
     if update:
         page.write_text(text, "utf-8")
