@@ -48,6 +48,7 @@ VERBS = (
     "sweep",
     "evaluate",
     "predict",
+    "embed",
     "generate",
     "serve",
     "attack",

@@ -13,7 +13,19 @@ MAX_NAMED = 3  # tasks in a message; a longer list says little
 
 VERBS = frozenset(
     {
-        *("train", "search", "evaluate", "predict", "generate", "serve", "attack", "explain", "export", "summary"),
+        *(
+            "train",
+            "search",
+            "evaluate",
+            "predict",
+            "embed",
+            "generate",
+            "serve",
+            "attack",
+            "explain",
+            "export",
+            "summary",
+        ),
         *("data check", "data preview", "data stats", "data split"),
     }
 )

@@ -1,5 +1,6 @@
 """The only module that knows all the tasks: verbs call it, so that none of them needs to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -30,7 +31,7 @@ from dlcli.tasks.detection.head import DetectionHead
 from dlcli.tasks.detection.instances import InstanceHead
 from dlcli.tasks.draft import draft_layout
 from dlcli.tasks.forecasting.task import ForecastingTask
-from dlcli.tasks.images import evaluation, initial_weights, inspection, network
+from dlcli.tasks.images import embedding, evaluation, initial_weights, inspection, network
 from dlcli.tasks.images.classification import ClassificationHead
 from dlcli.tasks.images.localization import LocalizationHead
 from dlcli.tasks.images.multilabel import MultilabelHead
@@ -43,7 +44,7 @@ from dlcli.tasks.segmentation.head import SegmentationHead
 from dlcli.tasks.sequence_to_sequence.task import SequenceToSequenceTask
 from dlcli.tasks.sequences.task import SequenceTask
 from dlcli.tasks.step_prediction import StepPredictionTask
-from dlcli.tasks.task import Task
+from dlcli.tasks.task import Embedded, Task
 
 
 def task_of(recipe: Recipe) -> Task:
@@ -101,6 +102,15 @@ def pretrained_classifier(loaded: LoadedRecipe, *, num_classes: int) -> keras.Mo
         InputError: the weights are not available, or do not fit; located at ``model``.
     """
     return initial_weights.pretrained_classifier(loaded, num_classes=num_classes)
+
+
+def embed_with_base(loaded: LoadedRecipe, paths: Sequence[Path], console: Console) -> Embedded:
+    """The feature vectors of images by the pretrained network of a recipe, which keeps its classifier.
+
+    Raises:
+        InputError: the weights are not available, or no image can be read.
+    """
+    return embedding.embed_with_base(loaded, paths, console)
 
 
 def shape_of_saved(path: Path) -> tuple[int, ...]:

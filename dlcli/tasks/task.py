@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.exporting.exportable import Exportable
@@ -220,6 +223,21 @@ class Explained:
     shown: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """Feature vectors of images.
+
+    Attributes:
+        samples: the images, without ground truth.
+        vectors: float32 ``[n, d]``, in their order.
+        left_out: file and reason of what was skipped.
+    """
+
+    samples: Samples
+    vectors: NDArray[np.float32]
+    left_out: Sequence[tuple[str, str]] = ()
+
+
 class Task(Protocol):
     """What a task offers to the verbs, for one recipe.
 
@@ -350,6 +368,14 @@ class Task(Protocol):
             InputError: the run has no model, or one of its files is corrupt.
         """
         raise self._lacks("serve")
+
+    def embed(self, run: RunDir, paths: Sequence[Path], console: Console) -> Embedded:
+        """The feature vectors of images by a run's best model.
+
+        Raises:
+            InputError: the run has no model, or no image can be read.
+        """
+        raise self._lacks("embed")
 
     def preview(
         self, loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console

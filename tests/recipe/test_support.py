@@ -149,6 +149,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= set() if recipe.task == "step_prediction" else INSPECTED
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
     expected |= set() if recipe.task in ("step_prediction", "forecasting") else {"serve"}
+    expected |= {"embed"} if recipe.task in IMAGES else set()
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
     on_images = (*IMAGES, "segmentation", "detection", "instance_segmentation")

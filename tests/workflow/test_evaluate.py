@@ -329,3 +329,29 @@ def test_refused_input_of_predict(folder: Path) -> None:
 def test_predict_with_an_unknown_run(folder: Path) -> None:
     done = run("predict", "tony", "photos", folder=folder, status=2)
     assert done.stderr == "tony: no such run in runs. Newest runs: tiny.\n"
+
+
+def test_feature_vectors_and_the_most_similar_images(folder: Path) -> None:
+    for number, digit in enumerate(load_digits().images[:4]):
+        Image.fromarray(np.uint8(digit * 15)).save(folder / f"{number}.png")
+    files = [f"{number}.png" for number in range(4)]
+    options = ("--nearest", "2", "-o", "vectors.npz", "--sheet", "sheet.png")
+    found = as_json("embed", "tiny", *files, *options, folder=folder)
+    assert [row["file"] for row in found["neighbors"]] == files
+    arrays = np.load(folder / "vectors.npz")
+    assert arrays["files"].tolist() == files
+    assert arrays["vectors"].shape == (4, 16) == (found["images"], found["values"])
+    unit = arrays["vectors"] / np.linalg.norm(arrays["vectors"], axis=1, keepdims=True)
+    closest = found["neighbors"][0]["nearest"][0]
+    assert closest["similarity"] == pytest.approx(max(unit[1:] @ unit[0]), abs=1e-5)
+    run("embed", "tiny", *files, "-o", "vectors.csv", folder=folder)
+    np.testing.assert_allclose([float(row["f3"]) for row in read_csv(folder / "vectors.csv")], arrays["vectors"][:, 3])
+    assert "already exists" in run("embed", "tiny", "0.png", "-o", "vectors.csv", folder=folder, status=2).stderr
+    assert "specify a RUN or --base" in run("embed", "tiny", folder=folder, status=2).stderr
+    assert (
+        "--weights is for --base" in run("embed", "tiny", "0.png", "--weights", "none", folder=folder, status=2).stderr
+    )
+    assert (
+        "none.png: no such file or folder. Name what to embed."
+        in run("embed", "tiny", "none.png", folder=folder, status=2).stderr
+    )

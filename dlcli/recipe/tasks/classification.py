@@ -25,7 +25,7 @@ class Classification(TaskRecipe):
     samples = "images or arrays"
     verbs = frozenset(
         (
-            *("train", "search", "evaluate", "predict", "serve", "attack", "explain", "export", "summary"),
+            *("train", "search", "evaluate", "predict", "embed", "serve", "attack", "explain", "export", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )

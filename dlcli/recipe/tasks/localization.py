@@ -71,7 +71,7 @@ class Localization(TaskRecipe):
     samples = "images or arrays"
     verbs = frozenset(
         (
-            *("train", "search", "evaluate", "predict", "serve", "explain", "export", "summary"),
+            *("train", "search", "evaluate", "predict", "embed", "serve", "explain", "export", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )

@@ -21,7 +21,7 @@ class Multilabel(TaskRecipe):
     samples = "images"
     verbs = frozenset(
         (
-            *("train", "search", "evaluate", "predict", "serve", "explain", "export", "summary"),
+            *("train", "search", "evaluate", "predict", "embed", "serve", "explain", "export", "summary"),
             *("data check", "data preview", "data stats", "data split"),
         )
     )

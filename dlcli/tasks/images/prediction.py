@@ -94,7 +94,17 @@ def read_samples(
         verb=verb,
     )
     samples, small = _without_small(samples, smallest_side_of(run, head, samples))
-    left_out = (*left_out, *small)
+    left_out = tuple(sorted((*left_out, *small), key=lambda left: left.kind != "unreadable"))
+    report_left_out(samples, left_out, console, verb=verb)
+    return samples, left_out
+
+
+def report_left_out(samples: Samples, left_out: Sequence[LeftOut], console: Console, *, verb: str) -> None:
+    """Report what was skipped, images that cannot be read first and all of them.
+
+    Raises:
+        InputError: no sample is left.
+    """
     left_out = tuple(sorted(left_out, key=lambda left: left.kind != "unreadable"))  # those first, and all of them
     num_named = max(MAX_LEFT_OUT, sum(left.kind == "unreadable" for left in left_out))
     for left in left_out[:num_named]:
@@ -103,7 +113,6 @@ def read_samples(
         console.warn(f"{len(left_out) - num_named} more skipped (--json lists all)")
     if len(samples) == 0:
         raise InputError(f"nothing to {verb}: none of the files is a readable image.")
-    return samples, left_out
 
 
 def _without_small(samples: Samples, least: int) -> tuple[Samples, tuple[LeftOut, ...]]:

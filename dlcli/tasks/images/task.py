@@ -1,5 +1,6 @@
 """The tasks on images: what they offer to the verbs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,23 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_float32
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import target_of
-from dlcli.tasks.images import evaluation, explanation, exporting, features, inspection, job, layer_table, prediction
+from dlcli.tasks.images import (
+    embedding,
+    evaluation,
+    explanation,
+    exporting,
+    features,
+    inspection,
+    job,
+    layer_table,
+    prediction,
+)
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.images.predictor import ImagePredictor
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.task import (
     AttackedModel,
+    Embedded,
     EvaluationRequest,
     Explained,
     ExplanationRequest,
@@ -50,6 +62,9 @@ class ImageTask(Task):
 
     def predictor(self, run: RunDir, console: Console) -> ImagePredictor:
         return ImagePredictor(run, self.head, console)
+
+    def embed(self, run: RunDir, paths: Sequence[Path], console: Console) -> Embedded:
+        return embedding.embed_with_run(run, self.head, paths, console)
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         if request.features is not None:
