@@ -21,6 +21,7 @@ from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.yaml_writer import resolved, to_yaml
 from dlcli.report.plots import curves
 from dlcli.report.tensorboard import TensorBoard
+from dlcli.report.tracking import Tracking
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest
 from dlcli.rundir.runs import create_run, now, run_name
@@ -318,7 +319,9 @@ def _moves(info: dict[str, Any], loaded: LoadedRecipe) -> dict[str, Any]:
 class _Observer:
     """Forwards the loop's events to the console, the TensorBoard files and run.json."""
 
-    def __init__(self, run: RunDir, metric: str, console: Console, tensorboard: TensorBoard) -> None:
+    def __init__(
+        self, run: RunDir, metric: str, console: Console, tensorboard: TensorBoard, tracking: Tracking
+    ) -> None:
         self.stage = console.stage
         self.progress = console.progress
         self.stopping = console.stopping
@@ -326,9 +329,11 @@ class _Observer:
         self._metric = metric
         self._console = console
         self._tensorboard = tensorboard
+        self._tracking = tracking
 
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
         self._tensorboard.write(row)
+        self._tracking.epoch(row)
         if is_best:
             self._run.update_info(best={"epoch": row["epoch"], "metric": self._metric, "value": row[self._metric]})
         self._console.epoch(row, num_epochs, is_best)
@@ -341,15 +346,17 @@ def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
 
 def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until: int | None = None) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
+    tracking = Tracking(job.loaded.recipe.train.track, job.console.warn)
     if (members := job.device.members) is not None:
         members.remedy = f" Resume with: dlcli train --resume {run.path}"
         members.on_lost.append(lambda line: _record_end(run, job.console, "interrupted", line))
     try:
         describe(job, run)
         job.set_up_cache(run)
-        loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard))
+        loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard, tracking))
         _restore(run, job, loop)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
+        _track(run, tracking)
         loop.train(until=until)
         if not loop.is_finished:
             _record_end(run, job.console, "interrupted", f"stopped after epoch {loop.state.epoch}, as asked")
@@ -357,7 +364,10 @@ def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until:
         if members is not None:
             members.leave()  # the workers have ended
         with without_strategy():
-            return _finish(run, job, loop, split or first_split(job.dataset.splits))
+            result = _finish(run, job, loop, split or first_split(job.dataset.splits))
+        files = (run.config, run.metrics, run.model, *sorted(run.plots.glob("*.png")))
+        tracking.finish(result["final"], files, epoch=loop.state.epoch)
+        return result
     except (Interrupted, KeyboardInterrupt, Terminated) as stop:
         if not isinstance(stop, Interrupted):  # raised outside the loop
             by = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
@@ -374,7 +384,19 @@ def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until:
     finally:
         job.console.close()
         tensorboard.close()
+        tracking.stop()
         run.unlock()
+
+
+def _track(run: RunDir, tracking: Tracking) -> None:
+    """Open the run at its tracker, or open it again; its id there is recorded in run.json."""
+    info = run.read_info()
+    known = info.get("tracked")
+    found = tracking.start(
+        run.name, info["config"], folder=run.path.parent, known=known if isinstance(known, str) else None
+    )
+    if found is not None and found != known:
+        run.update_info(tracked=found)
 
 
 def _record_end(run: RunDir, console: Console, status: str, reason: str) -> None:

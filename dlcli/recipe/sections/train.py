@@ -140,6 +140,9 @@ class CommonTrain(SteeredSection[MetricT], Generic[MetricT]):
     """When to save checkpoints, besides the end of each epoch."""
     stages: tuple[CommonStage, ...] = ()
     """Stages of training in sequence, each with its own epochs and learning rate. Default: one stage."""
+    track: Literal["mlflow", "wandb"] | None = None
+    """Experiment tracker that the recipe, the metrics of each epoch and the results are sent to, too: MLflow or
+    Weights & Biases, whose own settings, such as MLFLOW_TRACKING_URI, say where. One that fails never stops a run."""
     seed: Seed = 0
     """Seed of all randomness in training: initial weights, order of the samples, augmentation, dropout."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
