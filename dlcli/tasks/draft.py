@@ -14,7 +14,7 @@ from dlcli.tasks.images.box_drafting import draft_localization, find_boxes
 from dlcli.tasks.images.drafting import draft_images
 from dlcli.tasks.images.target_drafting import draft_targets
 from dlcli.tasks.layout import Layout, recognize
-from dlcli.tasks.segmentation.drafting import draft_mask_table, draft_masks
+from dlcli.tasks.segmentation.drafting import draft_mask_table, draft_masks, draft_polygons
 from dlcli.tasks.sequences.drafting import draft_sequences
 
 BoxTask = Literal["localization", "detection", "instance_segmentation"]
@@ -71,9 +71,11 @@ def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> D
 
 
 def _draft_masks(layout: Layout, folder: Path) -> Draft | None:
-    """A draft for images with masks, in folders or in a table; None for anything else."""
+    """A draft for images with masks or polygons, in folders or in a table; None for anything else."""
     if layout.kind == "masks":
         return draft_masks(layout.path, folder)
+    if layout.kind == "polygons":
+        return draft_polygons(layout.path, folder)
     return draft_mask_table(layout.path, folder) if layout.kind == "file" else None
 
 

@@ -22,7 +22,7 @@ from dlcli.data.splits import split_named, split_word_in
 from dlcli.errors import InputError
 from dlcli.files import BadFile, open_file, suffix_of
 
-Kind = Literal["images", "voc", "coco", "yolo", "masks", "files", "lines", "file"]
+Kind = Literal["images", "voc", "coco", "yolo", "masks", "polygons", "files", "lines", "file"]
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 OF_SPLITS = (".conllu", ".ts")  # files of which a split may have one each
 NOT_TEXT = (".npz", ".npy", ".zip", ".gz", ".json", ".yaml", ".yml", ".h5", ".hdf5", ".keras", ".xml", ".py", ".sh")
@@ -39,7 +39,8 @@ class Layout:
 
     Attributes:
         kind: a folder of class folders of images (images) or texts (files), or of a text file for each class (lines);
-            boxes in the format of Pascal VOC, COCO or YOLO; images with masks; or a single file to read.
+            boxes in the format of Pascal VOC, COCO or YOLO; images with masks, or with a JSON file of polygons
+            each; or a single file to read.
         path: the folder, which may be the only one in the folder given, or the file; for COCO that of train, for YOLO
             the data.yaml or its folder.
         others: for COCO and for a single file those of further splits.
@@ -81,7 +82,7 @@ def _of_folder(folder: Path) -> Layout:
     raise InputError(
         f"{folder}: must hold images in folders named after their classes, such as {folder / 'cats' / '1.jpg'}; images "
         "with boxes (Pascal VOC, COCO, or YOLO with a data.yaml) or with masks (in folders images and masks, or side "
-        "by side, as x.png and x_mask.png); "
+        "by side, as x.png and x_mask.png) or files of polygons (x.jpg and x.json); "
         f"texts in files or folders named after their classes, "
         f"such as {folder / 'praise.txt'} or {folder / 'praise' / '1.txt'}; or one table. {_received(folder)}"
     )
@@ -131,6 +132,8 @@ def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> 
         return _files_of_splits(folder, archived)
     if _hold_masks_beside(files):
         return Layout("masks", folder)
+    if _hold_polygons_beside(files) or _holds_polygons(folders):
+        return Layout("polygons", folder)
     tables = [path for path in files if suffix_of(path) in TABLES]
     image_folders = [path for path in folders if _has_images(path)]
     if image_folders and not (tables and len(image_folders) < 2):
@@ -296,6 +299,30 @@ def _hold_masks_beside(files: Sequence[Path]) -> bool:
     named = set(stems)
     num_masks = sum(any(shorter in named for shorter in mask_stems(stem)[1:]) for stem in stems)
     return num_masks > 0 and 3 * num_masks >= len(stems)
+
+
+def _hold_polygons_beside(files: Sequence[Path]) -> bool:
+    """Whether most of the images among files have a JSON file of the same name beside them, as labelme writes it."""
+    stems = [path.stem for path in files if classify_file(path.name) is None]
+    of_polygons = {path.stem for path in files if path.suffix.lower() == ".json"}
+    return 2 * sum(stem in of_polygons for stem in stems) > len(stems)
+
+
+def _holds_polygons(folders: Sequence[Path]) -> bool:
+    """Whether two folders are one of images and one of JSON files alone, as Cityscapes has them."""
+    named = [path for path in folders if is_of_masks(path.name) or is_of_images(path.name)]
+    if len(named) != 2 or len(folders) != 2:
+        return False
+    images, polygons = sorted(named, key=lambda path: is_of_masks(path.name))
+    return is_of_masks(polygons.name) and _has_images(images) and not _has_images(polygons) and _has_json(polygons)
+
+
+def _has_json(folder: Path, depth: int = MAX_DEPTH) -> bool:
+    """Whether a JSON file is in a folder or below its first folders."""
+    folders, files = _meant(folder)
+    if any(path.suffix.lower() == ".json" for path in files):
+        return True
+    return depth > 1 and any(_has_json(path, depth - 1) for path in folders[:10])
 
 
 def _holds_masks(folder: Path, names: Sequence[str]) -> bool:

@@ -358,10 +358,15 @@ def masks_section(path: Path | None, base: Base) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"--data {path}: no such file or folder.")
     layout = recognize(path)
-    if layout.kind != "masks":
-        raise InputError(f"--data {path}: expected a folder of images and one of their masks.")
-    drafted = load_text(draft_layout(layout, Path()).text.encode(), Path("transfer.yaml")).tree.values["data"]
-    return {**drafted, "path": os.path.abspath(layout.path), "color_mode": color_mode}
+    expected = (
+        f"--data {path}: expected images with masks: a folder of images and one of their masks, or a table of both."
+    )
+    if layout.kind not in ("masks", "polygons", "file"):
+        raise InputError(expected)
+    drafted = load_text(draft_layout(layout, Path()).text.encode(), Path("transfer.yaml")).tree.values
+    if drafted["task"] != "segmentation":
+        raise InputError(expected)
+    return {**drafted["data"], "path": os.path.abspath(layout.path), "color_mode": color_mode}
 
 
 def digits_section(base: Base) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def _legend(figure: Figure, present: Sequence[int], classes: Sequence[str]) -> N
         Patch(
             facecolor=tuple(colors[label]) if label else "none",
             edgecolor="gray",
+            linestyle="-" if label else ":",
             label=printable(classes[label], 20) + ("" if label else " (not painted)"),
         )
         for label in shown

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlcli.data.masks.pairs import Paired, find_pairs, read_pairs
+from dlcli.data.masks.pairs import Pair, Paired, find_pairs, read_pairs
+from dlcli.data.masks.polygon_files import list_json
 from dlcli.data.paths import is_outside, path_named
 from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
@@ -27,6 +28,11 @@ from dlcli.tasks.segmentation.mask_values import values_of
 
 LONGER_SIDE = 320  # of images in a drafted recipe
 PATH = "relative to this file"
+KINDS = {
+    "masks": "images beside masks that are images themselves",
+    "polygons": "a JSON file of polygons for each image; the classes are their labels",
+}
+BACKGROUND: Line = ("background", "background", "the class of pixels in no polygon")
 TABLES = (".csv", ".tsv")  # with columns of paths
 MASK = ("mask", "mask_path", "mask_file", "annotation", "segmentation")  # names of columns
 MULTIPLE = 32  # of their sides, which a network halves five times
@@ -87,6 +93,16 @@ def draft_mask_table(file: Path, folder: Path) -> Draft | None:
     return _draft(file, pairs, source)
 
 
+def draft_polygons(root: Path, folder: Path) -> Draft:
+    """Draft a recipe for a folder of images with a JSON file of polygons each, as :func:`draft_masks`.
+
+    Raises:
+        InputError: images and files do not fit together, or no image can be read.
+    """
+    pairs = find_pairs(root, on_missing="skip", list_masks=list_json)
+    return _write(root, pairs, "polygons", [("path", relative_path(root, folder), PATH), BACKGROUND], "")
+
+
 def _draft(root: Path, pairs: Paired, source: Sequence[Line]) -> Draft:
     """Draft a recipe for pairs of images and masks.
 
@@ -94,30 +110,44 @@ def _draft(root: Path, pairs: Paired, source: Sequence[Line]) -> Draft:
         root: the folder or table, for messages.
         source: the keys that say where they are.
     """
+    values = values_of(root, _of_train(pairs))
+    return _write(root, pairs, "masks", [*source, *values.keys], values.seen)
+
+
+def _of_train(pairs: Paired) -> list[Pair]:
+    return [pair for pair in pairs.pairs if pair.split in ("", "train")] or list(pairs.pairs)
+
+
+def _write(root: Path, pairs: Paired, kind: str, source: Sequence[Line], found: str) -> Draft:
+    """The recipe of pairs.
+
+    Args:
+        source: the keys of ``data`` that come first.
+        found: what is seen of the masks; empty for nothing.
+    """
     counts = Counter(pair.split for pair in pairs.pairs)
     given = {split for split in counts if split and split != "train"}
-    train = [pair for pair in pairs.pairs if pair.split in ("", "train")] or list(pairs.pairs)
-    sizes = image_sizes([pair.file for pair in train])
+    sizes = image_sizes([pair.file for pair in _of_train(pairs)])
     if not sizes:
         raise InputError(f"{root}: none of the images can be read.")
-    values = values_of(root, train)
     numbers = [f"{split or 'train'} {counts[split]:,}" for split in ("", *SPLITS) if counts[split]]
+    is_unpaired = any(item.kind == "unpaired" for item in pairs.left_out)
+    left_out = [f"images without {kind}, or {kind} without image, are left out"] if is_unpaired else []
     seen = [
-        f"images with masks: {', '.join(numbers)}",
+        f"images with {kind}: {', '.join(numbers)}",
         f"sizes: {size_range(sizes)}",
-        values.seen,
-        *(["images without mask, or masks without image, are left out"] if pairs.left_out else []),
+        *([found] if found else []),
+        *left_out,
         *map(str, pairs.warnings),
     ]
     data: list[Line] = [
-        ("kind", "masks", "images beside masks that are images themselves"),
+        ("kind", kind, KINDS[kind]),
         *source,
-        *values.keys,
         _size_line(sizes),
-        *([("on_missing", "skip", "leaves out images without mask")] if pairs.left_out else []),
+        *([("on_missing", "skip", f"leaves out images without {kind}")] if is_unpaired else []),
         *shares(given),
     ]
-    return Draft(tuple(seen), _write(data))
+    return Draft(tuple(seen), _text(data))
 
 
 def _size_line(sizes: Counter[tuple[int, int]]) -> Line:
@@ -139,7 +169,7 @@ def _size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
     return rounded[0], rounded[1]
 
 
-def _write(data: Sequence[Line]) -> str:
+def _text(data: Sequence[Line]) -> str:
     lines = [
         HEADING,
         "",

@@ -1,5 +1,6 @@
 """Recipes that are drafted for folders of images with masks: what their values mean."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -103,9 +104,11 @@ def test_masks_beside_their_images(tmp_path: Path, split: str) -> None:
         for number in range(3):
             Image.new("RGB", SIZE[::-1], (number, 9, 9)).save(tmp_path / "data" / folder / f"{number}.jpg")
             Image.fromarray(mask_of(0, 1)).save(tmp_path / "data" / folder / f"{number}_mask.png")
+            (tmp_path / "data" / folder / "_classes.csv").write_text("Pixel Value, Class\n0, a\n")
     draft = draft_recipe(tmp_path / "data", tmp_path)
     assert draft.seen[0] == f"images with masks: train 3{', validation 3' if split else ''}"
     assert "classes: [class_0, class_1]" in draft.text
+    assert "on_missing" not in draft.text  # the table is no image without its mask
 
 
 def test_a_table_with_two_paths_in_each_row(tmp_path: Path) -> None:
@@ -120,6 +123,21 @@ def test_a_table_with_two_paths_in_each_row(tmp_path: Path) -> None:
     table.write_text("Image,Mask\nimages/0.png,masks/9.png\n")
     with pytest.raises(InputError, match=r"pairs.csv:2: masks/9.png: no such file"):
         draft_recipe(table, tmp_path)
+
+
+@pytest.mark.parametrize("places", [("{}.jpg", "{}.json"), ("leftImg8bit/train/{}.jpg", "gtFine/train/{}.json")])
+def test_polygons_of_each_image(tmp_path: Path, places: tuple[str, str]) -> None:
+    content = {"imageWidth": 20, "imageHeight": 16, "shapes": [{"label": "cat", "points": [[1, 1], [9, 1], [5, 9]]}]}
+    for number in range(3):
+        image, polygons = (tmp_path / "data" / place.format(number) for place in places)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        polygons.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", SIZE[::-1], (number, 9, 9)).save(image)
+        polygons.write_text(json.dumps(content))
+    draft = draft_recipe(tmp_path / "data", tmp_path)
+    assert draft.seen == ("images with polygons: train 3", "sizes: 16x20")
+    data = load_text(draft.text.encode(), tmp_path / "r.yaml").recipe.data
+    assert (data.kind, data.image_size) == ("polygons", SIZE)  # type: ignore[union-attr]
 
 
 def test_large_images_are_cut_into_tiles(tmp_path: Path) -> None:

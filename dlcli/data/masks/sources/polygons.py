@@ -11,18 +11,15 @@ from numpy.typing import NDArray
 from dlcli.data.boxes.annotated import LARGEST, whole
 from dlcli.data.boxes.shapes import Shape
 from dlcli.data.boxes.sources.coco_json import as_number
-from dlcli.data.files import Progress, name_below, printable
-from dlcli.data.folders import walk
+from dlcli.data.files import Progress, printable
 from dlcli.data.images.dataset import CommonKeys, OnBadImage
-from dlcli.data.images.discovery import hold_runs
 from dlcli.data.images.samples import Dataset
 from dlcli.data.json_file import read_json
-from dlcli.data.junk import is_junk, reason_of_junk
 from dlcli.data.listing import refuse
 from dlcli.data.masks.pairs import OnMissing, Pair, find_pairs
+from dlcli.data.masks.polygon_files import list_json
 from dlcli.data.masks.region_dataset import assemble_regions
 from dlcli.data.masks.regions import Region, RegionImage
-from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 
 MAX_BYTES = 2**28  # of a file; labelme may store the image in it
@@ -79,23 +76,6 @@ def read_polygons(
         progress=progress,
         common=common,
     )
-
-
-def list_json(folder: Path, root: Path) -> tuple[list[Path], list[LeftOut]]:
-    """The .json files below a folder, sorted by path, and what is junk."""
-    found: list[Path] = []
-    left_out: list[LeftOut] = []
-    for walked in walk(folder, root=root):
-        if walked.left_out is not None or (walked.path != folder and hold_runs(walked.folders)):
-            walked.folders.clear()
-            continue
-        for name in walked.files:
-            if is_junk(name):
-                left_out.append(LeftOut(name_below(root, walked.path / name), reason_of_junk(name)))
-            elif name.lower().endswith(".json"):
-                found.append(walked.path / name)
-        walked.folders[:] = [path for path in walked.folders if not is_junk(path.name)]
-    return sorted(found), left_out
 
 
 def _read_file(pair: Pair) -> RegionImage:
