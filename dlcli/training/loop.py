@@ -459,10 +459,10 @@ class Loop:
             state.epoch_step += num_steps
             state.step += num_steps
             state.seconds += seconds
-            agreed = self._agree(num_steps, seconds)
             rate = num_steps * data.batch_size / seconds
             loss = self._step.results()["loss"]
             self._observer.progress(state.epoch + 1, self.num_epochs, state.epoch_step, data.num_steps, rate, loss)
+            agreed = self._agree(num_steps, seconds)
             if state.epoch_step < data.num_steps:  # the end of the epoch has its own checkpoint
                 self._stop(agreed.signal, saved=False)
                 if agreed.is_checkpoint_due:

@@ -229,9 +229,9 @@ def test_csv() -> None:
         ("", "x.csv: must have a header and rows below it. The file is empty."),
         (
             "a,b\n1,2\n",
-            "x.csv: expected columns whose names tell the task: path and label, or path and numbers, for images, text "
-            "and label for texts, "
-            "source and target for pairs of texts, sequence and label for sequences, date and numbers for a series. "
+            "x.csv: expected columns whose names tell the task: path and label, or path and numbers, for images, image "
+            "and mask for images with masks, text and label for texts, source and target for pairs of texts, "
+            "sequence and label for sequences, date and numbers for a series. "
             "Received a, b. Rename the columns, or write the recipe by hand.",
         ),
         ("path,label\n1.png,a\n", "x.csv: the column label has only one class; a classifier needs at least two"),
