@@ -122,7 +122,9 @@ def test_one_group_can_be_read_by_itself(run: RunDir) -> None:
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("file_name", ["variables.npz", "state.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "file_name", ["variables.npz", "state.json", pytest.param("manifest.json", marks=pytest.mark.slow)]
+)
 def test_flipped_bytes_are_found_and_an_earlier_checkpoint_gives_the_same_result(
     make_loop: LoopMaker, tmp_path: Path, file_name: str
 ) -> None:

@@ -296,7 +296,10 @@ def after_two_epochs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("operation", ["fsync", "replace", "rename", "write"])
+@pytest.mark.parametrize(
+    "operation",
+    [pytest.param("fsync", marks=pytest.mark.slow), "replace", pytest.param("rename", marks=pytest.mark.slow), "write"],
+)
 @pytest.mark.parametrize(
     "calls_that_fail",
     [(1, 4, 9), pytest.param((2, 3, 5, 6, 7, 8, 10, 11, 13, 18, 100), marks=pytest.mark.slow)],

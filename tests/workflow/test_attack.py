@@ -108,6 +108,7 @@ def test_samples_without_a_gradient_are_counted_for_the_loss_in_use(folder: Path
     assert "samples have gradients" not in of_margin.stderr
 
 
+@pytest.mark.slow
 def test_several_attacks_in_one_command(folder: Path) -> None:
     kinds = ("--fgsm", "--square", "--suite")
     done = run("attack", *kinds, "--eps", "0.1", "--limit", 20, "--steps", 5, "--json", folder=folder)

@@ -328,6 +328,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_as_the_base(digits: Path, tmp_path: Path) -> None:
     shutil.copytree(digits / "runs", tmp_path / "runs")
     done = run(*("transfer", "--base", "run:digits", "--limit", 50), *QUICK, folder=tmp_path)
@@ -446,6 +447,7 @@ def test_a_base_is_needed_until_the_first_checkpoint_and_must_be_the_same(tmp_pa
     assert "theirs.keras: no longer exists, and runs/t has no checkpoint yet." in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_run_with_checkpoints_needs_no_base(tmp_path: Path) -> None:
     sequential(tmp_path / "theirs.keras")
     make_photos(tmp_path / "photos")

@@ -166,7 +166,12 @@ SMALL = {
 }
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "dpn")) for name in sorted(SMALL)])
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("dpn", "resnext", "application")))
+        for name in sorted(SMALL)
+    ]
+)
 def small(request: pytest.FixtureRequest, build_classifier: Callable[..., keras.Model]) -> keras.Model:
     section, shape = SMALL[request.param]
     return build_classifier(section, shape, 3)

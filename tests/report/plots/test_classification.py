@@ -22,7 +22,7 @@ def test_confusion_matrix_follows_the_data() -> None:
         assert other.shape != pixels.shape or (other != pixels).any()
 
 
-@pytest.mark.parametrize("num_classes", [2, 3, 10, 100, 250])
+@pytest.mark.parametrize("num_classes", [2, 3, 10, pytest.param(100, marks=pytest.mark.slow), 250])
 def test_confusion_matrix_of_any_size_is_bounded(num_classes) -> None:
     counts = 40 * np.eye(num_classes, dtype=int)
     pixels = read(
