@@ -247,8 +247,8 @@ def darker(x: Any, label: Any, start: Any) -> Any:
     return x - 50.0
 
 
-@pytest.mark.parametrize("num_parts", [1, 2, 3])
-@pytest.mark.parametrize("ratio", [0.5, 1.0])
+@pytest.mark.parametrize("num_parts", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("ratio", [0.5, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_an_adversary_changes_the_first_samples_of_a_batch_however_it_is_divided(ratio: float, num_parts: int) -> None:
     model, data = make_model(dropout=0.0, batch_norm=False), make_data(seed=3)
     step = make_step(

@@ -119,6 +119,7 @@ def test_several_attacks_in_one_command(folder: Path) -> None:
     assert by_kind["suite"] <= min(by_kind.values()) + 1e-9
 
 
+@pytest.mark.slow
 def test_deepfool_uses_l2(folder: Path) -> None:
     result = json.loads(run("attack", "--deepfool", "--limit", 40, "--json", folder=folder).stdout)
     assert result["settings"]["norm"] == "l2"

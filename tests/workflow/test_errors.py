@@ -121,7 +121,7 @@ class DecodingEachEpoch:
     ("cache", "said"),
     [
         pytest.param("none", "decoded again in every epoch", marks=pytest.mark.slow),
-        ("auto", "cached on disk during training"),
+        pytest.param("auto", "cached on disk during training", marks=pytest.mark.slow),
     ],
 )
 def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cache: str, said: str) -> None:

@@ -164,6 +164,7 @@ def test_the_seed_determines_samples_and_samples_are_independent(made: Path) -> 
     assert len(texts[0]) == 44
 
 
+@pytest.mark.slow
 def test_evaluating_other_text(folder: Path) -> None:
     (folder / "new.txt").write_text("the dog ran.\n" * 20)
     metrics = json.loads(run("evaluate", "prose", "--data", "new.txt", "--json", folder=folder).stdout)

@@ -90,7 +90,8 @@ def test_results_equal_those_of_the_model_file_in_plain_keras_and_scikit_learn(m
             assert image.size[0] > 100
 
 
-@pytest.mark.parametrize("call", [4, pytest.param(11, marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/workflow/test_stages.py kills a quick one
+@pytest.mark.parametrize("call", [4, 11])
 def test_a_killed_run_resumes_to_the_same_result(folder: Path, call: int) -> None:
     processes.run("train", "photos.yaml", "--name", "killed", folder=folder, prepare=processes.KillAtCheckpoint(call))
     shown = run("evaluate", "killed", folder=folder)  # before the thresholds are chosen

@@ -125,6 +125,7 @@ def test_a_feature_of_too_little_variance_is_refused(folder: Path) -> None:
     assert "feature 1 varies too little: its standard deviation in the training split must be" in finished.stderr
 
 
+@pytest.mark.slow
 def test_the_scale_comes_from_the_training_split_alone(folder: Path) -> None:
     x, y = waves(60, 2)
     np.savez(folder / "given.npz", x_train=x, y_train=y, x_test=1000 * x, y_test=y, x_val=x + 1, y_val=y)

@@ -125,6 +125,7 @@ def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -
     assert message in run(*arguments, folder=folder, status=2).stderr
 
 
+@pytest.mark.slow
 def test_half_precision_and_a_network_too_large_for_memory(tmp_path: Path) -> None:
     recipe = (
         "task: step_prediction\ndata: {kind: copy, num_samples: 64, lengths: [1, 3]}\n"

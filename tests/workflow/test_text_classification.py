@@ -149,6 +149,7 @@ def test_every_network_trains(folder: Path, model: str, precision: str) -> None:
     assert {layer.compute_dtype for layer in saved.layers if layer.weights} == {"float32"}
 
 
+@pytest.mark.slow
 def test_overfit_memorizes_a_batch_and_dry_run_shows_its_shape(folder: Path) -> None:
     settings = ("-s", "model.dropout=0", "-s", "model.recurrent_dropout=0", "-s", "train.gradient_accumulation=1")
     done = run("train", "films.yaml", "--overfit", 1, "--json", *settings, folder=folder)

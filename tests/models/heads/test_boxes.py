@@ -40,9 +40,19 @@ NETWORKS: dict[str, tuple[ImageClassifier, tuple[int, int, int], tuple[int, int,
     "mlp": (Mlp(kind="mlp", units=(9, 8)), (6, 6, 1), None),
 }
 QUICK = ("lenet5", "dense", "mlp")
-every_network = pytest.mark.parametrize("name", sorted(NETWORKS))
+DEEP = ("mobilenetv2", "resnet20")  # with the slow tests
+every_network = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in DEEP)) for name in sorted(NETWORKS)]
+)
 every_head = pytest.mark.parametrize(
-    ("name", "box_head"), [*((name, HEAD) for name in sorted(NETWORKS)), *((name, OF_CLASSES) for name in QUICK)]
+    ("name", "box_head"),
+    [
+        *(
+            pytest.param(name, HEAD, marks=[pytest.mark.slow] * (name in DEEP), id=f"{name}-all classes")
+            for name in sorted(NETWORKS)
+        ),
+        *(pytest.param(name, OF_CLASSES, id=f"{name}-each class") for name in QUICK),
+    ],
 )
 
 
