@@ -7,6 +7,14 @@ from typing import ClassVar, Literal
 from dlcli.recipe.language.fields import RunName, Section
 from dlcli.recipe.sections.sweep import Sweep
 
+SEQUENCE_VERBS = frozenset(
+    (
+        *("train", "evaluate", "predict", "serve", "explain", "export", "summary"),
+        *("data check", "data stats", "data split"),
+    )
+)
+"""The verbs of most tasks on texts and series."""
+
 CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabilities", "--top", "--top-k"))
 """The options of `dlcli.recipe.support.OPTIONS` that mean something for every task with one class for each sample."""
 

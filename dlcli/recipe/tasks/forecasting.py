@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, PositiveProportion, Proportion, Section, Seed, Text
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer
 from dlcli.recipe.sections.train import CommonTrain
-from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
+from dlcli.recipe.tasks.base import SEQUENCE_VERBS, SERIES_METHODS, TaskRecipe
 
 INTERVAL = r"^[1-9][0-9]{0,5}(s|min|h|D|W)$"
 ALLOWED_TWICE = (("features", "target"), ("features", "time"))  # of columns; the target is always a feature
@@ -194,9 +194,7 @@ class Forecasting(TaskRecipe):
     """The next steps of a series."""
 
     samples = "tables of numbers"
-    verbs = frozenset(
-        ("train", "evaluate", "predict", "explain", "export", "summary", "data check", "data stats", "data split")
-    )
+    verbs = SEQUENCE_VERBS - {"serve"}
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS

@@ -11,7 +11,7 @@ from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Trans
 from dlcli.recipe.sections.table_data import SplitFiles
 from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain
-from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
+from dlcli.recipe.tasks.base import SEQUENCE_VERBS, STEP_METHODS, TaskRecipe
 
 
 class LongText(Section):
@@ -110,20 +110,7 @@ class LanguageModel(TaskRecipe):
     """Prediction of the next token at every step."""
 
     samples = "texts"
-    verbs = frozenset(
-        (
-            "train",
-            "evaluate",
-            "generate",
-            "serve",
-            "explain",
-            "export",
-            "summary",
-            "data check",
-            "data stats",
-            "data split",
-        )
-    )
+    verbs = SEQUENCE_VERBS - {"predict"} | {"generate"}
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--class", "--steps", "--text"))
     explanation_methods = STEP_METHODS

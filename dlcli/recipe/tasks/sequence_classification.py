@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.sequence_model import SeriesModel
 from dlcli.recipe.sections.series_data import ClassifiedSequences
 from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
-from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, SERIES_METHODS, TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, SEQUENCE_VERBS, SERIES_METHODS, TaskRecipe
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 """The columns of metrics.csv that can steer training."""
@@ -16,20 +16,7 @@ class SequenceClassification(TaskRecipe):
     """One label for each sequence."""
 
     samples = "sequences of numbers"
-    verbs = frozenset(
-        (
-            "train",
-            "evaluate",
-            "predict",
-            "serve",
-            "explain",
-            "export",
-            "summary",
-            "data check",
-            "data stats",
-            "data split",
-        )
-    )
+    verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
     explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS

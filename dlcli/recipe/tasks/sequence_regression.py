@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.sequence_model import SeriesModel
 from dlcli.recipe.sections.series_data import MeasuredSequences
 from dlcli.recipe.sections.train import CommonTrain
-from dlcli.recipe.tasks.base import SERIES_METHODS, TaskRecipe
+from dlcli.recipe.tasks.base import SEQUENCE_VERBS, SERIES_METHODS, TaskRecipe
 
 Metric = Literal["train_loss", "train_mse", "train_mae", "val_loss", "val_mse", "val_mae"]
 """The columns of metrics.csv that can steer training."""
@@ -16,20 +16,7 @@ class SequenceRegression(TaskRecipe):
     """One number for each sequence."""
 
     samples = "sequences of numbers"
-    verbs = frozenset(
-        (
-            "train",
-            "evaluate",
-            "predict",
-            "serve",
-            "explain",
-            "export",
-            "summary",
-            "data check",
-            "data stats",
-            "data split",
-        )
-    )
+    verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS

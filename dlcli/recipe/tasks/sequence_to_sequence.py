@@ -12,7 +12,7 @@ from dlcli.recipe.sections.sequence_model import NumLayers
 from dlcli.recipe.sections.table_data import Headerless, SplitFiles
 from dlcli.recipe.sections.text_data import TextSource, Tokens
 from dlcli.recipe.sections.train import SmoothTrain
-from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
+from dlcli.recipe.tasks.base import SEQUENCE_VERBS, STEP_METHODS, TaskRecipe
 
 
 class PairsTsv(SplitFiles, TextSource):
@@ -126,20 +126,7 @@ class SequenceToSequence(TaskRecipe):
     """One target text for each source text."""
 
     samples = "texts"
-    verbs = frozenset(
-        (
-            "train",
-            "evaluate",
-            "predict",
-            "serve",
-            "explain",
-            "export",
-            "summary",
-            "data check",
-            "data stats",
-            "data split",
-        )
-    )
+    verbs = SEQUENCE_VERBS
     options = frozenset(("--beam", "--data", "--split", "--text"))
     explanation_options = frozenset(("--steps", "--text"))
     explanation_methods = STEP_METHODS

@@ -11,7 +11,7 @@ from dlcli.recipe.sections.loss import CrossEntropy
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.text_data import PretrainedVectors, TextSource
 from dlcli.recipe.sections.train import ClassTrain
-from dlcli.recipe.tasks.base import STEP_METHODS, TaskRecipe
+from dlcli.recipe.tasks.base import SEQUENCE_VERBS, STEP_METHODS, TaskRecipe
 
 
 class TaggedFiles(TextSource):
@@ -116,20 +116,7 @@ class Tagging(TaskRecipe):
     """One label for each word."""
 
     samples = "sentences"
-    verbs = frozenset(
-        (
-            "train",
-            "evaluate",
-            "predict",
-            "serve",
-            "explain",
-            "export",
-            "summary",
-            "data check",
-            "data stats",
-            "data split",
-        )
-    )
+    verbs = SEQUENCE_VERBS
     options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
     explanation_options = frozenset(("--class", "--steps", "--text"))
     explanation_methods = STEP_METHODS

@@ -6,7 +6,7 @@ from typing import Literal
 from dlcli.recipe.sections.sequence_model import StepModel
 from dlcli.recipe.sections.text_data import ClassifiedTokens, LabeledTexts
 from dlcli.recipe.sections.train import ClassTrain, rules_of_balance
-from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, STEP_METHODS, TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, SEQUENCE_VERBS, STEP_METHODS, TaskRecipe
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 """The columns of metrics.csv that can steer training."""
@@ -16,20 +16,7 @@ class TextClassification(TaskRecipe):
     """One label for each text."""
 
     samples = "texts"
-    verbs = frozenset(
-        (
-            "train",
-            "evaluate",
-            "predict",
-            "serve",
-            "explain",
-            "export",
-            "summary",
-            "data check",
-            "data stats",
-            "data split",
-        )
-    )
+    verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split", "--text")) | CLASSIFIER_OPTIONS
     explanation_options = frozenset(("--check", "--class", "--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
