@@ -45,6 +45,7 @@ FEW_PIXELS = 0.03  # the same where numbers are exact: a figure of the documenta
 NUM_COLORS = 128  # of a figure in the documentation, which keeps it small
 MOST_WIDTH = 1200  # of such a figure, in pixels
 PAGE_MINUTES = 30
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}  # sums in one order, however many cores
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _small(image: Image.Image) -> Image.Image:
 
 def run(command: str, folder: Path) -> tuple[list[str], int]:
     """What a command prints on stdout and stderr, in lines, and its exit status."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, **ONE_THREAD, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=folder,
