@@ -26,7 +26,7 @@ from dlcli.data.split_folders import Folders, files_by_split, find_splits, refus
 from dlcli.data.splits import SPLIT_NAMES, DataWarning, LeftOut, split_named
 from dlcli.data.table import SUFFIXES, read_cells, refuse_errors, role_columns
 from dlcli.data.text.files import plain_spaces, read_content, split_lines
-from dlcli.data.text.json_lines import JSON_LINES, BadLine, json_object
+from dlcli.data.text.json_lines import JSON_LINES, BadLine, json_object, read_json_lines
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
 
@@ -154,28 +154,18 @@ def read_text_jsonl(
 def _json_rows(
     file: Path, *, text: str, label: str, split: str | None, group: str | None, encoding: str
 ) -> list[TextRow]:
-    rows: list[TextRow] = []
-    errors: list[tuple[int, str]] = []
-    for line, content in enumerate(read_content(file, "file of JSON lines", encoding).split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            values = json_object(content, EXAMPLE)
-            own_split = "train" if split is None else _split(values, split)
-            rows.append(
-                TextRow(
-                    line,
-                    f"{file.name}:{line}",
-                    _value(values, text, str),
-                    str(_value(values, label, str | int)),
-                    own_split,
-                    "" if group is None else str(_value(values, group, str | int)),
-                )
-            )
-        except BadLine as reason:
-            errors.append((line, str(reason)))
-    refuse_errors(file, errors)
-    return rows
+    def row(line: int, values: dict[str, Any]) -> TextRow:
+        own_split = "train" if split is None else _split(values, split)
+        return TextRow(
+            line,
+            f"{file.name}:{line}",
+            _value(values, text, str),
+            str(_value(values, label, str | int)),
+            own_split,
+            "" if group is None else str(_value(values, group, str | int)),
+        )
+
+    return read_json_lines(file, encoding, EXAMPLE, row)
 
 
 def _split(values: dict[str, Any], key: str) -> str:

@@ -10,9 +10,7 @@ from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, SplitKeys, is_encodable, name_some
 from dlcli.data.sequences.dataset import SequenceDataset
 from dlcli.data.split_folders import files_by_split
-from dlcli.data.table import refuse_errors
-from dlcli.data.text.files import read_content
-from dlcli.data.text.json_lines import JSON_LINES, BadLine, json_object
+from dlcli.data.text.json_lines import JSON_LINES, BadLine, json_object, read_json_lines
 from dlcli.data.text.tagged import Sentence, assemble_tags
 
 EXAMPLE = '{"words": […], "tags": […]}'
@@ -55,24 +53,15 @@ def json_sentences(file: Path, *, words: str, tags: str | None, encoding: str) -
     Raises:
         InputError: the file cannot be read, or lines are invalid.
     """
-    found: list[Sentence] = []
-    errors: list[tuple[int, str]] = []
-    for line, content in enumerate(read_content(file, "file of JSON lines", encoding).split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            values = json_object(content, EXAMPLE)
-            forms = _texts(values, words)
-            names = ("",) * len(forms) if tags is None else _texts(values, tags)
-            if len(forms) != len(names):
-                raise BadLine(f"there must be a tag for each word. Received {len(forms)} words and {len(names)} tags.")
-        except BadLine as reason:
-            errors.append((line, str(reason)))
-            continue
-        if forms:
-            found.append(Sentence(line, forms, names))
-    refuse_errors(file, errors)
-    return found
+
+    def sentence(line: int, values: dict[str, Any]) -> Sentence:
+        forms = _texts(values, words)
+        names = ("",) * len(forms) if tags is None else _texts(values, tags)
+        if len(forms) != len(names):
+            raise BadLine(f"there must be a tag for each word. Received {len(forms)} words and {len(names)} tags.")
+        return Sentence(line, forms, names)
+
+    return [found for found in read_json_lines(file, encoding, EXAMPLE, sentence) if found.words]
 
 
 def tag_keys(text: str) -> tuple[str, str] | None:
