@@ -6,7 +6,6 @@ from types import MappingProxyType
 from dlcli.errors import InputError
 from dlcli.recipe.language.wording import listed
 from dlcli.recipe.load import TASKS, LoadedRecipe
-from dlcli.recipe.sections.image_data import DividedSource
 from dlcli.recipe.tasks.base import EXPLANATION_OPTIONS, TaskRecipe
 
 MAX_NAMED = 3  # tasks in a message; a longer list says little
@@ -119,14 +118,14 @@ def check_explanation(recipe: TaskRecipe, place: str, methods: Collection[str], 
 
 
 def check_folds(loaded: LoadedRecipe) -> None:
-    """Refuses cross-validation of data that are not divided by samples.
+    """Refuses cross-validation of data that have no folds.
 
     Raises:
         RecipeError: located at ``data``.
     """
-    if not isinstance(loaded.recipe.data, DividedSource):
+    if "fold" not in type(loaded.recipe.data).model_fields:
         raise loaded.error(
             "data",
-            "--folds is for data that are divided by samples. These are divided by time, or drawn anew in each epoch. "
-            "Use data.backtest for forecasts, or --seeds",
+            "--folds is for data that are divided by samples, and for forecasts. These are one long text, or are drawn "
+            "anew in each epoch. Use --seeds",
         )

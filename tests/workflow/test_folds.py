@@ -85,6 +85,12 @@ def test_bad_folds_are_refused(folder: Path, arguments: list[str], error: str) -
     assert not (folder / "runs").exists()
 
 
+def test_data_drawn_anew_in_each_epoch_have_no_folds(folder: Path) -> None:
+    (folder / "copy.yaml").write_text("task: step_prediction\ndata: {kind: copy}\nmodel: {kind: ntm}\n")
+    done = dlcli(folder, "train", "copy.yaml", "--folds", "2").expect(2)
+    assert "copy.yaml:2:7: data: --folds is for data that are divided by samples, and for forecasts." in done.stderr
+
+
 def test_data_with_a_validation_split_of_their_own_have_no_folds(folder: Path) -> None:
     arrays = dict(np.load(folder / "data.npz"))
     np.savez(folder / "data.npz", x_val=arrays["x_train"][:4], y_val=arrays["y_train"][:4], **arrays)

@@ -76,3 +76,10 @@ def test_the_header_of_the_quickest_recipe_holds(tmp_path: Path) -> None:
     (tmp_path / "digits_mlp.yaml").write_text(wrong)
     done = processes.run("recipe", "verify", "digits_mlp.yaml", folder=tmp_path, prepare=processes.without_plots)
     assert "not what the header says: digits_mlp.yaml" in done.expect(1).stderr
+
+
+@pytest.mark.slow
+def test_the_header_of_the_next_quickest_recipe_holds(tmp_path: Path) -> None:
+    recipe = RECIPES / "digits_adversarial.yaml"
+    done = processes.run("recipe", "verify", str(recipe), folder=tmp_path, prepare=processes.without_plots)
+    assert "digits_adversarial.yaml: equal" in done.expect(0).stdout or "digits_adversarial.yaml: close" in done.stdout

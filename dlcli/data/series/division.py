@@ -25,6 +25,7 @@ def divide(
     evaluation_stride: int = 1,
     split_by: SplitBy = "time",
     seed: int = 0,
+    fold: tuple[int, int] | None = None,
 ) -> Series:
     """The windows of a table.
 
@@ -35,12 +36,19 @@ def divide(
         evaluation_stride: steps between two windows of validation and test.
         split_by: whether each series is divided by time, or whole series are drawn at random.
         seed: of these.
+        fold: the part that is held out for validation, counted from 1, and the number of parts, in place of
+            ``validation``. By time, the rows of each series before the test are divided into one part more, and
+            training has those before the part that is held out, so that it never sees what comes later (Hyndman and
+            Athanasopoulos, Forecasting: Principles and Practice, section 5.10).
 
     Raises:
-        InputError: train has no whole window.
+        InputError: train has no whole window, or there are fewer series than folds.
     """
     shares = (DEFAULT_TEST if test is None else test, DEFAULT_VALIDATION if validation is None else validation)
-    stretches = _by_series(table, *shares, seed) if split_by == "series" else _by_time(table, *shares)
+    if split_by == "series":
+        stretches = _by_series(table, *shares, seed, fold, source)
+    else:
+        stretches = _by_time(table, *shares, fold)
     is_known = np.concatenate([[0], np.cumsum(~np.isnan(table.target))])
     splits: dict[str, Windows] = {}
     warnings = []
@@ -62,9 +70,12 @@ def divide(
             splits[split] = Windows(windows)
         elif split == "train":
             noun = "rows" if not table.parts else "rows in the longest series"
+            remedy = "lower window.history or window.horizon, or give more rows"
+            if fold is not None:
+                remedy = "divide into fewer folds, or lower window.history or window.horizon"
             raise InputError(
                 f"{source}: train must have a window of {history} + {horizon} steps. Received {max(rows, default=0)} "
-                f"{noun}: lower window.history or window.horizon, or give more rows."
+                f"{noun}: {remedy}."
             )
         elif rows:
             needed = f"for a forecast of {horizon} steps"
@@ -78,25 +89,39 @@ def divide(
     return Series(table, history, horizon, tuple(stretches), splits, warnings=(*table.warnings, *warnings))
 
 
-def _by_time(table: Table, test: float, validation: float) -> list[Stretch]:
+def _by_time(table: Table, test: float, validation: float, fold: tuple[int, int] | None) -> list[Stretch]:
     stretches = []
     for part in table.series:
         num_rows = part.end - part.start
-        num_test, num_validation = round(num_rows * test), round(num_rows * validation)
-        ends = {"train": part.end - num_test - num_validation, "validation": part.end - num_test, "test": part.end}
-        start = part.start
-        for split, end in ends.items():
-            if end > start:
-                stretches.append(Stretch(part.name, split, start, end, start - part.start))
-            start = end
+        num_kept = num_rows - round(num_rows * test)
+        end_train, end_validation = num_kept - round(num_rows * validation), num_kept
+        if fold is not None:
+            number, of = fold
+            end_train, end_validation = (round(num_kept * edge / (of + 1)) for edge in (number, number + 1))
+        borders = {"train": (0, end_train), "validation": (end_train, end_validation), "test": (num_kept, num_rows)}
+        stretches += [
+            Stretch(part.name, split, part.start + start, part.start + end, start)
+            for split, (start, end) in borders.items()
+            if end > start
+        ]
     return stretches
 
 
-def _by_series(table: Table, test: float, validation: float, seed: int) -> list[Stretch]:
+def _by_series(
+    table: Table, test: float, validation: float, seed: int, fold: tuple[int, int] | None, source: str
+) -> list[Stretch]:
     parts = table.series
-    order = np.random.default_rng(seed).permutation(len(parts))
-    num_test, num_validation = round(len(parts) * test), round(len(parts) * validation)
-    splits = ["test"] * num_test + ["validation"] * num_validation
-    splits += ["train"] * (len(parts) - len(splits))
-    split_of = dict(zip(order.tolist(), splits, strict=True))
-    return [Stretch(part.name, split_of[number], part.start, part.end) for number, part in enumerate(parts)]
+    order = np.random.default_rng(seed).permutation(len(parts)).tolist()
+    num_test = round(len(parts) * test)
+    kept = order[num_test:]
+    held_out = kept[: round(len(parts) * validation)]
+    if fold is not None:
+        number, of = fold
+        if len(kept) < of:
+            raise InputError(
+                f"{source}: data.fold: there must be at least as many series as folds. Received {len(kept)} series "
+                f"that are not for the test, and {of} folds."
+            )
+        held_out = kept[number - 1 :: of]
+    split_of = dict.fromkeys(kept, "train") | dict.fromkeys(held_out, "validation")
+    return [Stretch(part.name, split_of.get(number, "test"), part.start, part.end) for number, part in enumerate(parts)]

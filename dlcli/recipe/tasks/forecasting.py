@@ -8,6 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import Field, StringConstraints
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, PositiveProportion, Proportion, Section, Seed, Text
+from dlcli.recipe.sections.image_data import Fold
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import SEQUENCE_VERBS, SERIES_METHODS, TaskRecipe
@@ -78,6 +79,9 @@ class TimeTable(Section):
     """Proportion of the rows of each series held out for validation: those before the test split. Default: 0.1."""
     test: Proportion | None = None
     """Proportion of the rows of each series held out for the test: the last ones. Default: 0.2."""
+    fold: Fold | None = None
+    """Hold out one of several parts for validation, in place of a proportion, and train on the rows before it; with
+    `split_by: series` on the other series. `dlcli train --folds K` trains all."""
     backtest: Backtest | None = None
     """Also report the errors at several origins one by one, with their mean and spread, for the model as it is trained.
     Default: none."""

@@ -72,11 +72,11 @@ def attention_maps(maps: Sequence[tuple[Sequence[str], Sequence[str], npt.NDArra
         return png(figure)
 
 
-def series(parts: Sequence[tuple[str, Mapping[str, npt.NDArray[Any]]]], name: str) -> bytes:
+def series(parts: Sequence[tuple[str, Mapping[str, tuple[int, npt.NDArray[Any]]]]], name: str) -> bytes:
     """Series, colored by split, one above the other.
 
     Args:
-        parts: the name of each series, and its values ``[steps]`` by split, in the order of time.
+        parts: the name of each series, and for each split its first step and its values ``[steps]``.
         name: name of the values.
     """
     with style():
@@ -84,11 +84,9 @@ def series(parts: Sequence[tuple[str, Mapping[str, npt.NDArray[Any]]]], name: st
         figure.set_layout_engine("constrained")
         for number, (title, values) in enumerate(parts, start=1):
             axes = figure.add_subplot(len(parts), 1, number)
-            start = 0
-            for split, of_split in values.items():
+            for split, (start, of_split) in values.items():
                 steps = np.arange(start, start + len(of_split))
                 axes.plot(steps, of_split, color=COLOR_OF_SPLIT[split], linewidth=0.8)
-                start += len(of_split)
             axes.set_ylabel(printable(name, 40 if len(parts) == 1 else 16))
             if title:
                 axes.set_title(printable(title, 60), fontsize=9)

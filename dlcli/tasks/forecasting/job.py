@@ -94,9 +94,9 @@ class ForecastJob(NetworkJob):
     def write_initial_files(self, run: RunDir) -> None:
         table, shown = self.dataset.table, []
         for number in evenly_spaced(len(table.series), NUM_SHOWN):
-            name = table.series[number].name
+            name, first = table.series[number].name, table.series[number].start
             parts = [part for part in self.dataset.stretches if part.series == name]
-            values = {part.split: table.values[part.start : part.end, 0] for part in parts}
+            values = {part.split: (part.start - first, table.values[part.start : part.end, 0]) for part in parts}
             shown.append((name, values))
         replace_file(run.plots / "series.png", sequence_plots.series(shown, table.features[0]))
 

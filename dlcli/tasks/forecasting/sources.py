@@ -37,6 +37,7 @@ def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
         evaluation_stride=window.evaluation_stride,
         split_by=section.split_by,
         seed=section.split_seed,
+        fold=None if section.fold is None else (section.fold.number, section.fold.of),
     )
 
 

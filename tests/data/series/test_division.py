@@ -47,6 +47,37 @@ def test_no_window_spans_two_series() -> None:
     assert len(divided(30, 20, stride=5).splits["train"]) == 3 + 2
 
 
+def test_folds_by_time_train_on_what_came_before() -> None:
+    covered = []
+    for number in (1, 2, 3):
+        made = divided(50, 25, fold=(number, 3))
+        rows = {(part.series, part.split): (part.start, part.end) for part in made.stretches}
+        for series, (start, kept, end) in {"0": (0, 40, 50), "1": (50, 70, 75)}.items():
+            width = (kept - start) // 4
+            held_out = (start + number * width, start + (number + 1) * width)
+            assert rows[series, "train"] == (start, held_out[0])
+            assert rows[series, "validation"] == held_out
+            assert rows[series, "test"] == (kept, end)
+            covered += range(*held_out)
+    assert sorted(covered) == [*range(10, 40), *range(55, 70)]  # each row but the first part's, once
+
+
+def test_a_fold_without_a_window_to_train_on_is_refused() -> None:
+    with pytest.raises(InputError, match=r"Received 5 rows in the longest series: divide into fewer folds"):
+        divided(50, 25, fold=(1, 7))
+
+
+def test_folds_of_whole_series() -> None:
+    made = [divided(*[20] * 10, split_by="series", fold=(number, 3)) for number in (1, 2, 3)]
+    held = [{part.series for part in one.stretches if part.split == "validation"} for one in made]
+    test = {part.series for part in made[0].stretches if part.split == "test"}
+    assert sorted(map(len, held)) == [2, 3, 3]
+    assert len(set().union(*held)) == 8
+    assert not set().union(*held) & test
+    with pytest.raises(InputError, match=r"at least as many series as folds. Received 8 series .* and 9 folds"):
+        divided(*[20] * 10, split_by="series", fold=(1, 9))
+
+
 def test_whole_series_can_be_held_out() -> None:
     lengths = [20] * 10
     made = divided(*lengths, split_by="series", seed=1)

@@ -40,11 +40,11 @@ def test_attention_maps_of_long_texts_and_strange_tokens() -> None:
 
 def test_a_series_is_colored_by_split() -> None:
     values = np.sin(np.arange(100) / 5)
-    splits = {"train": values[:60], "validation": values[60:80], "test": values[80:]}
+    splits = {"train": (0, values[:60]), "validation": (60, values[60:80]), "test": (80, values[80:])}
     pixels = read(sequences.series([("", splits)], "sine"))
     for color in (BLUE, GREEN, VERMILION):
         assert has_color(pixels, color)
-    two = read(sequences.series([("north", {"train": values}), ("south", {"validation": values})], "other"))
+    two = read(sequences.series([("north", {"train": (0, values)}), ("south", {"validation": (0, values)})], "other"))
     assert has_color(two, BLUE)
     assert has_color(two, GREEN)
     assert not has_color(two, VERMILION)
