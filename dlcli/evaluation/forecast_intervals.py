@@ -33,6 +33,14 @@ def quantiles_of_errors(errors: Array, levels: Sequence[float]) -> Array:
     return found
 
 
+def moments_of_errors(errors: Array) -> Array:
+    """Mean and standard deviation of the errors ``[n, horizon]`` of each step: ``[2, horizon]``; 0 without errors."""
+    found = np.zeros((2, errors.shape[1]))
+    is_known = ~np.isnan(errors).all(axis=0)
+    found[:, is_known] = np.nanmean(errors[:, is_known], axis=0), np.nanstd(errors[:, is_known], axis=0)
+    return found
+
+
 def metrics(
     true: Array, quantiles: Mapping[str, Array], levels: Sequence[float]
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:

@@ -142,6 +142,20 @@ def test_quantiles(folder: Path) -> None:
     assert float(explained["predicted"]) == pytest.approx(predicted[0]["predicted"], rel=1e-4)
 
 
+@pytest.mark.slow  # tests/evaluation and tests/training/objectives compute likelihoods in both ways
+def test_distributions(folder: Path) -> None:
+    """The loss of training is computed again from the quantiles that the saved model outputs."""
+    window = ("-s", "window.quantiles=[0.1,0.5,0.8]", "-s", "window.distribution={kind: student_t}")
+    options = (*window, "-s", "window.normalize=window", "-s", "model={kind: linear}", "-s", "train.epochs=1")
+    run("train", "waves.yaml", *options, "--name", "tails", folder=folder)
+    final = read_json(folder / "runs" / "tails" / "run.json")["final"]
+    again = json.loads(run("evaluate", "tails", "--split", "validation", "--json", folder=folder).stdout)
+    assert again["loss"] == pytest.approx(final["val_loss"], rel=1e-4)
+    assert again["crps"] < again["mae"]
+    assert final["test_ridge_nll"] < final["test_naive_nll"]
+    assert final["test_ridge_crps"] == pytest.approx(final["test_ridge_quantile_loss"], rel=0.2)
+
+
 def test_predicting_and_evaluating_other_tables(folder: Path) -> None:
     write_waves(folder / "later.csv", 60, start=300)
     result = json.loads(run("predict", "waves", "later.csv", "--output", "next.csv", "--json", folder=folder).stdout)

@@ -9,6 +9,7 @@ Tensor = Any  # a symbolic keras.KerasTensor
 Difference = Literal["none", "last", "season"]
 
 SMALLEST_SHARE = 1e-6  # of a deviation in the size of the values; below it they are constant
+SMALLEST_SCALE = 1e-3  # of a distribution, in deviations of what is learned: constants have no highest likelihood
 
 
 def base(past: Tensor, *, horizon: int, season: int, difference: Difference, mean: float) -> Tensor | None:
@@ -131,9 +132,43 @@ def forecast(
         outputs = _increasing(outputs, list(levels).index(0.5))
         start = None if start is None else start[..., None]
         scale = None if scale is None else scale[..., None]
+    return _in_units(outputs, start, mean=mean, deviation=deviation, scale=scale, name="forecast")
+
+
+def location_and_scale(
+    outputs: Tensor, start: Tensor | None, *, mean: float, deviation: float, scale: Tensor | None = None
+) -> Tensor:
+    """The parameters of the distribution of each step ahead, in the units of the series: float32 ``[batch, horizon,
+    2]``.
+
+    Args:
+        outputs: ``[batch, horizon, 2]``, whose second number becomes the scale by softplus.
+        start, mean, deviation, scale: as in :func:`forecast`.
+    """
+    ops = keras.ops
+    location = _in_units(outputs[..., 0], start, mean=mean, deviation=deviation, scale=scale, name="location")
+    spread = (ops.softplus(outputs[..., 1]) + SMALLEST_SCALE) * deviation
+    return ops.stack([location, spread if scale is None else spread * scale], axis=-1)
+
+
+def quantiles_of(parameters: Tensor, standard: Sequence[float]) -> Tensor:
+    """The quantiles ``[batch, horizon, levels]`` of distributions of one family, as the layer ``forecast``.
+
+    Args:
+        parameters: of :func:`location_and_scale`.
+        standard: the quantiles of the family's distribution of location 0 and scale 1, of each level.
+    """
+    values = parameters[..., :1] + parameters[..., 1:] * keras.ops.convert_to_tensor([list(standard)], "float32")
+    return keras.layers.Identity(dtype="float32", name="forecast")(values)
+
+
+def _in_units(
+    outputs: Tensor, start: Tensor | None, *, mean: float, deviation: float, scale: Tensor | None, name: str
+) -> Tensor:
+    """Outputs on the scale of the series, and added to the past values that they are relative to."""
     values = keras.layers.Rescaling(deviation, offset=mean, dtype="float32", name="unscaled_forecast")(outputs)
     values = values if scale is None else values * scale
-    return keras.layers.Identity(dtype="float32", name="forecast")(values if start is None else values + start)
+    return keras.layers.Identity(dtype="float32", name=name)(values if start is None else values + start)
 
 
 def _increasing(outputs: Tensor, middle: int) -> Tensor:

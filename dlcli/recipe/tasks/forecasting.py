@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import Field, StringConstraints
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, PositiveProportion, Proportion, Section, Seed, Text
@@ -134,6 +134,26 @@ class TimeTable(Section):
                 taken.setdefault(name, key)
 
 
+class Normal(Section):
+    """A normal distribution of each value, whose mean and deviation the network predicts."""
+
+    kind: Literal["normal"]
+    """Family of distributions."""
+
+
+class StudentT(Section):
+    """Student's t distribution of each value, with heavier tails, whose location and scale the network predicts."""
+
+    kind: Literal["student_t"]
+    """Family of distributions."""
+    degrees_of_freedom: Annotated[float, Gt(2), Le(1000)] = 4.0
+    """How heavy the tails are: the fewer, the more likely are values far from the forecast. Many give a normal
+    distribution."""
+
+
+Distribution = Annotated[Normal | StudentT, Field(discriminator="kind")]
+
+
 class Window(Section):
     """The window of past steps that a forecast sees, and the steps that it predicts."""
 
@@ -158,6 +178,9 @@ class Window(Section):
     """Levels of the quantiles to predict at each step: [0.1, 0.5, 0.9] gives an interval for 80% of the values. They
     must include 0.5, the median, which is the forecast; training then minimizes the pinball loss. Default: a forecast
     alone, by the squared error."""
+    distribution: Distribution | None = None
+    """Distribution of each value, from which the quantiles are computed; training then minimizes its negative
+    log-likelihood. Default: the quantiles are learned one by one, whatever the distribution."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         if self.season > self.history:
@@ -167,6 +190,11 @@ class Window(Section):
             yield "quantiles", f"must include 0.5, the median, which is the forecast. Received {_listed(levels)}."
         elif levels is not None and any(later <= level for level, later in itertools.pairwise(levels)):
             yield "quantiles", f"must increase. Received {_listed(levels)}."
+        if self.distribution is not None and (levels is None or len(levels) < 2):
+            yield (
+                "distribution",
+                "is given by its quantiles; set window.quantiles to two levels or more, such as [0.1, 0.5, 0.9].",
+            )
 
 
 def _listed(levels: tuple[float, ...]) -> str:

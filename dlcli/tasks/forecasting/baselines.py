@@ -11,7 +11,7 @@ from dlcli.data.series.windows import Series, targets_of
 from dlcli.data.splits import Index, evenly_spaced
 from dlcli.evaluation import forecast
 from dlcli.evaluation.forecast_baseline import LagRidge, fit_lag_ridge
-from dlcli.evaluation.forecast_intervals import quantiles_of_errors
+from dlcli.evaluation.forecast_intervals import moments_of_errors, quantiles_of_errors
 from dlcli.recipe.tasks.forecasting import Forecasting, Window
 from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.sources import window_scales
@@ -30,12 +30,14 @@ class Baselines:
         mean: of the target in the training split, for windows without a known value.
         ridge: None if the training windows are not available, or too few are complete.
         errors: quantiles of the errors in the training split ``[horizon, levels]``, by prefix; empty without levels.
+        moments: mean and standard deviation of these errors ``[2, horizon]``, by prefix; empty without levels.
     """
 
     window: Window
     mean: float
     ridge: LagRidge | None = None
     errors: Mapping[str, Array] = field(default_factory=dict)
+    moments: Mapping[str, Array] = field(default_factory=dict)
 
     def forecasts(self, series: Series, origins: Index) -> dict[str, Array]:
         """The forecasts ``[n, horizon]`` of windows."""
@@ -58,6 +60,15 @@ class Baselines:
             name: forecasts[name][..., None] + errors * scales[:, None, None] for name, errors in self.errors.items()
         }
 
+    def distributions(self, forecasts: Mapping[str, Array], scales: Array) -> dict[str, Array]:
+        """Mean and standard deviation ``[n, horizon, 2]`` of forecasts ``[n, horizon]``: each plus the mean of its
+        errors, and their deviation; arguments as in :meth:`quantiles`."""
+        found = {}
+        for name, (mean, deviation) in self.moments.items():
+            center = forecasts[name] + mean * scales[:, None]
+            found[name] = np.stack([center, np.broadcast_to(deviation, center.shape) * scales[:, None]], axis=-1)
+        return found
+
 
 def fit_baselines(series: Series, recipe: Forecasting) -> Baselines:
     """Fit the baselines on the training windows, of many on some."""
@@ -72,11 +83,12 @@ def fit_baselines(series: Series, recipe: Forecasting) -> Baselines:
     if window.quantiles is None:
         return fitted
     scales = window_scales(series, window, origins)[:, None]
-    errors = {
-        name: quantiles_of_errors((future - found) / scales, window.quantiles)
-        for name, found in fitted.forecasts(series, origins).items()
-    }
-    return replace(fitted, errors=errors)
+    errors = {name: (future - found) / scales for name, found in fitted.forecasts(series, origins).items()}
+    return replace(
+        fitted,
+        errors={name: quantiles_of_errors(values, window.quantiles) for name, values in errors.items()},
+        moments={name: moments_of_errors(values) for name, values in errors.items()},
+    )
 
 
 def _regressors(

@@ -20,7 +20,7 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.checks import build_checked
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.forecasting.baselines import fit_baselines, mase_scales
-from dlcli.tasks.forecasting.network import build_forecaster
+from dlcli.tasks.forecasting.network import build_forecaster, family_of
 from dlcli.tasks.forecasting.scoring import evaluate_windows
 from dlcli.tasks.forecasting.sources import learned_values, open_series, window_scales
 from dlcli.tasks.job import training_memory_of
@@ -46,6 +46,10 @@ class ForecastJob(NetworkJob):
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
         levels, variance = self.recipe.window.quantiles, self.scale.target_variance
+        distribution = self.recipe.window.distribution
+        if distribution is not None:
+            freedom = family_of(distribution).degrees_of_freedom
+            return sequence_objectives.distribution_forecast(degrees_of_freedom=freedom, deviation=variance**0.5)
         if levels is not None:
             return sequence_objectives.quantile_forecast(levels=levels, deviation=variance**0.5)
         return sequence_objectives.forecast(variance=variance)

@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlcli.evaluation.forecast_distributions import Family
 from dlcli.models.sequences import forecasting, linear, series_input
-from dlcli.recipe.tasks.forecasting import ForecastModel, Linear, Window
+from dlcli.recipe.tasks.forecasting import Distribution, ForecastModel, Linear, StudentT, Window
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector
 
 Tensor = Any  # a symbolic keras.KerasTensor
@@ -38,18 +39,27 @@ def build_forecaster(
     if isinstance(section, Linear) and window.difference != "none":
         change = target - forecasting.last_known(target, mean=mean)
         past = _with_target(past, change / (deviation if window_deviation is None else window_deviation))
-    num_levels = len(window.quantiles or ())
+    num_levels = len(window.quantiles or ()) if window.distribution is None else 2
     ahead = keras.ops.take(x[:, window.history :], np.array(known_ahead), axis=2) if known_ahead else None
-    predicted = forecasting.forecast(
-        _outputs(section, past, mask, ahead, horizon=window.horizon, num_levels=num_levels),
-        start,
-        levels=window.quantiles,
-        mean=scale.target_mean,
-        deviation=scale.target_variance**0.5,
-        scale=window_deviation,
-    )
-    model = keras.Model(values, predicted, name=section.kind)
-    return SequenceNetwork(model, model)
+    outputs = _outputs(section, past, mask, ahead, horizon=window.horizon, num_levels=num_levels)
+    units: dict[str, Any] = {
+        "mean": scale.target_mean,
+        "deviation": scale.target_variance**0.5,
+        "scale": window_deviation,
+    }
+    if window.distribution is None:
+        predicted = forecasting.forecast(outputs, start, levels=window.quantiles, **units)
+        model = keras.Model(values, predicted, name=section.kind)
+        return SequenceNetwork(model, model)
+    parameters = forecasting.location_and_scale(outputs, start, **units)
+    standard = family_of(window.distribution).quantiles(window.quantiles or ())
+    model = keras.Model(values, forecasting.quantiles_of(parameters, standard), name=section.kind)
+    return SequenceNetwork(model, keras.Model(values, parameters, name=f"{section.kind}_distribution"))
+
+
+def family_of(section: Distribution) -> Family:
+    """The family of distributions of a recipe."""
+    return Family(section.degrees_of_freedom if isinstance(section, StudentT) else None)
 
 
 def _outputs(section: ForecastModel, x: Tensor, mask: Tensor, ahead: Tensor | None, **sizes: int) -> Tensor:

@@ -113,6 +113,7 @@ def _scored(
         np.concatenate(parts),
         forecasts,
         baselines.quantiles(forecasts, scales),
+        baselines.distributions(forecasts, scales),
         scales,
         of_mase,
     )

@@ -1,5 +1,6 @@
 """The objectives of regression, tagging, step prediction and forecasting."""
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -162,5 +163,33 @@ def quantile_forecast(*, levels: Sequence[float], deviation: float) -> Objective
     return Objective(
         loss=pinball,
         metrics={"mae": lambda outputs, batch: tf.abs(outputs[..., middle] - batch["y"]["future"])},
+        weight=lambda batch: batch["weight"][:, None] * batch["y"]["known"],
+    )
+
+
+def distribution_forecast(*, degrees_of_freedom: float | None, deviation: float) -> Objective:
+    """Negative log-likelihood in nats, in units of a deviation, of a distribution of each step ahead, whose location
+    and scale are the model outputs float32 ``[b, h, 2]``. ``mae`` is that of the location.
+
+    Targets and their weights are those of :func:`forecast`.
+
+    Args:
+        degrees_of_freedom: of Student's t distribution; None for a normal one.
+        deviation: unit of the target, with ``y["scale"]`` as a further factor of each sample.
+    """
+    freedom = degrees_of_freedom
+    constant = 0.5 * math.log(2 * math.pi)
+    if freedom is not None:
+        constant = math.lgamma(freedom / 2) - math.lgamma((freedom + 1) / 2) + 0.5 * math.log(freedom * math.pi)
+
+    def negative_log_likelihood(outputs: Tensor, batch: Batch) -> Tensor:
+        location, scale = tf.unstack(outputs, axis=-1)
+        squared = tf.square((batch["y"]["future"] - location) / scale)
+        distance = 0.5 * squared if freedom is None else (freedom + 1) / 2 * tf.math.log1p(squared / freedom)
+        return distance + tf.math.log(scale / (deviation * batch["y"]["scale"][:, None])) + constant
+
+    return Objective(
+        loss=negative_log_likelihood,
+        metrics={"mae": lambda outputs, batch: tf.abs(outputs[..., 0] - batch["y"]["future"])},
         weight=lambda batch: batch["weight"][:, None] * batch["y"]["known"],
     )

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 from dlcli.evaluation.forecast import naive, seasonal_naive, window_scale
 from dlcli.models.sequences import forecasting
@@ -98,3 +99,18 @@ def test_known_steps_share_their_layers(num_levels: int) -> None:
     np.testing.assert_allclose(model([a, b]), expected if num_levels else expected[..., 0], rtol=1e-4, atol=1e-5)
     linear = keras.Model(ahead, forecasting.of_known_steps(None, ahead, num_levels=0))
     assert linear.count_params() == 3
+
+
+def test_distributions_are_in_the_units_of_the_series_and_have_their_quantiles() -> None:
+    outputs, start, scale = keras.Input((3, 2)), keras.Input((3,)), keras.Input((1,))
+    parameters = forecasting.location_and_scale(outputs, start, mean=10.0, deviation=4.0, scale=scale)
+    levels = (0.1, 0.5, 0.7)
+    quantiles = forecasting.quantiles_of(parameters, stats.norm.ppf(levels).tolist())
+    rng = np.random.default_rng(0)
+    x, base, unit = rng.normal(size=(5, 3, 2)), 100 * rng.normal(size=(5, 3)), 1 + rng.random((5, 1))
+    of_steps, found = keras.Model([outputs, start, scale], [parameters, quantiles])([x, base, unit])
+    location = (x[..., 0] * 4 + 10) * unit + base
+    spread = (np.log1p(np.exp(x[..., 1])) + forecasting.SMALLEST_SCALE) * 4 * unit
+    np.testing.assert_allclose(of_steps, np.stack([location, spread], axis=-1), rtol=1e-4)
+    expected = stats.norm.ppf(levels, location[..., None], spread[..., None])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

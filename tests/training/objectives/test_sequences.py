@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 from sklearn.metrics import mean_pinball_loss
 
 from dlcli.training.objectives import sequences
@@ -113,3 +114,18 @@ def test_quantiles_are_learned_by_the_pinball_loss() -> None:
     np.testing.assert_allclose(goal.loss(values, found), np.array(losses) / [[1.0], [2.0]], rtol=1e-5)
     np.testing.assert_allclose(goal.weight(found), np.array([[1.0, 1, 0, 1], [1, 1, 1, 1]]) * WEIGHT.numpy()[:, None])
     np.testing.assert_allclose(goal.metrics["mae"](values, found), np.abs(true - outputs[..., 1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("freedom", [None, 4.0])
+def test_distributions_are_learned_by_their_likelihood(freedom: float | None) -> None:
+    standard, rng = stats.norm() if freedom is None else stats.t(freedom), np.random.default_rng(0)
+    true, location, spread = rng.normal(size=(2, 4)), rng.normal(size=(2, 4)), np.exp(rng.normal(size=(2, 4)))
+    goal = sequences.distribution_forecast(degrees_of_freedom=freedom, deviation=3.0)
+    known = [[1.0, 1, 0, 1], [1, 1, 1, 1]]
+    found = batch(future=true.astype(np.float32), scale=[1.0, 2.0], known=known)
+    outputs = tf.constant(np.stack([location, spread], axis=-1), tf.float32)
+    units = np.array([[3.0], [6.0]])  # of a value that is divided by them
+    expected = -standard.logpdf((true - location) / spread) + np.log(spread / units)
+    np.testing.assert_allclose(goal.loss(outputs, found), expected, rtol=1e-5)
+    np.testing.assert_allclose(goal.weight(found), np.array(known) * WEIGHT.numpy()[:, None])
+    np.testing.assert_allclose(goal.metrics["mae"](outputs, found), np.abs(true - location), rtol=1e-5)
