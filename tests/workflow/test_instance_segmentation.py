@@ -14,6 +14,7 @@ from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 
+from dlcli.data.boxes.pasting import paste
 from dlcli.data.boxes.polygons import decode_runs, fill_runs
 from dlcli.data.synthetic.scenes import draw_scene
 from dlcli.rundir.tables import read_csv
@@ -128,6 +129,36 @@ def test_photos_with_masks_are_checked_trained_on_and_evaluated(folder: Path) ->
     result = json.loads(run("evaluate", "photos", "--data", "photos", "--json", folder=folder).stdout)
     assert result["samples"] == 4
     assert {"mask_ap", "box_ap"} <= result.keys()
+
+
+def test_tiles_are_trained_on_evaluated_and_predicted(folder: Path) -> None:
+    """The masks of photos of 64x96 pixels are those that the model file predicts for their tiles."""
+    data = "{kind: masks, path: photos, tiles: {size: 64, overlap: 32}, validation: 0.25, test: 0.25}"
+    changed = RECIPE.replace("{kind: scenes, num_samples: 60, image_size: [48, 48]}", data)
+    (folder / "tiles.yaml").write_text(changed.replace("epochs: 2", "epochs: 1"))
+    run("train", "tiles.yaml", folder=folder)
+    result = json.loads((folder / "runs" / "tiles" / "evaluation" / "test" / "metrics.json").read_text())
+    assert {"mask_ap", "box_ap"} <= result.keys()
+    model = keras.saving.load_model(folder / "runs" / "tiles" / "model.keras")
+    done = run("predict", "tiles", "photos/images", "--score", "0.05", "--json", folder=folder)
+    num_objects = 0
+    for row in json.loads(done.stdout)["predictions"]:
+        image = np.asarray(Image.open(folder / row["file"]).convert("RGB"))
+        found = []
+        for left, first, last in ((0, 0, 48), (32, 48, 96)):  # a tile at each side, which counts up to the middle
+            outputs = model(image[None, :, left : left + 64].astype(np.float32))
+            of_tile = (np.asarray(outputs[key])[0] for key in ("boxes", "scores", "masks", "count"))
+            boxes, scores, masks, count = of_tile
+            for box, score, mask in list(zip(boxes * 64 + [left, 0, left, 0], scores, masks, strict=True))[
+                : int(count)
+            ]:
+                if first <= (box[0] + box[2]) / 2 < last:
+                    pixels = paste(mask, tuple(box.tolist()), height=64, width=96)
+                    found.append((round(float(score), 4), pixels.area))
+        own = [(round(item["score"], 4), item["pixels"]) for item in row["objects"]]
+        assert set(own) <= set(found)
+        num_objects += len(own)
+    assert num_objects > 4
 
 
 @pytest.mark.long

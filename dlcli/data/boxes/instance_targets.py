@@ -18,6 +18,7 @@ from dlcli.data.boxes.object_targets import ObjectsTarget
 from dlcli.data.files import workers
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.resizing import resize_image
+from dlcli.data.images.tiles import Windows, cut
 from dlcli.data.kept import Kept
 from dlcli.data.splits import Index
 
@@ -33,10 +34,10 @@ class InstancesTarget(ObjectsTarget):
     """The boxes and masks of the objects of each sample.
 
     Attributes:
-        policy: how images, and so masks, are resized.
+        policy: how images, and so masks, are resized or cut into tiles.
         instances: the masks of all objects of each sample.
         is_trained: which of these objects are trained on, bool ``[objects]`` for each sample.
-        store: the masks of each sample that were read and resized; None if nothing is kept.
+        store: the masks of each sample that were read, resized or whole for tiles; None if nothing is kept.
     """
 
     policy: ImagePolicy = None  # type: ignore[assignment]
@@ -62,9 +63,12 @@ class InstancesTarget(ObjectsTarget):
         composed = super().composed(parts, height=height, width=width)
         return replace(composed, instances=self.instances, is_trained=self.is_trained)
 
-    def load(self, index: Index) -> NDArray[np.uint8]:
+    def load(self, index: Index, windows: Windows | None = None) -> NDArray[np.uint8]:
         """The masks of the samples at ``index`` ``[b]``: uint8 ``[b, slots, height, width]``, in the order of all their
         objects that are trained on, read in several threads.
+
+        Args:
+            windows: of the tiles that are cut from them, ``[b, 6]``.
 
         Raises:
             InputError: they can no longer be read, or have changed since they were checked.
@@ -72,17 +76,22 @@ class InstancesTarget(ObjectsTarget):
         result = np.zeros((len(index), self.slots, *self.policy.image_size), np.uint8)
 
         def fill(row: int) -> None:
-            masks = self._read(int(index[row]))
-            result[row, : len(masks)] = masks
+            for slot, mask in enumerate(self._read(int(index[row]))):
+                if windows is not None:
+                    mask = cut(mask, (windows[row, 0], windows[row, 1]), self.policy.image_size, fill=0)
+                result[row, slot] = mask
 
         list(workers().map(fill, range(len(index))))
         return result
 
     def _read(self, sample: int) -> NDArray[np.uint8]:
-        """The resized masks of the objects of a sample that are trained on, ``[objects, height, width]``."""
+        """The masks of the objects of a sample that are trained on, resized or whole for tiles, ``[objects, height,
+        width]``."""
 
         def read() -> NDArray[np.uint8]:
             masks = self.instances[sample].read()[self.is_trained[sample]]
+            if self.policy.is_tiled:
+                return masks
             resized = np.zeros((len(masks), *self.policy.image_size), np.uint8)
             for slot, mask in enumerate(masks):
                 resized[slot] = resize_instance(mask, self.policy)

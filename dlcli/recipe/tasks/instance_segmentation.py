@@ -72,6 +72,4 @@ class InstanceSegmentation(TaskRecipe):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from rules_of_search(self.search, self.model.backbone, self.train, key="model.backbone")
-        if self.data.tiles is not None:
-            yield "data.tiles", "are for task: detection; masks are predicted of whole images: set data.image_size"
         yield from rules_of_detector(self.model.backbone, self.augment, precision=self.train.precision)

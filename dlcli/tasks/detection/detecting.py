@@ -20,7 +20,7 @@ from dlcli.models.heads.detection_outputs import CANDIDATES
 from dlcli.recipe.sections.detect import Detect
 from dlcli.runtime.console import Console
 from dlcli.tasks.detection.masks import ImageMasks, ReadMasks, with_areas
-from dlcli.tasks.detection.tiles import OfImage, merge
+from dlcli.tasks.detection.tiles import Merger
 from dlcli.tasks.images.batches import prediction
 from dlcli.tasks.images.frames import upright_frames
 
@@ -78,7 +78,7 @@ def detector(
         detect: if it asks for greedy suppression, that in the model is compared with the exact one.
         read_masks: for the masks of a model that predicts them, whose frames must be those of upright images.
         merging: how the boxes of several tiles remove each other, where images are cut into these; they are compared
-            tile by tile, and must not have masks.
+            tile by tile.
     """
     objects = objects_of(samples)
     of_images = frames or (upright_frames(samples) if objects is None else objects.frames)
@@ -129,28 +129,24 @@ def detected(
     """
     policy = samples.policy
     assert policy is not None
-    grids = None if policy.overlap is None else make_grids(samples.sizes, policy.image_size, policy.overlap)
+    merger = None
+    if policy.overlap is not None:
+        assert merging is not None
+        merger = Merger(make_grids(samples.sizes, policy.image_size, policy.overlap), merging)
     parts: list[Detections] = []
     masks: list[ImageMasks] = []
     num_different = 0
-    of_tiles: list[OfImage] = []  # those of the image at hand
     for index, found in batches:
-        boxes, scores, classes, counts = found[: len(FINAL)]
-        if grids is None:
-            parts.append(_in_pixels(boxes, scores, classes, counts, frames=[frames[i] for i in index], policy=policy))
-        else:
-            assert merging is not None
-            for of_tile in zip(boxes, scores, classes, counts, strict=True):
-                of_tiles.append(of_tile)
-                if len(of_tiles) == len(grids[len(parts)]):
-                    boxes, scores, classes, counts = merge(of_tiles, grids[len(parts)], merging)
-                    of_image = boxes[None], scores[None], classes[None], counts[None]
-                    parts.append(_in_pixels(*of_image, frames=[frames[len(parts)]], policy=policy))
-                    of_tiles = []
-        if read_masks is not None:
-            each = zip(boxes, found[len(FINAL)], counts, strict=True)
-            own = [(of_image[:count], pixels[:count]) for of_image, pixels, count in each]
-            masks += workers().map(read_masks, index.tolist(), *zip(*own, strict=True))
+        outputs = found[: len(FINAL) + (read_masks is not None)]
+        for positions, (boxes, scores, classes, counts, *pixels) in (
+            [(index, outputs)] if merger is None else merger.add(outputs)
+        ):
+            of_images = [frames[i] for i in positions]
+            parts.append(_in_pixels(boxes, scores, classes, counts, frames=of_images, policy=policy))
+            if read_masks is not None:
+                each = zip(boxes, pixels[0], counts, strict=True)
+                own = [(of_image[:count], of_mask[:count]) for of_image, of_mask, count in each]
+                masks += workers().map(read_masks, positions.tolist(), *zip(*own, strict=True))
         if detect is not None:
             candidates = found[-len(CANDIDATES) :]
             num_different += sum(

@@ -16,6 +16,7 @@ from dlcli.data.boxes.objects import ObjectBoxes
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.resizing import Resize
+from dlcli.data.images.tiles import Tiling, cut
 
 HEIGHT, WIDTH = 40, 60
 NUM_SAMPLES, MOST = 13, 4
@@ -169,6 +170,42 @@ def test_masks_are_resized_like_their_images(resize: Resize) -> None:
             assert ys.max() + 1 <= box[3] + 1
             seen += 1
     assert seen > 10
+
+
+def test_tiles_show_what_their_images_show(still: Augmentation) -> None:
+    """Two tiles of each image, some of which reach beyond it, also where mosaic and copy-paste compose them."""
+    pixels, objects = scenes(min_visible=0.0)
+    tile = (48, 32)
+    target = objects.target(replace(policy(tile), overlap=0))
+    assert isinstance(target, InstancesTarget)
+    images = np.repeat(np.arange(NUM_SAMPLES), 2)
+    corners = np.random.default_rng(0).integers(0, [1, WIDTH - 32], (len(images), 2))
+    windows = np.concatenate([corners, corners, corners + tile], axis=1)
+
+    def load(index: np.ndarray, of_tiles: np.ndarray) -> np.ndarray:
+        shown = [cut(pixels[i], (top, left), tile, fill=0) for i, (top, left, *_) in zip(index, of_tiles, strict=True)]
+        return np.stack(shown)
+
+    for options in ({}, {"mosaic": Mosaic(0.7), "copy_paste": CopyPaste(0.7)}):
+        data = Batches(
+            labels=np.full(len(images), -1, np.int32),
+            pixels=None,
+            load=load,
+            shape=(*tile, 3),
+            batch_size=6,
+            targets=(target,),
+            seed=3,
+            augmentation=still,
+            tiling=Tiling(images, lambda epoch: windows),
+            **options,  # type: ignore[arg-type]
+        )
+        batch = data.at(1, np.arange(len(images)))
+        masks, classes = np.asarray(batch["y"]["masks"]), np.asarray(batch["y"]["box_class"])
+        for image, of_image, labels in zip(np.asarray(batch["x"]), masks, classes, strict=True):
+            for label in range(3):
+                inside = of_image[labels == label].any(axis=0)
+                assert (inside != (image[..., label] > 127)).mean() < 0.03  # edges of parts, which are interpolated
+        assert 0.3 * masks.any(axis=1).sum() < load(images, windows).any(axis=-1).sum()
 
 
 def test_taking_samples_takes_their_masks() -> None:

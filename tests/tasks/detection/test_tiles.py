@@ -50,6 +50,21 @@ def test_objects_up_to_the_size_of_the_overlap_are_found_once_and_whole(seed: in
     assert (np.diff(scores) <= 0).all()
 
 
+def test_masks_stay_with_their_boxes() -> None:
+    """A box that a padded tile extends beyond the image keeps the part outside, in which a part of its mask is."""
+    rng = np.random.default_rng(0)
+    grid = make_grid(120, 160, TILE, OVERLAP)
+    corners = np.concatenate([rng.integers(0, [130, 90], (40, 2)), [[100, 96]]])
+    objects = np.concatenate([corners, corners + rng.integers(4, OVERLAP + 1, (41, 2))], axis=1).astype(np.float64)
+    objects[-1, 2:] = [132, 128]
+    tiles = [(*found, found[2][:, None, None] + np.zeros((1, 2, 2))) for found in of_tiles(objects, grid)]
+    boxes, scores, classes, count, masks = merge(tiles, grid, DETECT)
+    assert count == len(masks) == len(scores) > 30
+    np.testing.assert_array_equal(masks, classes[:, None, None] + np.zeros((1, 2, 2)))
+    np.testing.assert_allclose(boxes * [160, 120, 160, 120], objects[classes], atol=1e-3)
+    assert boxes.max() == 128 / 120
+
+
 def test_an_image_in_one_tile_has_the_detections_of_the_tile() -> None:
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 60, (30, 2))
