@@ -1,7 +1,9 @@
 """What ``pip install dlcli`` installs: every file of the package, the recipes, and commands that work."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -10,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("dlcli", "recipes")
+FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 BUILD = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
 
 
@@ -17,7 +20,7 @@ BUILD = "from setuptools import build_meta; print(build_meta.build_wheel('dist')
 def test_the_wheel_has_the_package_and_the_recipes(tmp_path: Path) -> None:
     for part in PARTS:
         copytree(ROOT / part, tmp_path / part, ignore=ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in FILES:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     done = subprocess.run([sys.executable, "-c", BUILD], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -37,3 +40,16 @@ def test_the_wheel_has_the_package_and_the_recipes(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stderr
     written = (tmp_path / "work" / "digits_convnet.yaml").read_bytes()
     assert written == (ROOT / "recipes" / "digits_convnet.yaml").read_bytes()
+
+
+def test_a_container_is_built_of_the_files_of_the_wheel_and_of_extras_that_exist() -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert sent == {*PARTS, *FILES, "constraints.txt"}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = [
+        found
+        for name in ("Dockerfile", "README.md")
+        for found in re.findall(r"EXTRAS=(\S+)", (ROOT / name).read_text())
+    ]
+    assert len(named) == 3
+    assert all(extra in extras for names in named for extra in names.split(","))
