@@ -1,9 +1,11 @@
 """Numbers as people write them: a decimal comma, and separators between groups of three digits."""
 
+import math
 import re
 from typing import Literal
 
-from dlcli.data.table import parse_number
+from dlcli.data.files import printable
+from dlcli.data.table import MISSING, is_usable, number_error, parse_number
 
 Mark = Literal["point", "comma"]
 
@@ -41,3 +43,33 @@ def decimal_hint(cell: str) -> str:
         return ""
     marks = [mark for mark in MARKS if plain_number(cell, mark) is not None]
     return f" Set data.decimal: {' or '.join(marks)}." if marks else ""
+
+
+def cell_error(name: str, cell: str, mark: Mark | None) -> str | None:
+    """The error in a cell of a column of numbers with a decimal mark, or None.
+
+    Args:
+        mark: None for a point, without groups of digits.
+    """
+    if mark is None:
+        hint = decimal_hint(cell)
+        return _not_a_number(name, cell, "", hint) if hint else number_error(name, cell)
+    plain = plain_number(cell, mark)
+    return _not_a_number(name, cell, f" with a decimal {mark}") if plain is None else number_error(name, plain)
+
+
+def _not_a_number(name: str, cell: str, kind: str, hint: str = "") -> str:
+    return f"column '{printable(name)}' must be a number{kind}. Received '{printable(cell[:50])}'.{hint}"
+
+
+def number_in(cell: str, mark: Mark | None) -> float:
+    """The number in a cell without error; NaN if the value is missing."""
+    if cell in MISSING:
+        return math.nan
+    return float(cell if mark is None else plain_number(cell, mark) or cell)
+
+
+def is_value(cell: str, mark: Mark | None) -> bool:
+    """Whether a cell is a number or missing."""
+    plain = cell if mark is None or cell in MISSING else plain_number(cell, mark)
+    return cell in MISSING or (plain is not None and is_usable(parse_number(plain)))

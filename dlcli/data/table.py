@@ -246,7 +246,7 @@ def read_records(table: Path, text: str, names: Sequence[str] | None = None) -> 
 
     Args:
         names: of the columns of a table without a header, which come first then; its delimiter is that of the first
-            row.
+            row, preferably one that gives as many cells.
 
     Raises:
         InputError: it is not CSV.
@@ -257,7 +257,7 @@ def read_records(table: Path, text: str, names: Sequence[str] | None = None) -> 
     if named is not None:
         text = text[named.end() :]
     header = LINE_END.split(text, maxsplit=1)[0]
-    delimiter = max(DELIMITERS, key=(header if is_tsv else QUOTED.sub("", header)).count)
+    delimiter = _delimiter(header if is_tsv else QUOTED.sub("", header), None if names is None else len(names))
     if named is not None:
         delimiter = named[1]
     if names is not None:
@@ -276,6 +276,18 @@ def read_records(table: Path, text: str, names: Sequence[str] | None = None) -> 
             ) from None
         if values:
             yield line, values
+
+
+def _delimiter(row: str, num_columns: int | None) -> str:
+    """The delimiter of a header, or of the first row of a table with some number of columns and without a header.
+
+    Where several give this number, it is not the comma, which is also part of numbers and texts.
+    """
+    if num_columns is not None:
+        for delimiter in reversed(DELIMITERS):
+            if row.count(delimiter) == num_columns - 1:
+                return delimiter
+    return max(DELIMITERS, key=row.count)
 
 
 def _find_column(table: Path, header: list[str], name: str, names: set[str]) -> int:

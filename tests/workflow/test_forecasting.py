@@ -216,6 +216,8 @@ def test_explanations_by_lags_and_columns(folder: Path) -> None:
         (("train", "waves.yaml", "-s", "data.path=none.csv"), "data.path: no such file or folder"),
         (("train", "waves.yaml", "-s", "data.features=[word]"), "there must be a column 'word'."),
         (("predict", "waves", "short.csv"), "short.csv: a forecast needs 14 rows. Received 3: add earlier rows."),
+        (("predict", "waves", "coarse.csv"), "coarse.csv: the rows must be 1 apart, as those of the training data. R"),
+        (("evaluate", "waves", "--data", "coarse.csv"), "Received rows 10 apart."),
         (("predict", "waves", "-"), "-: tables are read from files, not from stdin. Give a CSV file."),
         (("predict", "waves", "--text", "a"), "--text: runs/waves takes tables of numbers: its task is forecasting."),
         (("evaluate", "waves", "--data", "waves.yaml"), "waves.yaml: expected a .csv or .tsf file with the"),
@@ -225,6 +227,7 @@ def test_explanations_by_lags_and_columns(folder: Path) -> None:
 )  # fmt: skip
 def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     (folder / "short.csv").write_text("day,load,wind\n1,2,3\n2,3,4\n3,4,5\n")
+    (folder / "coarse.csv").write_text("\n".join(["day,load,wind", *(f"{10 * i},5,1" for i in range(30))]))
     (folder / "flat.csv").write_text("\n".join(["day,load", *(f"{i},5" for i in range(60))]))
     (folder / "flat.yaml").write_text(
         RECIPE.replace("waves.csv", "flat.csv").replace(", features: [wind]", "").replace("season, ", "")

@@ -1,6 +1,5 @@
 """Series in tables in long format: a row for each step of each series."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Unpack
 
 import numpy as np
 
+from dlcli.data.decimals import Mark, cell_error, number_in, plain_number
 from dlcli.data.files import printable
 from dlcli.data.listing import NO_ALIASES, SplitKeys, name_some
 from dlcli.data.sequences.dataset import SequenceDataset
@@ -18,7 +18,6 @@ from dlcli.data.table import (
     SUFFIXES,
     Cells,
     column_names,
-    number_error,
     read_cells,
     refuse_errors,
     role_columns,
@@ -40,6 +39,7 @@ def read_sequence_csv(
     validation_path: str | Path | None = None,
     test_path: str | Path | None = None,
     names: Sequence[str] | None = None,
+    decimal: Mark | None = None,
     classes: tuple[str, ...] | None = None,
     aliases: Mapping[str, str] = NO_ALIASES,
     num_features: int | None = None,
@@ -55,6 +55,7 @@ def read_sequence_csv(
         path: the table, or a folder with one for each split.
         validation_path, test_path: further tables. Without them, and without a column split, splits are drawn.
         names: of all columns of tables without a header.
+        decimal: the decimal mark of numbers; None for a point, without groups of digits.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
@@ -63,7 +64,7 @@ def read_sequence_csv(
     columns = role_columns(sequence=sequence, goal=goal_column, time=time, split=split, group=group)
     if features is None:
         features = _other_columns(files["train"], columns, names)
-    table = LongTable(columns, features, goal, names)
+    table = LongTable(columns, features, goal, names, decimal)
     samples = rows_by_split(files, lambda file: _series(file, table, is_named=len(files) > 1))
     return assemble_series(
         str(path),
@@ -88,12 +89,14 @@ class LongTable:
         features: the names of the columns of numbers.
         goal: what is predicted.
         names: of all columns of a table without a header; None if it has one.
+        decimal: the decimal mark of numbers; None for a point, without groups of digits.
     """
 
     columns: Mapping[str, str]
     features: tuple[str, ...]
     goal: Goal
     names: Sequence[str] | None
+    decimal: Mark | None
 
 
 def _read(table: Path) -> str:
@@ -110,12 +113,12 @@ def _other_columns(table: Path, columns: Mapping[str, str], names: Sequence[str]
 
 def _series(file: Path, table: LongTable, *, is_named: bool) -> list[Series]:
     """The sequences of one table; with ``is_named`` they are named after it too."""
-    columns, features = table.columns, table.features
+    columns, features, decimal = table.columns, table.features, table.decimal
     numbers = [role for role in ("goal", "time") if role in columns and (role != "goal" or table.goal == "value")]
 
     def error_of(cells: Cells) -> str | None:
-        errors = (number_error(columns[role], cells[role]) for role in numbers if cells[role])
-        return next((error for error in errors if error is not None), None) or feature_error(features, cells)
+        errors = (cell_error(columns[role], cells[role], decimal) for role in numbers if cells[role])
+        return next((error for error in errors if error is not None), None) or feature_error(features, cells, decimal)
 
     records, errors = read_cells(
         file,
@@ -135,26 +138,29 @@ def _series(file: Path, table: LongTable, *, is_named: bool) -> list[Series]:
                     errors.append((line, f"a sequence must have one {columns[role]}. Line {first_line} has another."))
             if own_split != first_split:
                 errors.append((line, f"a sequence must be in one split. Line {first_line} has another."))
-            if "time" in columns and float(cells["time"]) <= float(earlier[-1][2]["time"]):
+            if "time" in columns and number_in(cells["time"], decimal) <= number_in(earlier[-1][2]["time"], decimal):
                 must = f"column '{columns['time']}' must increase within a sequence."
                 errors.append((line, f"{must} Sort the rows of '{cells['sequence']}'."))
         earlier.append((line, own_split, cells))
     refuse_errors(file, errors)
     samples: list[Series] = []
     for name, steps in by_name.items():
-        values = np.array([step_of_row(features, cells) for _, _, cells in steps], np.float32)
+        values = np.array([step_of_row(features, cells, decimal) for _, _, cells in steps], np.float32)
         line, own_split, cells = steps[0]
         shown = printable(f"{file.name}:{name}" if is_named else name)
-        samples.append(Series(shown, own_split, cells["goal"], values, cells.get("group", ""), line))
+        label = cells["goal"]
+        if table.goal == "value" and decimal is not None:
+            label = plain_number(label, decimal) or label
+        samples.append(Series(shown, own_split, label, values, cells.get("group", ""), line))
     return samples
 
 
-def feature_error(features: Sequence[str], cells: Cells) -> str | None:
+def feature_error(features: Sequence[str], cells: Cells, decimal: Mark | None) -> str | None:
     """The first error in a row's features, or None."""
-    errors = (number_error(name, cell) for name in features if (cell := cells[f"feature {name}"]) not in MISSING)
+    errors = (cell_error(name, cell, decimal) for name in features if (cell := cells[f"feature {name}"]) not in MISSING)
     return next((error for error in errors if error is not None), None)
 
 
-def step_of_row(features: Sequence[str], cells: Cells) -> list[float]:
+def step_of_row(features: Sequence[str], cells: Cells, decimal: Mark | None) -> list[float]:
     """A row's features, NaN for a missing value."""
-    return [math.nan if (cell := cells[f"feature {name}"]) in MISSING else float(cell) for name in features]
+    return [number_in(cells[f"feature {name}"], decimal) for name in features]

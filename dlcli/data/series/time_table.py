@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.decimals import Mark, decimal_hint, plain_number
+from dlcli.data.decimals import Mark, cell_error, is_value, plain_number
 from dlcli.data.files import printable
 from dlcli.data.series.covariates import (
     Calendar,
@@ -30,9 +30,6 @@ from dlcli.data.table import (
     MISSING,
     Cells,
     column_names,
-    is_usable,
-    number_error,
-    parse_number,
     read_cells,
     refuse_errors,
 )
@@ -107,6 +104,7 @@ def read_table(
     resample: str | None = None,
     gaps: Gaps = "mask",
     decimal: Mark | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Table:
     """The numbers of a CSV file with a row for each time step, or of a .tsf file, which is read as such a table.
 
@@ -128,6 +126,7 @@ def read_table(
         decimal: the decimal mark of numbers, before which digits may be in groups of three; None for a point without
             groups.
         gaps: what the network sees in the place of missing values of the target and the features.
+        columns: the names of all columns of a table without a header; None if it has one.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
@@ -135,31 +134,32 @@ def read_table(
     table = Path(path)
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file with a row for each time step.")
     text = table_of_tsf(table, text) if suffix_of(table) == ".tsf" else text
-    header = column_names(table, text)
+    header = column_names(table, text, columns)
     if features is None:
         taken = (*time, target, series, *future_features, *static)
         features = [name for name in header if name not in taken]
         named = {f"time {i}": name for i, name in enumerate(time)} | {"target": target}
-        found, _ = read_cells(table, text, named | {f"feature {name}": name for name in features}, required=())
+        cells_of = named | {f"feature {name}": name for name in features}
+        found, _ = read_cells(table, text, cells_of, required=(), names=columns)
         features = [
-            name for name in features if all(_is_value(cells[f"feature {name}"], decimal) for _, _, cells in found)
+            name for name in features if all(is_value(cells[f"feature {name}"], decimal) for _, _, cells in found)
         ]
-    columns = {f"time {i}": name for i, name in enumerate(time)}
+    roles = {f"time {i}": name for i, name in enumerate(time)}
     names = [target, *(name for name in features if name != target), *future_features]
-    columns |= {f"feature {name}": name for name in names} | {f"static {name}": name for name in static}
-    columns |= {} if series is None else {"series": series}
+    roles |= {f"feature {name}": name for name in names} | {f"static {name}": name for name in static}
+    roles |= {} if series is None else {"series": series}
 
     def error_of(cells: Cells) -> str | None:
         for name in names:
             cell = cells[f"feature {name}"]
-            if cell not in MISSING and (error := _number_error(name, cell, decimal)) is not None:
+            if cell not in MISSING and (error := cell_error(name, cell, decimal)) is not None:
                 return error
             if cell in MISSING and on_missing == "error":
                 return f"column '{printable(name)}' must have a value. Fill it in, or train with data.on_missing: keep."
         return None
 
     required = [f"time {i}" for i in range(len(time))] + ([] if series is None else ["series"])
-    records, errors = read_cells(table, text, columns, required=required, error_of=error_of)
+    records, errors = read_cells(table, text, roles, required=required, error_of=error_of, names=columns)
     if decimal is not None:
         records = [(line, split, _plain_cells(cells, decimal)) for line, split, cells in records]
     written = [(line, [cells[f"time {i}"] for i in range(len(time))]) for line, _, cells in records]
@@ -203,9 +203,9 @@ def read_table(
     values, no_origin = filled(exact[:, :num_filled], parts, gaps)
     notes += notes_of_filled(exact, values, names, gaps)
     if categories is None:
-        cells_of = {name: [cells[name] for cells in statics.values()] for name in static}
+        of_static = {name: [cells[name] for cells in statics.values()] for name in static}
         names_alone = () if series is None else (series,)
-        categories = categories_of(cells_of, source=str(table), never_numbers=names_alone)
+        categories = categories_of(of_static, source=str(table), never_numbers=names_alone)
     of_series = [static_features(statics[name], categories) for name in sorted(rows_of)]
     more = [np.repeat(np.array(of_series, np.float32), [part.end - part.start for part in parts], axis=0)]
     if calendar:
@@ -245,26 +245,9 @@ def _statics(
     return found
 
 
-def _number_error(name: str, cell: str, decimal: Mark | None) -> str | None:
-    if decimal is None:
-        hint = decimal_hint(cell)
-        return _not_a_number(name, cell, "", hint) if hint else number_error(name, cell)
-    plain = plain_number(cell, decimal)
-    return _not_a_number(name, cell, f" with a decimal {decimal}") if plain is None else number_error(name, plain)
-
-
-def _not_a_number(name: str, cell: str, kind: str, hint: str = "") -> str:
-    return f"column '{printable(name)}' must be a number{kind}. Received '{printable(cell[:50])}'.{hint}"
-
-
 def _plain_cells(cells: Cells, decimal: Mark) -> Cells:
     """The cells of features and static columns, numbers with a decimal point and without separators."""
     return {
         role: (role.startswith(("feature ", "static ")) and plain_number(cell, decimal)) or cell
         for role, cell in cells.items()
     }
-
-
-def _is_value(cell: str, decimal: Mark | None) -> bool:
-    plain = cell if decimal is None or cell in MISSING else plain_number(cell, decimal)
-    return cell in MISSING or (plain is not None and is_usable(parse_number(plain)))

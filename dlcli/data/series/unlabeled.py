@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcli.data.decimals import Mark, cell_error, number_in
 from dlcli.data.files import printable
 from dlcli.data.npz_archive import read_arrays
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.long_table import feature_error, step_of_row
 from dlcli.data.series.sequence import MAX_BYTES, Series, as_steps
 from dlcli.data.series.ts_archive import read_ts_file
-from dlcli.data.table import Cells, column_names, number_error, read_cells, refuse_errors, role_columns
+from dlcli.data.table import Cells, column_names, read_cells, refuse_errors, role_columns
 from dlcli.errors import InputError
 from dlcli.files import read_text
 
@@ -25,6 +26,7 @@ def read_unlabeled_series(
     others: Sequence[str],
     num_features: int,
     columns: Sequence[str] | None = None,
+    decimal: Mark | None = None,
 ) -> tuple[list[str], Ragged]:
     """The names and steps of sequences to predict: x or x_test of an .npz, a .csv in long format, or a .ts file.
 
@@ -33,6 +35,7 @@ def read_unlabeled_series(
         others: columns of the training data that are not features; they may be absent.
         num_features: of the trained model.
         columns: the names of all columns of tables without a header.
+        decimal: the decimal mark of numbers in tables; None for a point, without groups of digits.
 
     Raises:
         InputError: the file cannot be read, or has other features.
@@ -50,7 +53,7 @@ def read_unlabeled_series(
     elif path.suffix.lower() == ".ts":
         samples, _ = read_ts_file(path, "", goal=None)
     else:
-        samples = _read_unlabeled_table(path, sequence, time, features, others, columns)
+        samples = _read_unlabeled_table(path, sequence, time, features, others, columns, decimal)
     if not samples:
         raise InputError(f"{path}: there must be sequences. Received none.")
     for sample in samples:
@@ -69,13 +72,14 @@ def _read_unlabeled_table(
     features: Sequence[str] | None,
     others: Sequence[str],
     names: Sequence[str] | None,
+    decimal: Mark | None,
 ) -> list[Series]:
     text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a .csv, an .npz or a .ts file.")
     known = features or [name for name in column_names(table, text, names) if name not in (sequence, time, *others)]
 
     def error_of(cells: Cells) -> str | None:
-        error = None if time is None else number_error(time, cells["time"])
-        return error or feature_error(known, cells)
+        error = None if time is None else cell_error(time, cells["time"], decimal)
+        return error or feature_error(known, cells, decimal)
 
     columns = role_columns(sequence=sequence, time=time)
     of_features = {f"feature {name}": name for name in known}
@@ -87,10 +91,10 @@ def _read_unlabeled_table(
     for line, _, cells in records:
         name = cells["sequence"]
         if time is not None:
-            moment = float(cells["time"])
+            moment = number_in(cells["time"], decimal)
             if name in latest and moment <= latest[name]:
                 errors.append((line, f"column '{time}' must increase within a sequence. Sort the rows of '{name}'."))
             latest[name] = moment
-        rows.setdefault(name, []).append(step_of_row(known, cells))
+        rows.setdefault(name, []).append(step_of_row(known, cells, decimal))
     refuse_errors(table, errors)
     return [Series(printable(name), "", "", np.array(steps, np.float32)) for name, steps in rows.items()]

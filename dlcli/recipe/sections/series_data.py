@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import LocalPath, Seed, Text
 from dlcli.recipe.sections.image_data import ClassifiedSource, DividedSource
-from dlcli.recipe.sections.table_data import Headerless, SplitFiles
+from dlcli.recipe.sections.table_data import Decimals, Headerless, SplitFiles
 
 
 class SequenceNpz(ClassifiedSource):
@@ -21,7 +21,7 @@ class SequenceNpz(ClassifiedSource):
     """The .npz file, relative to the recipe's folder."""
 
 
-class SequenceTable(Headerless, SplitFiles):
+class SequenceTable(Headerless, Decimals, SplitFiles):
     """The keys of tables in long form."""
 
     path: LocalPath
@@ -39,10 +39,6 @@ class SequenceTable(Headerless, SplitFiles):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
-        if self.columns is not None:
-            for i, name in enumerate(self.features or ()):
-                if name not in self.columns:
-                    yield f"features.{i}", f"must be one of the columns. Received '{name}'."
         others = {key: getattr(self, key, None) for key in ("label", "target", "sequence", "split", "group")}
         names = self.features or ()
         for i, name in enumerate(names):

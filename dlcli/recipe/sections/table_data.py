@@ -1,11 +1,11 @@
 """Keys of sources that may have a file for each split, and of tables that may lack a header."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.recipe.language.fields import LocalPath, Text
+from dlcli.recipe.language.fields import LocalPath, Section, Text
 from dlcli.recipe.sections.image_data import DividedSource
 
 
@@ -25,7 +25,7 @@ class SplitFiles(DividedSource):
                     yield key, "cannot be combined with a column of splits; remove it, or split"
 
 
-class Headerless(DividedSource):
+class Headerless(Section):
     """The key of tables without a header."""
 
     columns: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
@@ -40,7 +40,20 @@ class Headerless(DividedSource):
                 yield f"columns.{i}", f"each column must have its own name. Received '{name}' twice."
         if not names:
             return
-        for key in ("sequence", "time", "text", "source", "label", "target", "split", "group"):
-            named = getattr(self, key, None)
-            if named is not None and named not in names:
-                yield "columns", f"must name the column of {key}, '{named}'. Received {', '.join(names)}."
+        for key in ("sequence", "time", "text", "source", "label", "target", "split", "group", "series"):
+            named = getattr(self, key, None) or ()
+            for name in (named,) if isinstance(named, str) else named:
+                if name not in names:
+                    yield "columns", f"must name the column of {key}, '{name}'. Received {', '.join(names)}."
+        for key in ("features", "future_features", "static"):
+            for i, name in enumerate(getattr(self, key, None) or ()):
+                if name not in names:
+                    yield f"{key}.{i}", f"must be one of the columns. Received '{name}'."
+
+
+class Decimals(Section):
+    """The key of tables of numbers."""
+
+    decimal: Literal["point", "comma"] | None = None
+    """The decimal mark of numbers: point (1,234.5) or comma (1.234,5). Groups of three digits may be separated by the
+    other mark, a space or an apostrophe. Default: a point, without groups."""

@@ -10,6 +10,7 @@ from dlcli.recipe.language.fields import Count, Expected, LocalPath, Seed, Text
 from dlcli.recipe.sections.augment import Augment, rules_of_composition
 from dlcli.recipe.sections.image_data import FilesOfImages, Images
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier
+from dlcli.recipe.sections.table_data import Decimals
 
 Names = Annotated[tuple[Text, ...], MinLen(1), Expected("a list of names of columns")]
 
@@ -55,7 +56,7 @@ def rules_of_columns(key: str, names: tuple[str, ...], roles: dict[str, str]) ->
             yield f"{key}.{i}", f"must be another column than data.{role}. Received '{name}'."
 
 
-class NumberTable(ImageTable):
+class NumberTable(Decimals, ImageTable):
     """A CSV file with a row for each image: its path, and the numbers to predict."""
 
     kind: Literal["csv"]

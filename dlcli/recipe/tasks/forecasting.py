@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, PositiveProportion, Proportion, Section, Seed, Text
 from dlcli.recipe.sections.image_data import Fold
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer
+from dlcli.recipe.sections.table_data import Decimals, Headerless
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.tasks.base import SEQUENCE_VERBS, SERIES_METHODS, TaskRecipe
 
@@ -24,7 +25,7 @@ class Backtest(Section):
     """Number of times at which forecasts start, evenly spaced over the split that is evaluated."""
 
 
-class TimeTable(Section):
+class TimeTable(Headerless, Decimals):
     """A CSV file with a row for each time step, or a .tsf file of the Monash archive."""
 
     kind: Literal["csv", "tsf"]
@@ -60,9 +61,6 @@ class TimeTable(Section):
     """Whether the last part of each series is held out, or whole series, which are drawn at random."""
     split_seed: Seed = 0
     """Seed by which `split_by: series` draws."""
-    decimal: Literal["point", "comma"] | None = None
-    """The decimal mark of numbers: point (1,234.5) or comma (1.234,5). Groups of three digits may be separated by the
-    other mark, a space or an apostrophe. Default: a point, without groups."""
     on_missing: Literal["error", "keep"] = "error"
     """What to do about missing values (empty, NA): stop with an error, or keep them. The network then sees the
     feature's mean in their place, and they are left out of the loss and the metrics."""
@@ -87,9 +85,12 @@ class TimeTable(Section):
     Default: none."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
         is_tsf = self.path.lower().removesuffix(".gz").endswith(".tsf")
         if is_tsf != (self.kind == "tsf"):
             yield "kind", f"must be {'tsf' if is_tsf else 'csv'} for this path. Received {self.kind}."
+        if self.columns is not None and self.kind == "tsf":
+            yield "columns", "is for .csv files; a .tsf file names its columns, so remove it."
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
             yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
         if self.time_format is not None and "%" not in self.time_format:

@@ -14,7 +14,7 @@ from dlcli.tasks.checks import check_same_data, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Source
 from dlcli.tasks.forecasting.baselines import Baselines, fit_baselines
 from dlcli.tasks.forecasting.scoring import evaluate_windows
-from dlcli.tasks.forecasting.sources import open_series, read_time_table
+from dlcli.tasks.forecasting.sources import check_step, open_series, read_time_table
 from dlcli.tasks.run_models import BestModel, load_model
 from dlcli.tasks.split_choice import OWN_DATA, own_split
 from dlcli.tasks.task import EvaluationRequest
@@ -42,8 +42,10 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         if split is not None:
             raise InputError(f"--split: {data} is not divided into splits and is evaluated as a whole. Omit --split.")
         window = recipe.window
+        table = read_time_table(recipe.data, data, categories_of_run(run))
+        check_step(table, step_of_run(run), data)
         series = divide(
-            read_time_table(recipe.data, data, categories_of_run(run)),
+            table,
             source=str(data),
             history=window.history,
             horizon=window.horizon,
@@ -106,6 +108,12 @@ def categories_of_run(run: RunDir) -> dict[str, tuple[str, ...]]:
     """The values of the static columns that the run's network knows, by column."""
     found = run.read_info()["data"].get("categories", {})  # older runs have none
     return {name: tuple(values) for name, values in found.items()}
+
+
+def step_of_run(run: RunDir) -> float | None:
+    """The usual distance between the rows of a run's training data; None if it is unknown."""
+    step = run.read_info()["data"].get("step")  # older runs have none
+    return step if isinstance(step, float | int) else None
 
 
 def open_own(loaded: LoadedRecipe) -> Series:

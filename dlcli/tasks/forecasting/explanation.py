@@ -15,7 +15,7 @@ from dlcli.explanation.sequences.series import SeriesNetwork, open_series_networ
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, own_series
+from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, own_series, step_of_run
 from dlcli.tasks.forecasting.last_windows import last_windows
 from dlcli.tasks.forecasting.scoring import names_of
 from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
@@ -45,7 +45,7 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     if request.paths:
         names, values, true = [], [], []
         for path in request.paths:
-            windows, _ = last_windows(path, recipe, info["features"], categories_of_run(run))
+            windows, _ = last_windows(path, recipe, info["features"], categories_of_run(run), step_of_run(run))
             for window in windows[: request.limit]:
                 names.append(f"{path} after {window.after}{f', {window.series}' if window.series else ''}")
                 values.append(window.values)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlcli.data.series.steps import usual_step
 from dlcli.data.series.windows import Series, WindowBatches
 from dlcli.data.splits import Index, evenly_spaced
 from dlcli.recipe.load import LoadedRecipe
@@ -88,6 +89,7 @@ class ForecastJob(NetworkJob):
         scales = mase_scales(self.dataset, self.recipe.window.season)
         return {
             "features": list(table.features),
+            "step": usual_step(table.moments, table.series),
             "known_ahead": list(table.known_ahead),
             "categories": {name: list(values) for name, values in table.categories.items()},
             "scale": {"mean": self.scale.mean.tolist(), "variance": self.scale.variance.tolist()},

@@ -14,7 +14,7 @@ from dlcli.data.series.row_order import Part
 from dlcli.data.series.time_table import Table
 from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
-from dlcli.tasks.forecasting.sources import read_time_table
+from dlcli.tasks.forecasting.sources import check_step, read_time_table
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class LastWindow:
 
 
 def last_windows(
-    path: Path, recipe: Forecasting, features: Sequence[str], categories: Categories
+    path: Path, recipe: Forecasting, features: Sequence[str], categories: Categories, step: float | None
 ) -> tuple[list[LastWindow], list[tuple[str, str]]]:
     """The last window of each series of a table.
 
@@ -45,6 +45,7 @@ def last_windows(
     Args:
         features: the columns of the training data, the target first.
         categories: the values of the static columns in the training data.
+        step: the usual distance between rows in the training data; None if it is unknown.
 
     Returns:
         The windows, and the name of each series that has none with the reason.
@@ -62,6 +63,7 @@ def last_windows(
     table = read_time_table(section.model_copy(update=changes), path, categories)
     if list(table.features) != list(features):
         raise InputError(f"{path}: must have the columns {', '.join(features)}. Received {', '.join(table.features)}.")
+    check_step(table, step, path)
     windows, left_out = [], []
     for part in table.series:
         name = f"{path}, series {part.name}" if part.name else str(path)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster
+from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, step_of_run
 from dlcli.tasks.forecasting.last_windows import last_windows
 from dlcli.tasks.forecasting.scoring import named_quantiles
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH
@@ -30,7 +30,7 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
     predictions: list[dict[str, Any]] = []
     left_out: list[tuple[str, str]] = []
     for path in request.paths:
-        windows, short = last_windows(path, recipe, features, categories)
+        windows, short = last_windows(path, recipe, features, categories, step_of_run(run))
         left_out += short
         for start in range(0, len(windows), FORECAST_BATCH):
             some = windows[start : start + FORECAST_BATCH]

@@ -7,14 +7,17 @@ from numpy.typing import NDArray
 
 from dlcli.data.series.covariates import Categories
 from dlcli.data.series.division import divide
+from dlcli.data.series.steps import step_text, usual_step
 from dlcli.data.series.time_table import Table, read_table
 from dlcli.data.series.windows import Series, targets_of
 from dlcli.data.splits import Index, evenly_spaced
+from dlcli.errors import InputError
 from dlcli.evaluation import forecast
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting, TimeTable, Window
 
 FORECAST_BATCH = 1024  # windows forecast at a time
+MOST_DIFFERENT = 1.5  # ratio of the usual distances between rows in two tables: months have 28 to 31 days
 MAX_LEARNED = 2**24  # values of training windows from which their mean and variance are computed
 
 
@@ -66,6 +69,25 @@ def read_time_table(section: TimeTable, path: Path | None = None, categories: Ca
         resample=section.resample,
         gaps=section.gaps,
         decimal=section.decimal,
+        columns=section.columns,
+    )
+
+
+def check_step(table: Table, trained: float | None, source: Path) -> None:
+    """Refuses a table whose rows are much closer together, or farther apart, than those of the training data.
+
+    Args:
+        trained: the usual distance between the rows of the training data; None if it is unknown.
+
+    Raises:
+        InputError: the distances differ by more than half.
+    """
+    step = usual_step(table.moments, table.series)
+    if step is None or trained is None or 1 / MOST_DIFFERENT < step / trained < MOST_DIFFERENT:
+        return
+    received, expected = (step_text(value, are_dates=table.are_dates) for value in (step, trained))
+    raise InputError(
+        f"{source}: the rows must be {expected} apart, as those of the training data. Received rows {received} apart."
     )
 
 

@@ -149,6 +149,7 @@ def read_dataset(
             return read_number_table(
                 targets=section.targets,
                 on_missing=section.on_missing,
+                decimal=section.decimal,
                 reading=Reading(section.on_bad_image, section.exclude, progress=console.reading),
                 **_table_keys(section),
                 **common,
@@ -259,7 +260,8 @@ def _table_for(path: Path, trained_on: NumberData | LabelData, common: dict[str,
             common["images"] = str(moved.absolute())
     match trained_on:
         case NumberTable() | ShapeNumbers():
-            return NumberTable(kind="csv", targets=trained_on.targets, **common)
+            decimal = getattr(trained_on, "decimal", None)
+            return NumberTable(kind="csv", targets=trained_on.targets, decimal=decimal, **common)
         case LabelTable():
             columns = {key: getattr(trained_on, key) for key in ("labels", "label", "separator")}
             return LabelTable(kind="csv", **columns, **common)

@@ -237,6 +237,7 @@ def collect_series(paths: Sequence[Path], recipe: SequenceRecipe, info: dict[str
             others=[name for name in others if name is not None],
             num_features=len(info["scale"]["mean"]),
             columns=getattr(section, "columns", None),
+            decimal=getattr(section, "decimal", None),
         )
         names += more_names
         parts.append(values)

@@ -139,7 +139,7 @@ def _split_files(section: SplitFiles) -> dict[str, Any]:
 
 
 def _steps(section: SequenceTable) -> dict[str, Any]:
-    keys = ("path", "sequence", "time", "features", "split", "group")
+    keys = ("path", "sequence", "time", "features", "split", "group", "decimal")
     return {key: getattr(section, key) for key in keys} | _split_files(section) | {"names": section.columns}
 
 
@@ -199,7 +199,7 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
     if suffix_of(path) == ".ts":
         return RegressionTs(kind="ts", **common) if goal == "value" else SequenceTs(kind="ts", **common)
     if suffix_of(path) == ".csv":
-        keys = ("sequence", "time", "features", "split", "label", "target", "columns")
+        keys = ("sequence", "time", "features", "split", "label", "target", "columns", "decimal")
         common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
         return RegressionCsv(kind="csv", **common) if goal == "value" else SequenceCsv(kind="csv", **common)
     raise InputError(f"{path}: expected a recipe, a .csv, an .npz or a .ts.")

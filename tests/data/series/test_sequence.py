@@ -234,6 +234,19 @@ def test_errors_of_tables(tmp_path: Path, text: str, options: dict[str, Any], ex
     assert error(from_csv, tmp_path / "a.csv", **options) == expected
 
 
+def test_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;y;t;a\n1;1.000,5;0,5;2,5\n1;1.000,5;1,5;NA\n2;-1;0;3\n")
+    found = from_csv(tmp_path / "a.csv", goal="value", time="t", decimal="comma")
+    samples = found.splits["train"]
+    assert samples.targets is not None
+    assert samples.values is not None
+    assert samples.targets.tolist() == [1000.5, -1.0]
+    np.testing.assert_equal(samples.values[0], [[2.5], [NAN]])
+    options: dict[str, Any] = {"sequence": "id", "time": "t", "features": None, "others": ("y",), "num_features": 1}
+    _, values = read_unlabeled_series(tmp_path / "a.csv", **options, decimal="comma")
+    np.testing.assert_equal(values[0], [[2.5], [NAN]])
+
+
 # To predict -----------------------------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,13 @@ def test_decimal_commas(tmp_path: Path) -> None:
     np.testing.assert_equal(table.values, np.array([[1234.5, NAN], [-2.25, 7]], np.float32))
 
 
+def test_a_table_without_a_header_has_the_names_that_are_given(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("2024-01-01;1,5;7\n2024-01-02;2,5;8\n")  # as many commas as semicolons
+    table = read(tmp_path / "a.csv", features=None, columns=["t", "y", "a"], decimal="comma")
+    assert (table.times[0], table.features) == ("2024-01-01", ("y", "a"))
+    np.testing.assert_equal(table.values, np.array([[1.5, 7], [2.5, 8]], np.float32))
+
+
 @pytest.mark.parametrize(
     ("times", "order", "how"),
     [

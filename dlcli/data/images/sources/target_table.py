@@ -7,6 +7,7 @@ from typing import Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.decimals import Mark, cell_error, number_in
 from dlcli.data.files import list_folder, printable
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
@@ -14,7 +15,7 @@ from dlcli.data.images.targets import TABLE, TargetTable
 from dlcli.data.junk import is_junk
 from dlcli.data.listing import NO_ALIASES, name_some
 from dlcli.data.splits import DataWarning, LeftOut, split_named
-from dlcli.data.table import MISSING, ImageRow, drop_repeated, number_error, parse_number, read_image_rows
+from dlcli.data.table import MISSING, ImageRow, drop_repeated, read_image_rows
 from dlcli.errors import InputError
 
 OnMissing = Literal["error", "skip"]
@@ -31,6 +32,7 @@ def read_number_table(
     split: str | None = None,
     group: str | None = None,
     on_missing: OnMissing = "error",
+    decimal: Mark | None = None,
     allow_outside: bool = False,
     reading: Reading,
     **common: Unpack[CommonKeys],
@@ -44,6 +46,7 @@ def read_number_table(
         images: the folder to which paths are relative. Default: the table's.
         suffix: appended to each path.
         on_missing: what to do about rows without one of the numbers.
+        decimal: the decimal mark of numbers; None for a point, without groups of digits.
         allow_outside: whether paths may leave that folder.
 
     Raises:
@@ -57,7 +60,7 @@ def read_number_table(
             if cell in MISSING:
                 if on_missing == "error":
                     return f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: skip."
-            elif (error := number_error(name, cell)) is not None:
+            elif (error := cell_error(name, cell, decimal)) is not None:
                 return error
         return None
 
@@ -80,7 +83,7 @@ def read_number_table(
         rows,
         "value",
         targets,
-        lambda part: _values(part, len(targets)),
+        lambda part: _values(part, len(targets), decimal),
         nouns="numbers",
         split=split,
         has_groups=group is not None,
@@ -171,6 +174,6 @@ def drop_incomplete(rows: Sequence[ImageRow], names: Sequence[str]) -> tuple[lis
     return kept, left_out
 
 
-def _values(rows: Sequence[ImageRow], num_columns: int) -> np.ndarray:
-    numbers = [[parse_number(cell) for cell in row.more] for row in rows]
+def _values(rows: Sequence[ImageRow], num_columns: int, decimal: Mark | None) -> np.ndarray:
+    numbers = [[number_in(cell, decimal) for cell in row.more] for row in rows]
     return np.array(numbers, np.float64).reshape(len(rows), num_columns)

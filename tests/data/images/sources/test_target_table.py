@@ -50,6 +50,11 @@ def test_numbers_in_the_order_of_the_recipe(folder: Path, common: Common) -> Non
         ("30.0", "0.001", ""),
         ("41.0", "-2.5", ""),
     ]
+    comma = folder / "c.csv"
+    comma.write_text("path;weight;age\nphotos/0.png;0,001;30\nphotos/1.png; -2,5 ;41\n")
+    np.testing.assert_array_equal(
+        target_values(read(comma, common, decimal="comma").splits["train"]), [[30, 1e-3], [41, -2.5]]
+    )
     other = folder / "u.csv"
     other.write_text(table.read_text().replace("41", "42"))
     assert read(other, common).fingerprint() != dataset.fingerprint()
