@@ -156,6 +156,8 @@ NETWORKS = (
     _cells("amoebanet_c", 6, 168, 331),
     _cells("amoebanet_c", 6, 228, 331),
     _cells("amoebanet_c", 4, 50, 224),
+    _cells("amoebanet_d", 4, 256, 299),
+    _cells("amoebanet_d", 6, 416, 224),
     _application("convnexttiny", 224, 81.3, None),
     _application("convnextsmall", 224, 82.3, None),
     _application("convnextbase", 224, 85.3, None),
@@ -250,6 +252,7 @@ QUOTED = (
     Quoted("AmoebaNet-A (6, 448)", "amoebanet_a_6_448", 299, 469e6, 104e9, None, AMOEBANET_PAPER),
     Quoted("AmoebaNet-B (6, 190)", "amoebanet_b_6_190", 331, 84.0e6, 22.3e9, None, FIRST_VERSION, AS_WIDE),
     Quoted("AmoebaNet-C (6, 168)", "amoebanet_c_6_168", 331, 85.5e6, 22.5e9, None, FIRST_VERSION),
+    Quoted("AmoebaNet-D (6, 416)", "amoebanet_d_6_416", 224, 318e6, None, None, "Huang et al. 2019, GPipe, table 1"),
 )
 
 

@@ -48,6 +48,39 @@ def resnet_v2(depth: int) -> int:
     return total + 2 * channels + channels * 1000 + 1000  # the last normalization; the classifier
 
 
+def amoebanet_d(repeats: int, filters: int) -> int:
+    """Counted from the cells of the released code: kernels, and scale and shift of each normalization."""
+
+    def convolution(inputs: int, outputs: int, size: int = 1) -> int:
+        return inputs * outputs * size + 2 * outputs
+
+    def bottleneck(inputs: int, width: int, *sizes: int) -> int:
+        quarter = width // 4
+        between = sum(convolution(quarter, quarter, size) for size in sizes)
+        return convolution(inputs, quarter) + between + convolution(quarter, width)
+
+    def normal(width: int) -> int:
+        return 3 * convolution(width, width) + 2 * bottleneck(width, width, 7, 7)
+
+    def reduction(width: int, s1: int) -> int:
+        own = bottleneck(s1, width, 9) + bottleneck(width, width, 7, 7) + convolution(width, width)
+        return own + (convolution(s1, width) if s1 != width else 0)  # max2(s1)
+
+    total = convolution(3, 32, 9)
+    total += convolution(32, filters // 4) + reduction(filters // 4, 32)  # s1 is the stem's output as it is
+    s1, s0 = 32, 3 * filters // 4
+    total += convolution(s0, filters // 2) + convolution(s1, filters // 2) + reduction(filters // 2, filters // 2)
+    s1, s0 = s0, 3 * filters // 2
+    for width in (filters, 2 * filters, 4 * filters):
+        if width > filters:
+            total += convolution(s0, width) + convolution(s1, width) + reduction(width, width)
+            s1, s0 = s0, 3 * width
+        for _ in range(repeats):
+            total += convolution(s0, width) + convolution(s1, width) + normal(width)
+            s1, s0 = s0, 4 * width
+    return total + s0 * 1000 + 1000
+
+
 TRAINABLE = {  # parameters that training changes, and where the number stands
     "vgg11": (132_863_336, TORCHVISION),
     "vgg13": (133_047_848, TORCHVISION),
@@ -99,6 +132,8 @@ TRAINABLE = {  # parameters that training changes, and where the number stands
     "amoebanet_c_6_168": (85_510_142, PROTOTYPE),
     "amoebanet_c_6_228": (155_272_667, ODD),
     "amoebanet_c_4_50": (6_353_815, ODD),
+    "amoebanet_d_4_256": (amoebanet_d(4, 256), COUNTED),
+    "amoebanet_d_6_416": (amoebanet_d(6, 416), COUNTED),
 }
 MULTIPLY_ADDS = {  # to the digit, from the same sources
     "nasnet_a_6_168": 23_783_414_658,
