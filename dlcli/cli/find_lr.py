@@ -122,7 +122,7 @@ def find_lr(recipe: Path, start: float, stop: float, stage: str | None, output: 
     if options["as_json"]:
         write_json(found)
         return
-    _show(found, stop)
+    _show(found, stop, [each.name for each in loaded.recipe.train.stages])
 
 
 def _index_of_stage(name: str | None, train: "CommonTrain") -> int:
@@ -141,7 +141,12 @@ def _index_of_stage(name: str | None, train: "CommonTrain") -> int:
     return 0 if name is None else names.index(name)
 
 
-def _show(found: dict[str, Any], stop: float) -> None:
+def _show(found: dict[str, Any], stop: float, stages: list[str]) -> None:
+    from dlcli.recipe.language.wording import listed
+
+    if len(stages) > 1:
+        others = listed([name for name in stages if name != found["stage"]], "or")
+        say(f"tested: stage {found['stage']}. For another one: --stage {others}")
     say(
         f"loss {found['initial_loss']:.4g} at first, {found['lowest_loss']:.4g} at the learning rate "
         f"{found['lowest_at']:.2g}"

@@ -95,7 +95,7 @@ device_option: Decorator = click.option(
     show_default=True,
     metavar="auto|cpu|gpu|gpu:N",
     help="Device to compute on. auto uses a GPU if there is one; gpu and gpu:N fail if it is not available.",
-    callback=lambda ctx, param, value: _check_device(value, takes_several=False),
+    callback=lambda ctx, param, value: check_device(value, takes_several=False),
     shell_complete=lambda ctx, param, incomplete: [d for d in ("auto", "cpu", "gpu") if d.startswith(incomplete)],
 )
 devices_option: Decorator = click.option(
@@ -106,14 +106,19 @@ devices_option: Decorator = click.option(
     help="""Device to compute on. auto uses a GPU if there is one; gpu and gpu:N fail if it is not available. With
     gpu:0,1 or gpu:all, each GPU computes a share of every batch; cpu:x2 does the same on two virtual CPUs, to see how
     it works.""",
-    callback=lambda ctx, param, value: _check_device(value, takes_several=True),
+    callback=lambda ctx, param, value: check_device(value, takes_several=True),
     shell_complete=lambda ctx, param, incomplete: [
         d for d in ("auto", "cpu", "gpu", "gpu:all", "cpu:x2") if d.startswith(incomplete)
     ],
 )
 
 
-def _check_device(value: str, *, takes_several: bool) -> str:
+def check_device(value: str, *, takes_several: bool) -> str:
+    """Check a value of ``--device``, and return it.
+
+    Raises:
+        BadParameter: it has no known form, or names several devices where one is used.
+    """
     from dlcli.runtime.devices import parse_device
 
     try:

@@ -7,13 +7,36 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from dlcli.cli.options import Decorator, device_option, json_option, quiet_option, runs_option, sets_option
+from dlcli.cli.options import Decorator, check_device, json_option, quiet_option, runs_option, sets_option
 from dlcli.cli.train import data_override
 
 if TYPE_CHECKING:
     from dlcli.recipe.load import LoadedRecipe
 
 Kind = Literal["search", "sweep"]
+
+
+def _check_devices(value: str) -> str:
+    from dlcli.runtime.devices import parse_device
+
+    check_device(value, takes_several=True)
+    if parse_device(value).num_virtual > 1:
+        raise click.BadParameter(f"each worker uses one CPU or GPU. Received '{value}'.")
+    return value
+
+
+worker_devices_option: Decorator = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|gpu:N|gpu:N,M|gpu:all",
+    help="""Devices of the workers, each of which uses one: with gpu:0,1 or gpu:all they take these GPUs in turn. auto
+    uses all GPUs if there are any; gpu:N fails if it is not available.""",
+    callback=lambda ctx, param, value: _check_devices(value),
+    shell_complete=lambda ctx, param, incomplete: [
+        d for d in ("auto", "cpu", "gpu", "gpu:all") if d.startswith(incomplete)
+    ],
+)
 
 
 def study_options(kind: Kind, *own: Decorator) -> Decorator:
@@ -37,7 +60,7 @@ def study_options(kind: Kind, *own: Decorator) -> Decorator:
             metavar="ADDRESS",
             help="Run the trials on a Ray cluster: HOST:PORT, ray://HOST:PORT, auto or local. Default: processes.",
         ),
-        device_option,
+        worker_devices_option,
         json_option,
         quiet_option,
     )

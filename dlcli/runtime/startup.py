@@ -48,7 +48,7 @@ _started: dict[str, Device] = {}  # by requested device
 _strategy: list[Any] = []  # of several devices: at most one, because the all-reduces of two would collide
 
 
-def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False) -> Device:
+def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False, worker: int | None = None) -> Device:
     """Import TensorFlow and Keras and choose the device; call it before importing any module that imports them.
 
     While they load, TensorFlow's libraries write to file descriptor 2, which no setting silences completely. That
@@ -59,6 +59,8 @@ def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False) -> De
             every batch (tf.distribute.MirroredStrategy).
         takes_cluster: whether the verb divides its work among the processes of the cluster that ``TF_CONFIG`` describes
             (tf.distribute.MultiWorkerMirroredStrategy). They are then waited for, and share every batch.
+        worker: the number of this process among several that each train on their own, from 0: it uses one of the GPUs
+            that ``device`` may mean, in turn.
 
     Raises:
         InputError: the requested GPU is not available, TensorFlow cannot be loaded, this process is one of several in a
@@ -83,7 +85,7 @@ def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False) -> De
         os.dup2(captured.fileno(), 2)
         try:
             tf = importlib.import_module("tensorflow")
-            chosen = _choose_device(tf, device)
+            chosen = _choose_device(tf, device, worker)
             if cluster is None:
                 _start_devices(tf, chosen)
             raise_lost_stop()  # a library took it for a failed import, and went on without
@@ -104,14 +106,14 @@ def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False) -> De
     return _started[device]
 
 
-def _choose_device(tf: Any, device: str) -> Device:
+def _choose_device(tf: Any, device: str, worker: int | None = None) -> Device:
     importlib.import_module("keras")
     tf.get_logger().setLevel("ERROR")  # its warnings are for programmers, such as about retraced functions
     gpus = tf.config.list_physical_devices("GPU")
     requested = parse_device(device)
     if requested.kind == "cpu" or (requested.kind == "auto" and not gpus):
         return _choose_cpus(tf, requested.num_virtual)
-    return _choose_gpus(tf, device, requested, gpus)
+    return _choose_gpus(tf, device, requested, gpus, worker)
 
 
 def _start_devices(tf: Any, chosen: Device) -> None:
@@ -151,11 +153,14 @@ def _choose_cpus(tf: Any, number: int) -> Device:
     return Device("cpu", f"{number} virtual CPUs, {os.cpu_count()} cores", number)
 
 
-def _choose_gpus(tf: Any, device: str, requested: Requested, gpus: list[Any]) -> Device:
-    numbers = range(len(gpus)) if requested.gpus is None else requested.gpus
+def _choose_gpus(tf: Any, device: str, requested: Requested, gpus: list[Any], worker: int | None) -> Device:
+    is_any = requested.gpus is None or (requested.kind == "auto" and worker is not None)
+    numbers = tuple(range(len(gpus))) if is_any else requested.gpus or ()
     if not gpus or any(number >= len(gpus) for number in numbers):
         available = f"TensorFlow sees {len(gpus)}" if gpus else "TensorFlow sees none"
         raise InputError(f"--device {device}: no such GPU; {available}. Use --device cpu, or run: dlcli doctor")
+    if worker is not None:
+        numbers = (numbers[worker % len(numbers)],)
     chosen = [gpus[number] for number in numbers]
     tf.config.set_visible_devices(chosen, "GPU")
     names = []

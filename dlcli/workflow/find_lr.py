@@ -70,8 +70,8 @@ def find_learning_rate(
     if not suggestions:
         raise CheckFailed(
             f"no suggestion: the loss does not fall by more than its noise between the learning rates {rates[0]:g} and "
-            f"{test.learning_rates[-1]:g}; see {output}. Lower --from, raise --to or --steps, or check the "
-            "data with dlcli train --overfit."
+            f"{test.learning_rates[-1]:g}; see {output}. Raise --steps, lower --from or raise --to, or "
+            "check the data with dlcli train --overfit."
         )
     return {
         "stage": stage_sections(train)[stage].name,

@@ -8,19 +8,19 @@ from typing import Any
 import click
 import pytest
 
-from dlcli.cli.options import Utf8, _check_device, check_output, complete_runs
+from dlcli.cli.options import Utf8, check_device, check_output, complete_runs
 from dlcli.errors import InputError
 
 NOTHING: Any = None
 
 
 def test_devices() -> None:
-    assert _check_device("gpu:1", takes_several=False) == "gpu:1"
-    assert _check_device("gpu:0,1", takes_several=True) == "gpu:0,1"
+    assert check_device("gpu:1", takes_several=False) == "gpu:1"
+    assert check_device("gpu:0,1", takes_several=True) == "gpu:0,1"
     with pytest.raises(click.BadParameter, match=r"several devices are for training.*Received 'gpu:all'"):
-        _check_device("gpu:all", takes_several=False)
+        check_device("gpu:all", takes_several=False)
     with pytest.raises(click.BadParameter, match=r"expected auto, cpu, cpu:xN, gpu, .*Received 'cuda'"):
-        _check_device("cuda", takes_several=True)
+        check_device("cuda", takes_several=True)
 
 
 def test_text_that_is_not_utf_8_names_its_first_byte() -> None:

@@ -117,6 +117,8 @@ def test_stages_with_frozen_layers_clipping_averages_and_a_schedule(folder: Path
     (folder / "everything.yaml").write_text(EVERYTHING)
     found = find(folder, "everything.yaml", "--steps", 60, "-o", "everything.png")
     assert found["own_rate"] == 0.01  # of the first stage
+    shown = run("find-lr", "everything.yaml", "--steps", 60, "-o", "again.png", folder=folder).expect(0).stdout
+    assert shown.startswith(f"tested: stage {found['stage']}. For another one: --stage ")
     cached = {path.name for path in (folder / "runs").iterdir()} if (folder / "runs").exists() else set()
     assert cached <= {".features"}
 

@@ -50,7 +50,7 @@ def search(
         Interrupted: a signal was received; the search can be resumed.
     """
     section = section_of(loaded)
-    with open_workers(section.workers, ray) as pool:
+    with open_workers(section.workers, ray, device) as pool:
         facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
 
         logs = [TRIALS, *([BASELINE] if section.baseline == "random" else []), FINALS]
@@ -74,7 +74,7 @@ def resume(
         loaded = load_text(to_yaml(with_tuples(info["written"])).encode(), study.recipe)
         section = section_of(loaded)
         runs = study.path.parent
-        with open_workers(section.workers, ray) as pool:
+        with open_workers(section.workers, ray, device) as pool:
             facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
             mark_resumed(study, facts, command)
             return Phases(study, loaded, section, pool, runs, device, console).finish()

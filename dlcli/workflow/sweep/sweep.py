@@ -47,7 +47,7 @@ def sweep(
         Interrupted: a signal was received; the sweep can be resumed.
     """
     design = Design(loaded)
-    with open_workers(design.section.workers, ray) as pool:
+    with open_workers(design.section.workers, ray, device) as pool:
         facts = _check(design, pool, runs=runs, device=device, console=console)
         info = {
             "path": str(loaded.path.absolute()),
@@ -73,7 +73,7 @@ def resume(
         if not isinstance(info.get("path"), str):
             raise InputError(f"{study.info}: is corrupt: 'path' is missing. Restore it from a copy.")
         design = Design(load_text(to_yaml(with_tuples(info["written"])).encode(), Path(info["path"])))
-        with open_workers(design.section.workers, ray) as pool:
+        with open_workers(design.section.workers, ray, device) as pool:
             facts = _check(design, pool, runs=study.path.parent, device=device, console=console)
             mark_resumed(study, facts, command)
             return _finish(study, design, facts["objective"], pool, device=device, console=console)

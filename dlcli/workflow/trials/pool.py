@@ -66,9 +66,15 @@ class Workers(Protocol):
 
 
 class _Worker:
-    """A process that reads a task from stdin, and writes its outcome to stdout, in a line each."""
+    """A process that reads a task from stdin, and writes its outcome to stdout, in a line each.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    Args:
+        command: that starts it.
+        number: among the workers of the pool, from 0, which decides what GPU it uses; one that replaces it has the same.
+    """
+
+    def __init__(self, command: Sequence[str], number: int) -> None:
+        self.number = number
         package = str(Path(dlcli.__file__).parents[1])  # for a worker of the same program as the parent
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
@@ -96,7 +102,7 @@ class _Worker:
         assert self.process.stdin is not None
         self.submitted = time.monotonic()
         with contextlib.suppress(BrokenPipeError):  # it has died, which its output shows
-            self.process.stdin.write(json.dumps(task).encode() + b"\n")
+            self.process.stdin.write(json.dumps({**task, "worker": self.number}).encode() + b"\n")
         self.num_tasks += 1
 
     def receive(self) -> dict[str, Any] | Lost | None:
@@ -185,7 +191,9 @@ class Pool:
         assert key is not None
         worker = next((one for one in self._workers if one.key is None), None)
         if worker is None:
-            worker = _Worker(self._command)
+            taken = {one.number for one in self._workers}
+            number = next(number for number in range(self.num_workers) if number not in taken)
+            worker = _Worker(self._command, number)
             self._workers.append(worker)
         worker.key = key
         worker.deadline = None if seconds is None else time.monotonic() + seconds

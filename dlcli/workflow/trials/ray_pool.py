@@ -1,4 +1,5 @@
-"""Workers on a Ray cluster: the same tasks as those of worker processes, each as a Ray task with one CPU.
+"""Workers on a Ray cluster: the same tasks as those of worker processes, each as a Ray task with one CPU, and a GPU or a
+share of one where the cluster has GPUs.
 
 The machines of the cluster need the same dlcli, and a disk with the same paths: of the data, and of the directory of
 the search or sweep, whose log this process writes.
@@ -6,6 +7,7 @@ the search or sweep, whose log this process writes.
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -16,6 +18,7 @@ from typing import Any, Self
 
 from dlcli.errors import STOP_SIGNALS, InputError
 from dlcli.printing import escaped_line
+from dlcli.runtime.devices import parse_device
 from dlcli.workflow.trials.pool import MAX_REASON, ONE_THREAD, TASKS_PER_WORKER, TOOK_TOO_LONG, Lost, Pool
 from dlcli.workflow.trials.tasks import do_task
 
@@ -30,17 +33,24 @@ class RayPool:
         num_workers: tasks at the same time.
         address: of the cluster: ``HOST:PORT``, ``ray://HOST:PORT``, ``auto``, or ``local`` for a cluster on this
             machine that lives as long as the pool.
+        device: of the workers: ``auto``, ``cpu``, ``gpu`` or ``gpu:all``.
 
     Raises:
-        InputError: Ray is not installed, or there is no cluster at the address.
+        InputError: Ray is not installed, there is no cluster at the address, or the device is a number of a GPU, which
+            Ray gives out.
     """
 
-    def __init__(self, num_workers: int, address: str) -> None:
+    def __init__(self, num_workers: int, address: str, device: str) -> None:
         self.num_workers = num_workers
         self._address = address
         self._running: dict[Any, tuple[Any, float, float | None]] = {}  # the key, time and deadline by the reference
+        requested = parse_device(device)
+        if requested.gpus not in (None, (0,)):
+            raise InputError(f"--device {device}: Ray decides which GPU a trial uses. Use --device gpu, cpu or auto.")
         self._ray = _connected(address, num_workers)
-        options = {"num_cpus": 1, "max_calls": TASKS_PER_WORKER, "max_retries": 0}
+        num_gpus = 0 if requested.kind == "cpu" else int(self._ray.cluster_resources().get("GPU", 0))
+        share = share_of_gpu(num_gpus, num_workers)
+        options = {"num_cpus": 1, "num_gpus": share, "max_calls": TASKS_PER_WORKER, "max_retries": 0}
         self._task = self._ray.remote(**options, runtime_env={"env_vars": ONE_THREAD})(do_task)
 
     def __enter__(self) -> Self:
@@ -92,9 +102,14 @@ class RayPool:
                     return key, Lost(TOOK_TOO_LONG, round(time.monotonic() - submitted, 3))
 
 
-def open_workers(num_workers: int, ray: str | None) -> Pool | RayPool:
+def share_of_gpu(num_gpus: int, num_workers: int) -> float:
+    """The share of a GPU that each task reserves, so that all workers run at the same time; 0 without GPUs."""
+    return 0 if num_gpus == 0 else 1 / math.ceil(num_workers / num_gpus)
+
+
+def open_workers(num_workers: int, ray: str | None, device: str) -> Pool | RayPool:
     """Workers in processes of this machine, or on the Ray cluster at an address."""
-    return Pool(num_workers) if ray is None else RayPool(num_workers, ray)
+    return Pool(num_workers) if ray is None else RayPool(num_workers, ray, device)
 
 
 def _connected(address: str, num_workers: int) -> Any:

@@ -38,7 +38,7 @@ def do_task(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _do(task: Mapping[str, Any]) -> dict[str, Any]:
-    device = start_tensorflow(task["device"])
+    device = start_tensorflow(task["device"], worker=task.get("worker"))
     from dlcli.workflow.trials import training
 
     training.optimize_graphs(task.get("optimize_graphs", True))

@@ -18,7 +18,7 @@ def do(task: dict[str, Any]) -> dict[str, Any]:
             os._exit(3)
         case "hang":
             time.sleep(1000)
-    metrics = {"val_accuracy": task["value"], "process": os.getpid()}
+    metrics = {"val_accuracy": task["value"], "process": os.getpid(), "worker": task["worker"]}
     status = task["do"] if task["do"] in ("failed", "refused") else "complete"
     error = None if status == "complete" else f"it {status}"
     return {"status": status, "metrics": metrics, "cost": {"parameters": 7}, "seconds": 0.5, "error": error}

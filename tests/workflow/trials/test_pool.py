@@ -20,7 +20,7 @@ def task(value: float = 0.5, *, do: str = "train", **more: Any) -> dict[str, Any
 
 def test_tasks_run_at_the_same_time_and_workers_are_used_again() -> None:
     with Pool(2, command=COMMAND) as pool:
-        processes = []
+        processes, numbers = [], []
         for first in (0, 2):
             pool.submit(first, task(first))
             assert pool.is_free
@@ -32,7 +32,10 @@ def test_tasks_run_at_the_same_time_and_workers_are_used_again() -> None:
                 assert isinstance(outcome, dict)
                 assert outcome["metrics"]["val_accuracy"] == key
                 processes.append(outcome["metrics"]["process"])
+                numbers.append((outcome["metrics"]["process"], outcome["metrics"]["worker"]))
         assert len(set(processes)) == 2
+        assert len(set(numbers)) == 2  # a process keeps its number
+        assert {number for _, number in numbers} == {0, 1}
     for process in set(processes):
         assert not Path(f"/proc/{process}").exists()
 
@@ -66,6 +69,7 @@ def test_a_worker_that_crashes_ends_or_hangs_is_lost_alone() -> None:
         _, outcome = pool.wait()
         assert isinstance(outcome, dict)
         assert outcome["metrics"]["val_accuracy"] == 0.25
+        assert outcome["metrics"]["worker"] == 0  # that of the one it replaces
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from dlcli.cli import cli
 from dlcli.errors import InputError
 from dlcli.workflow.trials import ray_pool
 from dlcli.workflow.trials.pool import Lost
-from dlcli.workflow.trials.ray_pool import RayPool
+from dlcli.workflow.trials.ray_pool import RayPool, share_of_gpu
 
 RECIPE = """\
 task: classification
@@ -41,8 +41,14 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 )
 def test_an_address_without_a_cluster_is_refused(address: str, reason: str) -> None:
     with pytest.raises(InputError) as refused:
-        RayPool(1, address)
+        RayPool(1, address, "auto")
     assert str(refused.value) == f"--ray {address}: {reason}"
+
+
+def test_ray_gives_out_the_gpus() -> None:
+    with pytest.raises(InputError, match=r"--device gpu:1: Ray decides which GPU a trial uses\. Use --device gpu, cpu"):
+        RayPool(1, "local", "gpu:1")
+    assert [share_of_gpu(num_gpus, 3) for num_gpus in (0, 1, 2, 3, 8)] == [0, 1 / 3, 1 / 2, 1, 1]
 
 
 @needs_ray
@@ -71,7 +77,7 @@ def test_a_sweep_on_ray_is_that_of_processes_and_lost_tasks_are_reported(
 
     monkeypatch.setattr(ray_pool, "do_task", fake)
     handler = signal.getsignal(signal.SIGTERM)
-    with RayPool(2, "local") as pool:
+    with RayPool(2, "local", "auto") as pool:
         assert signal.getsignal(signal.SIGTERM) is handler
         pool.submit("good", {"do": "train", "value": 7})
         assert pool.wait() == ("good", {"status": "complete", "value": 7, "threads": "1"})
