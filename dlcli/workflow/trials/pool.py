@@ -70,7 +70,7 @@ class _Worker:
 
     Args:
         command: that starts it.
-        number: among the workers of the pool, from 0, which decides what GPU it uses; one that replaces it has the same.
+        number: among the workers of the pool, from 0, which decides its GPU; one that replaces it has the same.
     """
 
     def __init__(self, command: Sequence[str], number: int) -> None:

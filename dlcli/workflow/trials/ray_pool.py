@@ -1,5 +1,6 @@
-"""Workers on a Ray cluster: the same tasks as those of worker processes, each as a Ray task with one CPU, and a GPU or a
-share of one where the cluster has GPUs.
+"""Workers on a Ray cluster: the same tasks as those of worker processes, each as a Ray task with one CPU.
+
+Where the cluster has GPUs, each reserves one, or its share of one.
 
 The machines of the cluster need the same dlcli, and a disk with the same paths: of the data, and of the directory of
 the search or sweep, whose log this process writes.
