@@ -22,7 +22,7 @@ from dlcli.recipe.load import LoadedRecipe, Override, load_text
 from dlcli.recipe.sections.image_model import ApplicationName
 from dlcli.recipe.yaml_writer import to_yaml
 from dlcli.tasks.draft import draft_layout, table_of_targets
-from dlcli.tasks.layout import recognize
+from dlcli.tasks.layout import Layout, recognize
 
 AUGMENTS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -315,7 +315,7 @@ def boxes_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
     if found == "voc" and layout.kind == "voc":
         section |= {f"{split}_list": name for split, name in lists_of(layout.path).items()}
     if found == "coco":
-        section |= {f"{split}_path": os.path.abspath(file) for split, file in layout.others.items()}
+        section |= _further_coco_files(layout)
     larger = (DETECTION_SIDE, DETECTION_SIDE)
     size = larger if task in OBJECT_TASKS and not is_saved else base.size
     section |= {"image_size": size, "color_mode": color_mode}
@@ -347,7 +347,7 @@ def table_section(path: Path | None, base: Base, task: str) -> dict[str, Any]:
 
 
 def masks_section(path: Path | None, base: Base) -> dict[str, Any]:
-    """The ``data`` section for images with masks, as it is drafted for them; for None, synthetic scenes.
+    """The ``data`` section for images with masks, as it is drafted for them, or of COCO; for None, synthetic scenes.
 
     Raises:
         InputError: the path does not exist, or has no images with masks.
@@ -359,14 +359,24 @@ def masks_section(path: Path | None, base: Base) -> dict[str, Any]:
         raise InputError(f"--data {path}: no such file or folder.")
     layout = recognize(path)
     expected = (
-        f"--data {path}: expected images with masks: a folder of images and one of their masks, or a table of both."
+        f"--data {path}: expected images with masks: a folder of images and one of their masks, a table of both, or a "
+        "COCO .json."
     )
+    if layout.kind == "coco" or suffix_of(layout.path) == ".json":
+        size = base.size if base.model["kind"] == "saved" else (DETECTION_SIDE, DETECTION_SIDE)
+        keys = {"image_size": size, "color_mode": color_mode, "on_bad_image": "skip"}
+        return {"kind": "coco", "path": os.path.abspath(layout.path), **_further_coco_files(layout), **keys}
     if layout.kind not in ("masks", "polygons", "file"):
         raise InputError(expected)
     drafted = load_text(draft_layout(layout, Path()).text.encode(), Path("transfer.yaml")).tree.values
     if drafted["task"] != "segmentation":
         raise InputError(expected)
     return {**drafted["data"], "path": os.path.abspath(layout.path), "color_mode": color_mode}
+
+
+def _further_coco_files(layout: Layout) -> dict[str, str]:
+    """The keys of the files of other splits."""
+    return {f"{split}_path": os.path.abspath(file) for split, file in layout.others.items()}
 
 
 def digits_section(base: Base) -> dict[str, Any]:

@@ -7,10 +7,20 @@ from PIL import Image
 
 from dlcli.errors import InputError
 from dlcli.recipe.sections.detection_data import InstanceFiles
+from dlcli.recipe.sections.mask_data import CocoMasks
 from dlcli.recipe.tasks.image_regression import ImageRegression
 from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.recipe.tasks.multilabel import Multilabel
-from dlcli.tasks.transfer import Plan, application_base, boxes_section, data_section, table_section, transfer_recipe
+from dlcli.recipe.tasks.segmentation import Segmentation
+from dlcli.tasks.transfer import (
+    Plan,
+    application_base,
+    boxes_section,
+    data_section,
+    masks_section,
+    table_section,
+    transfer_recipe,
+)
 
 BASE = application_base("mobilenetv2", 224)
 
@@ -98,6 +108,15 @@ def test_images_beside_masks_of_objects(tmp_path: Path) -> None:
             boxes_section(Path("a"), BASE, task)
     with pytest.raises(InputError, match="if their values are objects, --task instance_segmentation"):
         data_section(Path("a"), BASE)
+
+
+def test_a_coco_file_for_segmentation(tmp_path: Path) -> None:
+    Path("a/train.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    section = masks_section(Path("a/train.json"), BASE)
+    recipe = transfer_recipe(BASE, section, Plan(task="segmentation"), [], command="dlcli transfer").recipe
+    assert isinstance(recipe, Segmentation)
+    assert isinstance(recipe.data, CocoMasks)
+    assert (recipe.data.path, recipe.data.image_size) == (str(tmp_path / "a" / "train.json"), (320, 320))
 
 
 def test_boxes_alone_have_no_masks() -> None:

@@ -131,6 +131,22 @@ def test_photos_with_masks_are_checked_trained_on_and_evaluated(folder: Path) ->
     assert {"mask_ap", "box_ap"} <= result.keys()
 
 
+def test_mixed_precision_and_averaged_weights(folder: Path) -> None:
+    """The losses are those of float32 but for rounding, and the saved model is float32."""
+    options = ("--name", "half", "--precision", "mixed_float16", "-s", "train.ema=0.9")
+    run("train", "scenes.yaml", *options, folder=folder)
+    half, single = (read_csv(folder / "runs" / name / "metrics.csv") for name in ("half", "scenes"))
+    names = [name for name in single[0] if name.startswith("train_") and name.endswith("loss")]
+    assert len(names) == 6
+    for name in names:
+        assert float(half[0][name]) == pytest.approx(float(single[0][name]), rel=0.1)
+    assert half[-1]["val_loss"] != single[-1]["val_loss"]
+    model = keras.saving.load_model(folder / "runs" / "half" / "model.keras")
+    outputs = model.predict(np.zeros((1, 48, 48, 3), np.float32), verbose=0)
+    assert outputs["boxes"].dtype == outputs["masks"].dtype == np.float32
+    assert {weight.dtype for weight in model.weights if "float" in weight.dtype} == {"float32"}
+
+
 def test_tiles_are_trained_on_evaluated_and_predicted(folder: Path) -> None:
     """The masks of photos of 64x96 pixels are those that the model file predicts for their tiles."""
     data = "{kind: masks, path: photos, tiles: {size: 64, overlap: 32}, validation: 0.25, test: 0.25}"

@@ -123,12 +123,12 @@ class Samples:
     def take_files(self, index: Index) -> "Samples":
         """The samples at these positions, of files that were decoded once."""
         assert self.files is not None
-        assert self.groups is None
         return replace(
             self,
             names=tuple(self.names[i] for i in index),
             labels=self.labels[index],
             digests=tuple(self.digests[i] for i in index),
+            groups=None if self.groups is None else tuple(self.groups[i] for i in index),
             files=tuple(self.files[i] for i in index),
             annotations={name: annotation.take(index) for name, annotation in self.annotations.items()},
             checked=tuple(self.checked[i] for i in index),

@@ -19,7 +19,7 @@ from dlcli.data.masks.pairs import Pair, Paired
 from dlcli.data.masks.scan import Counted, Scanned, best_coding, scan_masks
 from dlcli.data.masks.statistics import count_masks
 from dlcli.data.masks.stored import SAVE_AS
-from dlcli.data.splits import DataWarning
+from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.errors import InputError
 
 NUM_SHOWN = 4  # undeclared values in one message
@@ -42,6 +42,7 @@ def assemble_masks(
     Args:
         codings: what the values may mean, with the same classes; that by which most masks can be read is used.
         source: the folder or table, for messages.
+        on_bad_image: whether an image or a mask that cannot be read is an error, or the image is left out.
         exclude: patterns of the names of images to leave out, which the source may have done.
         progress: called with the number of images, then of masks, that were read, and their total.
 
@@ -74,13 +75,19 @@ def assemble_masks(
         left_out=paired.left_out,
         warnings=paired.warnings,
     )
-    return _scanned(dataset, codings, source=source, progress=progress)
+    return _scanned(dataset, codings, source=source, on_bad_image=on_bad_image, progress=progress)
 
 
-def _scanned(dataset: Dataset, codings: Sequence[Coding], *, source: Path, progress: Progress | None) -> Dataset:
+def _scanned(
+    dataset: Dataset, codings: Sequence[Coding], *, source: Path, on_bad_image: OnBadImage, progress: Progress | None
+) -> Dataset:
     """The data set after its masks were read and counted."""
     files = [mask for samples in dataset.splits.values() for mask in _files_of(samples)]
     results = scan_masks([file.path for file in files], codings, progress=progress)
+    if on_bad_image == "skip" and any(isinstance(result, Scanned) for result in results):
+        dataset = _without_unreadable(dataset, results, source=source)
+        files = [mask for samples in dataset.splits.values() for mask in _files_of(samples)]
+        results = [result for result in results if isinstance(result, Scanned)]
     chosen = best_coding(results, len(codings))
     sizes = [(image.height, image.width) for samples in dataset.splits.values() for image in samples.checked]
     checked: list[tuple[Scanned, Counted]] = []
@@ -94,7 +101,8 @@ def _scanned(dataset: Dataset, codings: Sequence[Coding], *, source: Path, progr
     refuse(
         errors,
         f"{len(errors)} of {len(files)} masks cannot be used. Correct the files or the classes in the recipe"
-        f"{_remedy_of(results, chosen, codings[chosen])}, or leave images out with data.exclude.",
+        f"{_remedy_of(results, chosen, codings[chosen])}, or leave images out with data.exclude"
+        f"{', or by `data.on_bad_image: skip`' if any(isinstance(result, str) for result in results) else ''}.",
     )
     splits: dict[str, Samples] = {}
     start = 0
@@ -112,6 +120,29 @@ def _scanned(dataset: Dataset, codings: Sequence[Coding], *, source: Path, progr
     _refuse_lossy_black(lossy, str(source))
     warnings = [*dataset.warnings, *warn_of_masks(splits, dataset.classes), *_warn_of_lossy(len(lossy))]
     return replace(dataset, splits=splits, warnings=tuple(warnings))
+
+
+def _without_unreadable(dataset: Dataset, results: Sequence[Scanned | str], *, source: Path) -> Dataset:
+    """The data set without the images whose masks cannot be read.
+
+    Raises:
+        InputError: none is left to train on.
+    """
+    splits: dict[str, Samples] = {}
+    bad: list[LeftOut] = []
+    start = 0
+    for split, samples in dataset.splits.items():
+        part = results[start : start + len(samples)]
+        start += len(samples)
+        splits[split] = samples.take_files(
+            np.array([i for i, r in enumerate(part) if isinstance(r, Scanned)], np.int64)
+        )
+        each = zip(samples.names, _files_of(samples), part, strict=True)
+        bad += [LeftOut(name, f"{mask.name}: {r}", "unreadable") for name, mask, r in each if isinstance(r, str)]
+    if not len(splits["train"]):
+        raise InputError(f"{source}: train must have an image with a readable mask. Received none: repair its masks.")
+    left = {split: samples for split, samples in splits.items() if len(samples)}
+    return replace(dataset, splits=left, left_out=(*dataset.left_out, *bad))
 
 
 def _files_of(samples: Samples) -> list[MaskFile]:

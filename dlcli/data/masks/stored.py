@@ -61,7 +61,7 @@ def read_stored(data: bytes, *, is_colored: bool) -> Stored:
     colors = _colors_of(image)
     if (colors != colors[..., :1]).any():
         example = colors[(colors != colors[..., :1]).any(axis=-1)][0].tolist()
-        raise BadImage(f"it has colors, such as {example}: declare them in data.palette")
+        raise BadImage(f"it has colors, such as {example}: declare them in data.palette of a recipe")
     return Stored(colors[..., 0], is_lossy)
 
 

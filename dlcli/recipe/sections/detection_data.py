@@ -129,7 +129,8 @@ class InstanceFiles(ObjectSource, FilesOfImages):
     exclude: tuple[Text, ...] = ()
     """Patterns of images to leave out, by name or by path as in `split.csv` of a run: `*.gif`."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
+    """What to do about an image that cannot be read, or whose mask cannot: stop before training starts, or leave it out
+    and count it."""
 
 
 DetectionData = Annotated[

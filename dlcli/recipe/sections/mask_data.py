@@ -108,7 +108,8 @@ class MaskFiles(MaskSource):
     exclude: tuple[Text, ...] = ()
     """Patterns of images to leave out, by name or by path as in `split.csv` of a run: `*.gif`."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
+    """What to do about an image that cannot be read, or whose mask cannot: stop before training starts, or leave it out
+    and count it."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()

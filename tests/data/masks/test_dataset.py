@@ -34,7 +34,7 @@ def read(root: Path, common: Common, codings: list[Coding], **keys: Any) -> Data
         find_pairs(root),
         codings,
         source=root,
-        on_bad_image="error",
+        on_bad_image=keys.pop("on_bad_image", "error"),
         has_groups=False,
         progress=keys.pop("progress", None),
         common={**common, "validation": 0.0, "test": 0.0, **keys},  # type: ignore[arg-type]
@@ -45,6 +45,26 @@ def error(root: Path, common: Common, codings: list[Coding], **keys: Any) -> lis
     with pytest.raises(InputError) as error:
         read(root, common, codings, **keys)
     return str(error.value).replace(f"{root}", "ROOT").splitlines()
+
+
+def test_images_are_left_out_if_their_masks_cannot_be_read(tmp_path: Path, common: Common) -> None:
+    for name in "abc":
+        save(tmp_path, name, np.array([[0, 1, 1]], np.uint8))
+    for name in "ac":
+        (tmp_path / "masks" / f"{name}.png").write_bytes(b"no image")
+    lines = error(tmp_path, common, TWO)
+    assert [line.split(": ")[0] for line in lines[:2]] == ["ROOT/masks/a.png", "ROOT/masks/c.png"]
+    assert lines[2].startswith("2 of 3 masks cannot be used.")
+    assert lines[2].endswith(" or by `data.on_bad_image: skip`.")
+    data = read(tmp_path, common, TWO, on_bad_image="skip")
+    assert data.splits["train"].names == ("images/b.png",)
+    assert [(item.name, item.kind) for item in data.left_out] == [
+        ("images/a.png", "unreadable"),
+        ("images/c.png", "unreadable"),
+    ]
+    assert data.left_out[0].reason.startswith("masks/a.png: not an image")
+    (tmp_path / "masks" / "b.png").write_bytes(b"")
+    assert len(error(tmp_path, common, TWO, on_bad_image="skip")) == 4
 
 
 def test_indices_are_counted(tmp_path: Path, common: Common) -> None:
@@ -118,10 +138,10 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path, common: Commo
     assert lines == [
         "ROOT/masks/a.png: a value must be that of a class (0 to 2) or in data.ignore. Received 7, 200 in 3 pixels.",
         "ROOT/masks/b.png: a mask must have the size of its image, 5x3 (height x width). Received 3x5.",
-        "ROOT/masks/c.png: it has colors, such as [1, 2, 3]: declare them in data.palette.",
+        "ROOT/masks/c.png: it has colors, such as [1, 2, 3]: declare them in data.palette of a recipe.",
         "ROOT/masks/d.png: truncated: the end of the file is missing.",
         "4 of 4 masks cannot be used. Correct the files or the classes in the recipe, ignore pixels by data.ignore: "
-        "[7, 200], or leave images out with data.exclude.",
+        "[7, 200], or leave images out with data.exclude, or by `data.on_bad_image: skip`.",
     ]
 
 

@@ -19,6 +19,7 @@ from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import refuse
 from dlcli.data.masks.pairs import OnMissing, Pair, find_pairs
 from dlcli.data.masks.stored import SAVE_AS, read_stored
+from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 
 BACKGROUND = 0
@@ -104,7 +105,8 @@ def read_instance_masks(
         images, masks, on_missing: as for :func:`dlcli.data.masks.pairs.find_pairs`.
         label: the class of all objects.
         ignore: values of pixels that belong to no object, such as those of a border.
-        reading: how files are read; its ``instances`` is :meth:`FileInstances.of`.
+        reading: how files are read; its ``instances`` is :meth:`FileInstances.of`. What it says of images that cannot
+            be read holds for masks too.
 
     Raises:
         InputError: images and masks do not fit together, or cannot be read.
@@ -113,8 +115,17 @@ def read_instance_masks(
     paired = find_pairs(root, images=images, masks=masks, exclude=reading.exclude, on_missing=on_missing)
     listed = list(workers().map(lambda pair: _list_objects(pair, label, ignore), paired.pairs))
     both = list(zip(paired.pairs, listed, strict=True))
+    unreadable = {pair: found for pair, found in both if isinstance(found, BadImage)}
     errors = [f"{pair.mask}: {found}" for pair, found in both if isinstance(found, str)]
-    refuse(errors, "Correct these masks, or remove them with their images.")
+    left_out = list(paired.left_out)
+    if reading.on_bad_image == "skip" and len(unreadable) < len(both):
+        left_out += [
+            LeftOut(pair.name, f"{pair.mask_name}: {found}", "unreadable") for pair, found in unreadable.items()
+        ]
+    else:
+        errors += [f"{pair.mask}: {found}." for pair, found in unreadable.items()]
+    skipping = ", or leave them out by `data.on_bad_image: skip`" if unreadable else ""
+    refuse(errors, f"Correct these masks, or remove them with their images{skipping}.")
     annotated = [
         Annotated(
             name=pair.name,
@@ -125,13 +136,13 @@ def read_instance_masks(
             size=found.size,
         )
         for pair, found in both
-        if not isinstance(found, str)
+        if isinstance(found, _InMask)
     ]
     return assemble_objects(
         annotated,
         source=root,
         reading=reading,
-        left_out=paired.left_out,
+        left_out=left_out,
         warnings=paired.warnings,
         common=common,
     )
@@ -145,13 +156,13 @@ class _InMask:
     size: tuple[int, int]
 
 
-def _list_objects(pair: Pair, label: str, ignore: Sequence[int]) -> _InMask | str:
-    """The objects of a mask, by their values, or why it has none."""
+def _list_objects(pair: Pair, label: str, ignore: Sequence[int]) -> _InMask | str | BadImage:
+    """The objects of a mask, by their values; or why it cannot be used, or be read."""
     try:
         data = read_file(pair.mask)
         stored = read_stored(data, is_colored=False)
     except BadImage as reason:
-        return f"{reason}."
+        return BadImage(str(reason))  # the exception itself would keep the file's bytes in memory
     if stored.is_lossy:
         return f"ids of objects must be stored without loss: {SAVE_AS}."
     values, places = np.unique(stored.values, return_inverse=True)

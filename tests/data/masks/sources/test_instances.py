@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def read(folder: Path, common: Common, **options: Any) -> Dataset:
     keys: dict[str, Any] = {"images": None, "masks": None, "label": "person", "ignore": (255,), **options}
-    reading = ObjectReading(min_visible=0.3, instances=FileInstances.of)
+    reading = ObjectReading(min_visible=0.3, instances=FileInstances.of, on_bad_image=keys.pop("on_bad_image", "error"))
     return read_instance_masks(path=folder, reading=reading, **keys, **{**common, "validation": 0.0, "test": 0.0})
 
 
@@ -64,6 +64,25 @@ def test_each_value_is_an_object(folder: Path, common: Common) -> None:
     assert np.argwhere(found.instances[2].read()).tolist() == [[0, 7, 11]]
 
 
+def test_images_are_left_out_if_their_masks_cannot_be_read(folder: Path, common: Common) -> None:
+    for name in "bc":
+        (folder / "masks" / f"{name}.png").write_bytes(b"no image")
+    with pytest.raises(InputError) as error:
+        read(folder, common)
+    lines = str(error.value).splitlines()
+    assert [line.split(": ")[0] for line in lines[:2]] == [f"{folder}/masks/b.png", f"{folder}/masks/c.png"]
+    assert lines[2].endswith("or leave them out by `data.on_bad_image: skip`.")
+    dataset = read(folder, common, on_bad_image="skip")
+    assert dataset.splits["train"].names == ("images/a.png",)
+    assert [(item.name, item.kind) for item in dataset.left_out if item.kind != "unused"] == [
+        ("images/b.png", "unreadable"),
+        ("images/c.png", "unreadable"),
+    ]
+    (folder / "masks" / "a.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"masks/a\.png"):
+        read(folder, common, on_bad_image="skip")
+
+
 def test_values_that_are_not_ignored_are_objects(folder: Path, common: Common) -> None:
     assert objects(read(folder, common, ignore=())).counts.tolist() == [3, 0, 1]
 
@@ -89,7 +108,9 @@ def test_masks_that_cannot_be_used_are_named_together(folder: Path, common: Comm
     )
     assert lines[1].startswith("masks/b.jpg: ids of objects must be stored without loss: save masks without loss")
     assert lines[2].startswith("masks/c.png: ")
-    assert lines[3] == "Correct these masks, or remove them with their images."
+    assert lines[3] == (
+        "Correct these masks, or remove them with their images, or leave them out by `data.on_bad_image: skip`."
+    )
 
 
 def test_shades_are_no_ids(folder: Path, common: Common, monkeypatch: pytest.MonkeyPatch) -> None:
