@@ -15,7 +15,7 @@ PAPERS = [
     ("kind: resnet, depth: 56", {"stem": "small"}),
     ("kind: resnext", {"dropout": 0.0}),
     ("kind: senet", {"dropout": 0.0}),
-    ("kind: senet, variant: senet154", {"dropout": 0.2}),
+    ("kind: senet, variant: senet154", {"dropout": 0.2, "downsample": "3x3"}),
     ("kind: dpn", {"dropout": 0.0}),
     ("kind: polynet", {"dropout": 0.2}),
     ("kind: application, network: vgg16", {"dropout": 0.0}),

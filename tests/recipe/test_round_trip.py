@@ -256,7 +256,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
                 section[key] = "val_loss"
     if model["kind"] == "python":
         model["file"] = "my_net.py"
-    if model["kind"] == "resnet":  # 3x3 is for some depths, see weights_torch.yaml
+    if model["kind"] in ("resnet", "senet"):  # it depends on the network, see weights_torch.yaml
         model.pop("downsample", None)
     if model["kind"] == "cells":  # which has rules on the states, see cells_genotype.yaml
         cell = {"states": (("sep3(s0)", "identity(s1)"), ("avg3(s2)",)), "concatenate": ("s1", "s3")}

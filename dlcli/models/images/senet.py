@@ -42,19 +42,21 @@ VARIANTS = {
 64x4d with half the filters in the first 1x1 convolutions, a stem of three 3x3 convolutions, and 3x3 shortcuts."""
 
 
-def features(inputs: Tensor, *, variant: str, width: float) -> Tensor:
+def features(inputs: Tensor, *, variant: str, width: float, downsample: Literal["1x1", "3x3"] | None = None) -> Tensor:
     """A squeeze-and-excitation network without its head: the stem and four stages.
 
     Args:
         inputs: ``[batch, height, width, channels]``, of any size.
         variant: a key of VARIANTS.
         width: factor on the numbers of filters; the cardinality is unchanged.
+        downsample: the convolution of a block that has the stride; None for that of the variant.
 
     Returns:
         ``[batch, ceil(height / 32), ceil(width / 32), 2048 * width]``; the last layer of the i-th stage is
         ``stage{i}``.
     """
     net = VARIANTS[variant]
+    stride_in = downsample or net.stride_in
     x = _deep_stem(inputs, width) if net.has_deep_stem else first_layers(inputs, scaled(64, width), small=False)
     for stage, repeats in enumerate(net.num_blocks, start=1):
         reduced, grouped, outputs = (filters * 2 ** (stage - 1) for filters in net.filters)
@@ -68,7 +70,7 @@ def features(inputs: Tensor, *, variant: str, width: float) -> Tensor:
                     scaled(grouped, width, groups=net.cardinality),
                     scaled(outputs, width),
                 ),
-                strides=(step, 1) if net.stride_in == "1x1" else (1, step),
+                strides=(step, 1) if stride_in == "1x1" else (1, step),
                 groups=net.cardinality,
                 reduction=REDUCTION,
                 projection=None if not is_first else 1 if stage == 1 else net.projection,

@@ -80,8 +80,8 @@ class BuiltModel(ImageModel):
     """
     weights: Literal["none", "imagenet"] | PathOrRun = "none"
     """Initial weights of the layers before the head: random (none), pretrained on ImageNet (imagenet; Keras downloads
-    them for `kind: application`), of a run (run:NAME), or from a file (.keras, .weights.h5 or .h5; for resnet, resnext
-    and vgg also .pth, .pt or .safetensors of torchvision's and timm's networks)."""
+    them for `kind: application`), of a run (run:NAME), or from a file (.keras, .weights.h5 or .h5; for resnet, resnext,
+    senet, dpn and vgg also .pth, .pt or .safetensors of torchvision's and timm's networks)."""
 
     @property
     def origin(self) -> str:
@@ -93,8 +93,8 @@ class BuiltModel(ImageModel):
             yield "weights", "imagenet is for kind: application, such as network: resnet50; name a file or run:NAME"
         elif self.weights not in ("none", "imagenet"):
             yield from rules_of_source("weights", self.weights, (".keras", ".weights.h5", ".h5", *TORCH_SUFFIXES))
-            if self.weights.endswith(TORCH_SUFFIXES) and not isinstance(self, Resnet | Resnext | Vgg):
-                yield "weights", "files of PyTorch are for kind: resnet, resnext and vgg; name a file of Keras"
+            if self.weights.endswith(TORCH_SUFFIXES) and not isinstance(self, Resnet | Resnext | Senet | Dpn | Vgg):
+                yield "weights", "files of PyTorch are for kind: resnet, resnext, senet, dpn and vgg; name one of Keras"
 
 
 def rules_of_source(key: str, source: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -269,12 +269,27 @@ class Senet(Scalable):
     """Family of networks."""
     variant: Literal["se_resnet50", "se_resnext50_32x4d", "se_resnext101_32x4d", "senet154"] = "se_resnet50"
     """The network whose blocks have squeeze-and-excitation."""
+    downsample: Annotated[Literal["1x1", "3x3"], NullForDefault("1x1 for se_resnet50, else 3x3")] = "1x1"
+    """The convolution of a block that has the stride: of SE-ResNet-50 the first 1x1, as in the paper, or the 3x3, as in
+    timm, whose weights need it."""
     dropout: Annotated[Proportion, NullForDefault("0.2 with `variant: senet154`, else 0")] = 0.0
     """Dropout rate before the output layer, or after each of the dense layers (appendix)."""
 
     @classmethod
     def dependent_defaults(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"dropout": 0.2} if values.get("variant") == "senet154" else {}
+        variant = values.get("variant") or "se_resnet50"
+        dropout = {"dropout": 0.2} if variant == "senet154" else {}
+        return dropout if variant == "se_resnet50" else {"downsample": "3x3", **dropout}
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.downsample == "1x1" and self.variant != "se_resnet50":
+            yield "downsample", "1x1 is for variant: se_resnet50; remove the key"
+        if self.weights.endswith(TORCH_SUFFIXES):
+            if self.variant == "senet154":
+                yield "weights", "files of PyTorch have another stem for senet154; name a file of Keras"
+            elif self.downsample == "1x1":
+                yield "downsample", "must be 3x3 for a file of PyTorch, where the 3x3 convolution has the stride"
 
 
 class Dpn(Scalable):

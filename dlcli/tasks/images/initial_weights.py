@@ -6,11 +6,11 @@ import keras
 
 from dlcli.errors import InputError
 from dlcli.models.images import keras_application
-from dlcli.models.images.torch_weights import assign_torch_weights
+from dlcli.models.images.torch_weights import Naming, assign_torch_weights
 from dlcli.models.images.weight_files import DoNotFit, copy_weights, read_weights
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.backbone import base_of
-from dlcli.recipe.sections.image_model import TORCH_SUFFIXES, Application, ImageClassifier, Vgg
+from dlcli.recipe.sections.image_model import TORCH_SUFFIXES, Application, Dpn, ImageClassifier, Vgg
 from dlcli.runtime.model_files import check_weights_file, load_keras_file
 from dlcli.runtime.torch_files import read_arrays
 from dlcli.tasks.images.network import ImageNetwork, build_classifier, has_paper_head
@@ -66,7 +66,10 @@ def load_weights(
                 network.features, pretrained, with_top=has_paper_head(section), logits=logits
             )
         elif source.endswith(TORCH_SUFFIXES):
-            assign_torch_weights(network.features, read_arrays(Path(source)), is_vgg=isinstance(section, Vgg))
+            naming: Naming = (
+                "vgg" if isinstance(section, Vgg) else "dual_path" if isinstance(section, Dpn) else "residual"
+            )
+            assign_torch_weights(network.features, read_arrays(Path(source)), naming=naming)
         elif source != "none":
             read_weights(network.features, source)
     except DoNotFit as reason:

@@ -331,7 +331,7 @@ def _maps_and_vector(section: Backbone, x: Any) -> tuple[Any, Any]:
         case Resnext():
             maps = resnext.features(x, variant=section.variant, width=section.width)
         case Senet():
-            maps = senet.features(x, variant=section.variant, width=section.width)
+            maps = senet.features(x, variant=section.variant, width=section.width, downsample=section.downsample)
         case Dpn():
             maps = dpn.features(x, depth=section.depth, width=section.width)
         case Polynet():
