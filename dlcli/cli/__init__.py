@@ -40,6 +40,7 @@ REMEDIES = {
 
 VERBS = (
     "train",
+    "launch",
     "transfer",
     "reproduce",
     "ensemble",

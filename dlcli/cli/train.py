@@ -127,7 +127,8 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
         _train(recipe, options)
 
 
-def _overrides(options: dict[str, Any]) -> list[Any]:
+def command_overrides(options: dict[str, Any]) -> list[Any]:
+    """The overrides that all options of this command ask for."""
     from dlcli.recipe.language.overrides import Override
 
     overrides = training_overrides(options)
@@ -172,7 +173,7 @@ def _train(recipe: Path | None, options: dict[str, Any]) -> None:
         raise click.UsageError("no recipe given, such as recipes/digits_convnet.yaml.")
     from dlcli.recipe.load import load
 
-    overrides = _overrides(options)
+    overrides = command_overrides(options)
     result = train_new(lambda more: load(recipe, [*overrides, *more]), options, takes_cluster=True)
     if result is not None:
         _show_run(result, options["as_json"])
@@ -196,6 +197,7 @@ def train_new(
         raise click.UsageError(f"{' and '.join(exclusive)} cannot be combined.")
     from dlcli.recipe.language.overrides import Override
     from dlcli.rundir.runs import check_name
+    from dlcli.runtime.slurm import warn_of_slurm
     from dlcli.runtime.startup import start_tensorflow
 
     if options["name"] is not None:
@@ -213,6 +215,8 @@ def train_new(
     from dlcli.workflow.train import train as train_run
 
     console = Console(quiet=options["quiet"])
+    if takes_cluster and device.members is None:
+        warn_of_slurm(console.warn)
     runs, name = options["runs"], options["name"]
     if options["dry_run"]:
         _show_plan(dry_run(loaded, runs=runs, device=device, console=console), options["as_json"])
@@ -270,7 +274,7 @@ def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
     from dlcli.runtime.startup import start_tensorflow
 
     cluster = read_cluster()
-    overrides = _overrides(options)
+    overrides = command_overrides(options)
     if cluster is not None and not cluster.is_chief:  # which alone needs the run directory
         _work_on_resumed(options)
         return

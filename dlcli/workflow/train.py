@@ -28,6 +28,7 @@ from dlcli.rundir.runs import create_run, now, run_name
 from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
+from dlcli.runtime.launched import note_run
 from dlcli.runtime.machine import commit_of, describe_machine
 from dlcli.runtime.members import reporting
 from dlcli.runtime.model_files import describe_network, weights_digest
@@ -83,6 +84,7 @@ def train(
         name = name or loaded.recipe.name or run_name(loaded.path)
         with without_strategy():
             run = create_run(runs, name, lambda run: _write_initial_files(run, job))
+        note_run(run.path)
         return _train_and_finish(run, job, split, until=until)
 
 

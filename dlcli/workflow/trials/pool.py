@@ -16,18 +16,16 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
-import dlcli
 from dlcli.printing import escaped_line
+from dlcli.runtime.launched import THREADS, child_environment
 
 TASKS_PER_WORKER = 50  # after which a worker is replaced
 TOOK_TOO_LONG = "took longer than the limit on its time, and was stopped"
 MAX_REASON = 500  # characters of what a worker that died wrote last
 
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 """The environment in which workers compute with one thread each."""
 
@@ -75,15 +73,13 @@ class _Worker:
 
     def __init__(self, command: Sequence[str], number: int) -> None:
         self.number = number
-        package = str(Path(dlcli.__file__).parents[1])  # for a worker of the same program as the parent
-        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**child_environment(), **ONE_THREAD},
             start_new_session=True,
             bufsize=0,
         )

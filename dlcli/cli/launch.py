@@ -1,0 +1,132 @@
+"""``dlcli launch``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from dlcli.cli.output import say
+from dlcli.cli.train import command_overrides, train
+
+ALONE = ("dry_run", "overfit", "seeds", "folds", "extend")  # options of train that need one process
+
+
+@click.command(short_help="Train with several processes.", context_settings={"allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option(
+    "--workers",
+    type=click.IntRange(2, 64),
+    metavar="N",
+    help="Number of processes on this machine: each has a GPU of its own if there are as many, and a share of the "
+    "cores otherwise.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(0, 1000),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How often a run is resumed by all processes after one was killed, has crashed or does not respond.",
+)
+@click.option(
+    "--slurm",
+    is_flag=True,
+    help="Be the task of a Slurm job that srun has started: train with the other tasks of the job step.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1024, 65_000),
+    metavar="N",
+    help="With --slurm: the port of the first task of each node. Default: one that depends on the job.",
+)
+def launch(command: tuple[str, ...], workers: int | None, restarts: int, slurm: bool, port: int | None) -> None:
+    """Train one run with several processes, each of which computes a share of every batch.
+
+    COMMAND is a dlcli train command. The result is that of several devices; the learning rate and the batch size are
+    those of the recipe. If a process is lost, all are started again and resume the run. The output and the exit status
+    are those of the first process, which writes the run; the output of another one is shown if it fails.
+
+    \b
+    Examples:
+      dlcli launch --workers 2 -- train recipe.yaml
+      dlcli launch --workers 4 --restarts 10 -- train recipes/digits_convnet.yaml
+      srun dlcli launch --slurm -- train recipe.yaml
+    """
+    if slurm == (workers is not None):
+        raise click.UsageError("one of --workers N (processes on this machine) and --slurm is required, not both.")
+    if port is not None and not slurm:
+        raise click.UsageError("--port is for --slurm; --workers finds free ports.")
+    options = _checked_options(command)
+    from dlcli.errors import InputError
+    from dlcli.runtime.cluster import VARIABLE, read_cluster
+
+    if read_cluster() is not None:
+        raise InputError(f"{VARIABLE}: is set, but dlcli launch sets it itself. Unset it, or start dlcli train alone.")
+    if slurm:
+        _become_task(command, port)
+        return
+    assert workers is not None
+    _check_files(options)
+    click.get_current_context().exit(_launch(command, options, workers, restarts))
+
+
+def _checked_options(command: Sequence[str]) -> dict[str, Any]:
+    """The options of a train command, whose errors are reported once, before any process is started."""
+    if command[0] != "train":
+        raise click.UsageError(
+            f"only dlcli train can be launched, such as: -- train recipe.yaml. Received '{command[0]}'."
+        )
+    with train.make_context("dlcli train", list(command[1:])) as context:
+        options = dict(context.params)
+        alone = next((name for name in ALONE if options[name]), None)
+        if alone is not None:
+            raise click.UsageError(f"--{alone.replace('_', '-')} needs one process: use dlcli train.", ctx=context)
+        if options["resume"] is None and options["recipe"] is None:
+            raise click.UsageError("no recipe given, such as recipes/digits_convnet.yaml.", ctx=context)
+    return options
+
+
+def _check_files(options: dict[str, Any]) -> None:
+    """Check the recipe, or that the run exists; the tasks of several machines do so themselves."""
+    from dlcli.recipe.load import load
+    from dlcli.rundir.runs import check_name, find_run
+
+    if options["resume"] is not None:
+        find_run(options["runs"], options["resume"])
+    if options["name"] is not None:
+        check_name(options["name"])
+    if options["recipe"] is not None:
+        load(options["recipe"], command_overrides(options))
+
+
+def _launch(command: Sequence[str], options: dict[str, Any], workers: int, restarts: int) -> int:
+    from dlcli.workflow.launch.launch import Training, launch
+    from dlcli.workflow.launch.local import divide_gpus, start_processes
+
+    gpus = divide_gpus(workers, options["device"])
+    allow_code = ["--allow-code"] if "--allow-code" in command else []
+
+    def to_resume(run: str) -> tuple[str, ...]:
+        data = [] if options["data"] is None else ["--data", options["data"]]
+        flags = [flag for flag, is_given in (("--json", options["as_json"]), ("--quiet", options["quiet"])) if is_given]
+        return ("train", "--resume", run, "--device", options["device"], *data, *flags, *allow_code)
+
+    return launch(
+        Training(tuple(command), to_resume),
+        lambda arguments, run_file: start_processes(arguments, gpus, run_file=run_file),
+        restarts=restarts,
+        say=lambda line: say(line, err=True),
+    )
+
+
+def _become_task(command: Sequence[str], port: int | None) -> None:
+    """Replace this process by the training process of its task, which then gets Slurm's signals itself."""
+    import os
+
+    from dlcli.runtime.cluster import VARIABLE
+    from dlcli.runtime.launched import child_environment, dlcli_command
+    from dlcli.runtime.slurm import cluster_from_slurm
+
+    config = cluster_from_slurm(os.environ, port=port)
+    start = dlcli_command(command)
+    os.execve(start[0], start, {**child_environment(), VARIABLE: config})
