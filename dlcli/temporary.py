@@ -11,6 +11,7 @@ import itertools
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,12 +47,27 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         yield temporary
 
 
-def remove_leftovers(folder: Path) -> None:
+@contextlib.contextmanager
+def private_folder(name: str) -> Iterator[Path]:
+    """A new folder for this process among the system's temporary files, which other users cannot read; removed at the
+    end. The next process with the same name removes those that killed processes left.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    place = Path(tempfile.gettempdir())
+    remove_leftovers(place, PATTERN.replace("*", name))
+    with _locked(place / name, is_folder=True) as temporary:
+        temporary.chmod(0o700)
+        yield temporary
+
+
+def remove_leftovers(folder: Path, pattern: str = PATTERN) -> None:
     """Remove what killed processes left in a folder, and restore what one was replacing at that moment.
 
     What cannot be removed, such as in a folder of another user, stays.
     """
-    for leftover in list(folder.glob(PATTERN)):
+    for leftover in list(folder.glob(pattern)):
         with contextlib.suppress(OSError):
             remove_if_dead(leftover)
 

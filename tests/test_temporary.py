@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.rundir.writing import replace_file, replace_folder
-from dlcli.temporary import remove_leftovers, temporary_file, temporary_folder
+from dlcli.temporary import private_folder, remove_leftovers, temporary_file, temporary_folder
 
 WRITER = """
 import os, sys
@@ -158,3 +158,16 @@ def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with temporary_folder(tmp_path / "b") as temporary:
         assert temporary.is_dir()
     assert content(tmp_path) == {"a.csv": "new", leftover.name: "perhaps alive"}
+
+
+def test_a_private_folder_takes_the_place_of_those_of_dead_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for leftover in (".writing-00000000-dlcli-worker", ".writing-00000003-dlcli-worker", ".writing-00000000-other"):
+        (tmp_path / leftover).mkdir()
+    with private_folder("dlcli-worker") as one, private_folder("dlcli-worker") as two:
+        assert one.stat().st_mode & 0o777 == 0o700
+        assert sorted(tmp_path.iterdir()) == sorted([tmp_path / ".writing-00000000-other", one, two])
+        (one / "file").touch()
+    assert [path.name for path in tmp_path.iterdir()] == [".writing-00000000-other"]

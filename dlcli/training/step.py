@@ -146,6 +146,7 @@ class TrainStep:
         self._rate_factors = None if rate_factor is None else [rate_factor(v) for v in model.trainable_variables]
         self._strategy = tf.distribute.get_strategy()
         self._num_parts = max(num_parts, self._strategy.num_replicas_in_sync)
+        self._sums_again = self._strategy.num_replicas_in_sync > 1 and not _stop_summing(optimizer)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)  # within the stage
         self._rate_factor = tf.Variable(1.0, dtype=tf.float32, trainable=False)  # of reduce on plateau
         self._totals = tf.Variable(tf.zeros(self._num_sums, tf.float64), trainable=False)
@@ -257,14 +258,13 @@ class TrainStep:
         return {**batch, "attacked": attacked, "start": adversary.start(batch["x"], division, step, salt=0)}
 
     def _update(self, gradients: list[Tensor]) -> None:
-        # the optimizer sums over the replicas itself, so that each replica passes its share of the sum
-        num_replicas = self._strategy.num_replicas_in_sync
-        shares = gradients if num_replicas == 1 else [gradient / num_replicas for gradient in gradients]
+        if self._sums_again:
+            gradients = [gradient / self._strategy.num_replicas_in_sync for gradient in gradients]
         if self._rate_factors is None:
-            self._optimizer.apply(shares, self._model.trainable_variables)
+            self._optimizer.apply(gradients, self._model.trainable_variables)
             return
         before = [tf.identity(value) for value in self._trainable]
-        self._optimizer.apply(shares, self._model.trainable_variables)
+        self._optimizer.apply(gradients, self._model.trainable_variables)
         # the update of every optimizer is proportional to the learning rate: scaling one scales the other
         for variable, old, factor in zip(self._trainable, before, self._rate_factors, strict=True):
             if factor != 1.0:
@@ -376,6 +376,15 @@ class TrainStep:
         self._loss_scale.assign(tf.maximum(self._loss_scale * factor, 1.0))
         self._finite_steps.assign(tf.where(grow, tf.zeros_like(finite_steps), finite_steps))
         return can_go_on
+
+
+def _stop_summing(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Make Keras's optimizer take gradients as they are: it would sum them over the replicas, which is done before they
+    are clipped. Returns False for a version of Keras that does it in another place."""
+    if not hasattr(optimizer, "_all_reduce_sum_gradients"):
+        return False
+    optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+    return True
 
 
 def _part(batch: Batch, samples: slice) -> Batch:

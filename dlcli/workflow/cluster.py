@@ -8,7 +8,6 @@ for a while, such as the features of a frozen base, is in a temporary folder of 
 import io
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import prepare
 from dlcli.tasks.job import Job
 from dlcli.tasks.run_models import with_architecture, with_run_files
+from dlcli.temporary import private_folder
 from dlcli.training.checkpoint import Saved
 
 FILES = ("weights", "file")  # keys of a model whose files may be elsewhere on each machine
@@ -131,9 +131,9 @@ def work(loaded: LoadedRecipe | None, *, runs: Path, device: Device, console: Co
     members = device.members
     assert members is not None
     own = members.cluster.describe(members.cluster.index)
-    with members.reporting(), tempfile.TemporaryDirectory(prefix="dlcli-worker-") as folder:
+    with members.reporting(), private_folder("dlcli-worker") as folder:
         members.on_lost.append(lambda line: shutil.rmtree(folder, ignore_errors=True))
-        scratch = RunDir(Path(folder) / "run")
+        scratch = RunDir(folder / "run")
         scratch.path.mkdir()
         if loaded is None:
             loaded, is_new = _receive_recipe(members, scratch)

@@ -1,5 +1,7 @@
 """The training step under a strategy of several replicas gives the weights that one device gives."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,25 @@ import pytest
 def moved(x: Any, label: Any, start: Any) -> Any:
     """An attack that depends on its random start."""
     return x + 40.0 * start
+
+
+@contextlib.contextmanager
+def counted_sums() -> Iterator[list[int]]:
+    """The number of values of each tensor that a replica sums with the others, when a step is traced."""
+    import tensorflow as tf
+
+    original = tf.distribute.ReplicaContext.all_reduce
+    sizes: list[int] = []
+
+    def all_reduce(context: Any, operation: Any, value: Any, *arguments: Any, **options: Any) -> Any:
+        sizes.extend(int(np.prod(tensor.shape)) for tensor in tf.nest.flatten(value))
+        return original(context, operation, value, *arguments, **options)
+
+    tf.distribute.ReplicaContext.all_reduce = all_reduce
+    try:
+        yield sizes
+    finally:
+        tf.distribute.ReplicaContext.all_reduce = original
 
 
 def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool, draws: bool) -> dict[str, np.ndarray]:
@@ -42,7 +63,7 @@ def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool, draws
                 keras.layers.Dense(NUM_CLASSES),
             ]
         )
-        optimizer = keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.5)
+        optimizer = keras.optimizers.AdamW(1e-2, weight_decay=0.1, use_ema=True, ema_momentum=0.5)
         optimizer.build(model.trainable_variables)
         step = TrainStep(
             model=model,
@@ -54,16 +75,19 @@ def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool, draws
             num_parts=num_parts,
             loss_scaling=False,
             adversary=adversary,
+            rate_factor=(lambda variable: 0.1 if variable.name == "bias" else 1.0) if draws else None,
         )
         evaluation = EvaluationStep(model=model, objective=make_objective(), data=validation, adversary=adversary)
-    for epoch in range(3):
-        step.reset()
-        assert step.run(data.source(epoch), 0, data.num_steps)
+    with counted_sums() as sizes:
+        for epoch in range(3):
+            step.reset()
+            assert step.run(data.source(epoch), 0, data.num_steps)
     weights = [variable.numpy() for variable in model.variables]
     optimizer.finalize_variable_values(model.trainable_variables)
     evaluation.run(validation.source(0), 0, validation.num_steps)
     results = {"train": step.results(), "validation": evaluation.results()}
     return {
+        "num_summed": np.array(sum(sizes)),
         **{f"weights{i}": array for i, array in enumerate(weights)},
         **{f"average{i}": variable.numpy() for i, variable in enumerate(model.trainable_variables)},
         **{f"{part}_{name}": np.array(v) for part, values in results.items() for name, v in values.items()},
@@ -116,6 +140,13 @@ def test_several_replicas_give_the_weights_of_one(trained: Path, number: int, nu
     one, several = np.load(trained / f"{number}-1.npz"), np.load(trained / f"{number}-{num_replicas}.npz")
     assert one.files == several.files
     # weights, averages, results; with draws also four variables of batch normalization and a seed, robust accuracy
-    assert len(one.files) == (9 + 6 + 3 + 3 if CASES[number][0]["draws"] else 4 + 4 + 3 + 2)
-    for name in one.files:
+    assert len(one.files) - 1 == (9 + 6 + 3 + 3 if CASES[number][0]["draws"] else 4 + 4 + 3 + 2)
+    for name in one.files[1:]:
         np.testing.assert_allclose(several[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_gradients_are_summed_once(trained: Path) -> None:
+    """Each of the two replicas sums besides them the weight of its samples, and four sums for the results."""
+    two = np.load(trained / "0-2.npz")
+    num_weights = sum(two[f"weights{i}"].size for i in range(4))
+    assert two["num_summed"] == 2 * (num_weights + 1 + 4)

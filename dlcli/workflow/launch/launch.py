@@ -1,6 +1,5 @@
 """``dlcli launch``: start several processes that train together, and start all again when one is lost."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Protocol
 
 from dlcli.printing import escaped_line
 from dlcli.rundir.directory import RunDir
+from dlcli.temporary import private_folder
 from dlcli.workflow.launch.supervision import Ended, Process, collecting_signals, supervise
 
 RUN_FILE = "run"
@@ -51,8 +51,8 @@ def launch(training: Training, start: Start, *, restarts: int, say: Callable[[st
         say: prints a line for the user.
     """
     arguments = training.arguments
-    with tempfile.TemporaryDirectory(prefix="dlcli-launch-") as folder, collecting_signals() as received:
-        run_file = Path(folder) / RUN_FILE
+    with private_folder("dlcli-launch") as folder, collecting_signals() as received:
+        run_file = folder / RUN_FILE
         for attempt in range(restarts + 1):
             ended = _train_once(arguments, start, received, str(run_file), say)
             if ended.status == 0 or not ended.lost or received:
