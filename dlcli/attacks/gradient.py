@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.replicas import divided
+
 Tensor = Any
 Logits = Callable[[Tensor], Tensor]
 Norm = Literal["linf", "l2"]
@@ -100,7 +102,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         tensors = [tf.convert_to_tensor(array) for array in arrays]
         specs = tuple(tf.TensorSpec([None, *t.shape[1:]] if t.shape.rank else [], t.dtype) for t in tensors)
         if specs not in traced:
-            traced[specs] = tf.function(function, input_signature=specs, autograph=False)
+            traced[specs] = tf.function(divided(function), input_signature=specs, autograph=False)
         return traced[specs](*tensors)
 
     return call

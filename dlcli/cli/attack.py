@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import (
-    device_option,
+    devices_option,
     json_option,
     quiet_option,
     run_argument,
@@ -123,7 +123,7 @@ def _kinds(command: Any) -> Any:
 @click.option("--name", metavar="NAME", help="Name of the results folder. Default: attack, norm and target.")
 @click.option("--no-checks", is_flag=True, help="Skip the sanity checks of the attack, which take extra time.")
 @runs_option
-@device_option
+@devices_option
 @json_option
 @quiet_option
 def attack(run: str | None, runs: Path, device: str, as_json: bool, quiet: bool, **options: Any) -> None:

@@ -8,7 +8,7 @@ import click
 from dlcli.cli.options import (
     beam_option,
     check_run,
-    device_option,
+    devices_option,
     json_option,
     other_data_option,
     quiet_option,
@@ -45,7 +45,7 @@ from dlcli.cli.output import say, write_json, write_metrics
 @click.option("--probabilities", is_flag=True, help="Write the probabilities of all classes to probabilities.npz.")
 @safe_csv_option
 @runs_option
-@device_option
+@devices_option
 @json_option
 @quiet_option
 def evaluate(

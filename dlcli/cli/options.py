@@ -126,7 +126,7 @@ def check_device(value: str, *, takes_several: bool) -> str:
     except ValueError as error:
         raise click.BadParameter(f"{error}. Received '{value}'.") from None
     if requested.is_several and not takes_several:
-        raise click.BadParameter(f"several devices are for training; this command uses one. Received '{value}'.")
+        raise click.BadParameter(f"this command uses one device. Received '{value}'.")
     return value
 
 

@@ -12,7 +12,7 @@ from dlcli.cli.options import (
     beam_option,
     check_output,
     check_run,
-    device_option,
+    devices_option,
     json_option,
     quiet_option,
     run_argument,
@@ -90,7 +90,7 @@ MOST_AREAS = 4  # classes of an image that are shown; --output and --json have a
 @safe_csv_option
 @click.option("--force", is_flag=True, help="Overwrite the --output file if it exists.")
 @runs_option
-@device_option
+@devices_option
 @json_option
 @quiet_option
 def predict(

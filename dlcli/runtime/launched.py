@@ -27,8 +27,8 @@ def child_environment() -> dict[str, str]:
 
 
 def note_run(run: Path) -> None:
-    """Note for the launcher, if any, which run is trained: it resumes it when a process is lost."""
+    """Note for the launcher, if any, which run is trained, as it may have to be resumed by its path."""
     file = os.environ.get(RUN_FILE)
     if file:
         with contextlib.suppress(OSError):  # without it, the launcher starts over
-            Path(file).write_text(str(run.absolute()))
+            Path(file).write_text(str(run))

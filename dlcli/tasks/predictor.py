@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.replicas import divided
 from dlcli.rundir.directory import RunDir
 
 Kind = Literal["images", "signals", "volumes", "texts", "series", "tables"]
@@ -116,7 +117,7 @@ class PaddedNetwork:
         self._input = network.inputs[0]
         self._lock = threading.Lock()
         self._compiled: dict[int, Any] = {}
-        self._function = tf.function(lambda x: tf.nest.flatten(network(x, training=False)), autograph=False)
+        self._function = tf.function(divided(lambda x: tf.nest.flatten(network(x, training=False))), autograph=False)
 
     @property
     def largest(self) -> int:

@@ -24,6 +24,7 @@ from dlcli.models.sequences import series_input
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.sequence_model import Ntm
 from dlcli.recipe.tasks.step_prediction import RepeatCopy, StepPrediction
+from dlcli.replicas import divided
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.report.plots import sequences as sequence_plots
@@ -186,7 +187,7 @@ def load_predictor(run: RunDir, recipe: StepPrediction, console: Console) -> Bes
 
 def _evaluate(to: Destination, model: keras.Model, dataset: MadeDataset, *, console: Console) -> dict[str, Any]:
     """Write metrics.json, by_length.csv with a row for each length, and a plot of predictions."""
-    compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    compiled = tf.function(divided(lambda x: model(x, training=False)), reduce_retracing=True, autograph=False)
     rows, shown = [], None
     for done, (length, times) in enumerate(dataset.test, start=1):
         x, bits, is_target = dataset.test_part(length, times)

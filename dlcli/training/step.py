@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.replicas import divided
 from dlcli.training.objectives.objective import Batch, Objective, Tensor
 from dlcli.training.parts import Division, LayerState, State, divide
 from dlcli.training.schedule import Rate
@@ -487,8 +488,10 @@ def prediction(model: Callable[..., Any], data: Data) -> Callable[[], Iterator[t
     """A function that yields the model's outputs for the samples of a split, ``[b, ...]`` each, batch by batch, in
     inference mode; it is compiled once, and uses the model's current weights."""
 
+    outputs_of = divided(lambda x: tf.nest.flatten(model(x, training=False)))
+
     def one_step(source: Source, step: Tensor) -> Tensor:
-        return tf.nest.flatten(model(data.assemble(data.element(source, step))["x"], training=False))
+        return outputs_of(data.assemble(data.element(source, step))["x"])
 
     compiled = tf.function(one_step, autograph=False)
 

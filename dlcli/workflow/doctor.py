@@ -1,5 +1,6 @@
 """``dlcli doctor``: installed versions, available devices, and what is missing."""
 
+import importlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -7,6 +8,7 @@ from typing import Any
 
 from dlcli import __version__
 from dlcli.errors import InputError
+from dlcli.runtime.cuda import examine_cuda
 from dlcli.runtime.startup import start_tensorflow
 
 
@@ -33,7 +35,8 @@ def examine() -> dict[str, Any]:
         chosen = start_tensorflow("auto")
         devices.append(chosen.name)
         if chosen.kind == "cpu":
-            notes.append("no GPU in use; on Linux with an NVIDIA GPU: pip install 'tensorflow[and-cuda]'")
+            cuda = examine_cuda(importlib.import_module("tensorflow").sysconfig.get_build_info())
+            notes += ["no GPU in use", *([] if cuda is None else cuda.notes())]
     except InputError as error:
         errors.append(str(error))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

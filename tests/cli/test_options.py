@@ -17,7 +17,7 @@ NOTHING: Any = None
 def test_devices() -> None:
     assert check_device("gpu:1", takes_several=False) == "gpu:1"
     assert check_device("gpu:0,1", takes_several=True) == "gpu:0,1"
-    with pytest.raises(click.BadParameter, match=r"several devices are for training.*Received 'gpu:all'"):
+    with pytest.raises(click.BadParameter, match=r"this command uses one device.*Received 'gpu:all'"):
         check_device("gpu:all", takes_several=False)
     with pytest.raises(click.BadParameter, match=r"expected auto, cpu, cpu:xN, gpu, .*Received 'cuda'"):
         check_device("cuda", takes_several=True)

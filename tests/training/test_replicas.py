@@ -1,4 +1,4 @@
-"""The training step under a strategy of several replicas gives the weights that one device gives."""
+"""The training step and predictions under a strategy of several replicas are those of one device."""
 
 import contextlib
 from collections.abc import Iterator
@@ -41,11 +41,13 @@ def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool, draws
         draws: whether there are dropout, batch normalization and adversarial training.
     """
     import keras
+    import tensorflow as tf
     from small_problem import AUGMENTATION, NUM_CLASSES, make_data, make_objective  # type: ignore[import-not-found]
 
     from dlcli.data.augmentation.mixup import Mixing
+    from dlcli.replicas import divided
     from dlcli.training import schedule
-    from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep
+    from dlcli.training.step import Adversary, Clipping, EvaluationStep, TrainStep, prediction
 
     keras.utils.set_random_seed(0)
     random = {"augmentation": AUGMENTATION, "mixing": Mixing(0.4, 1.0)} if mixes else {}
@@ -85,9 +87,13 @@ def train(strategy: Any, *, num_samples: int, num_parts: int, mixes: bool, draws
     weights = [variable.numpy() for variable in model.variables]
     optimizer.finalize_variable_values(model.trainable_variables)
     evaluation.run(validation.source(0), 0, validation.num_steps)
+    outputs = np.concatenate([logits for (logits,) in prediction(model, validation)()])
+    doubled = tf.function(divided(lambda x, factor: model(x, training=False) * factor))(np.ones((1, 6, 6, 1)), 2.0)
     results = {"train": step.results(), "validation": evaluation.results()}
     return {
         "num_summed": np.array(sum(sizes)),
+        "outputs": outputs,
+        "doubled": doubled.numpy(),  # of one sample, which one replica alone has
         **{f"weights{i}": array for i, array in enumerate(weights)},
         **{f"average{i}": variable.numpy() for i, variable in enumerate(model.trainable_variables)},
         **{f"{part}_{name}": np.array(v) for part, values in results.items() for name, v in values.items()},
@@ -140,7 +146,8 @@ def test_several_replicas_give_the_weights_of_one(trained: Path, number: int, nu
     one, several = np.load(trained / f"{number}-1.npz"), np.load(trained / f"{number}-{num_replicas}.npz")
     assert one.files == several.files
     # weights, averages, results; with draws also four variables of batch normalization and a seed, robust accuracy
-    assert len(one.files) - 1 == (9 + 6 + 3 + 3 if CASES[number][0]["draws"] else 4 + 4 + 3 + 2)
+    assert len(one.files) - 3 == (9 + 6 + 3 + 3 if CASES[number][0]["draws"] else 4 + 4 + 3 + 2)
+    assert len(one["outputs"]) == CASES[number][0]["num_samples"]
     for name in one.files[1:]:
         np.testing.assert_allclose(several[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
 

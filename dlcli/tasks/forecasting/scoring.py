@@ -12,6 +12,7 @@ from dlcli.data.series.windows import Series, Windows, targets_of
 from dlcli.data.splits import Index, evenly_spaced
 from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.tasks.forecasting import Forecasting, Window
+from dlcli.replicas import divided
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.runtime.console import Console
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
@@ -93,7 +94,7 @@ def _scored(
     console: Console,
 ) -> Scored:
     parts, true_parts, others = [], [], []
-    compiled = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    compiled = tf.function(divided(lambda x: model(x, training=False)), reduce_retracing=True, autograph=False)
     for start in range(0, len(windows), FORECAST_BATCH):
         origins = windows.origins[start : start + FORECAST_BATCH]
         values, _ = series.windows(origins)

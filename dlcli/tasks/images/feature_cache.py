@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.samples import Samples
 from dlcli.errors import CheckFailed, InputError
+from dlcli.replicas import divided
 from dlcli.rundir.reading import file_digest, read_json
 from dlcli.rundir.writing import replace_by, replace_json
 from dlcli.runtime.console import Console
@@ -74,8 +75,10 @@ class FeatureCache:
     def _compute(self, front: keras.Model, samples: Samples, path: Path) -> None:
         data = batches(samples, batch_size=FEATURE_BATCH)
 
+        features = divided(lambda x: tf.cast(front(x, training=False), tf.float32))
+
         def one_step(source: Any, step: Any) -> Any:
-            return tf.cast(front(data.assemble(data.element(source, step))["x"], training=False), tf.float32)
+            return features(data.assemble(data.element(source, step))["x"])
 
         compiled = tf.function(one_step, autograph=False)
         shape = (len(samples), *front.output_shape[1:])

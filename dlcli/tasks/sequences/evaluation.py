@@ -18,6 +18,7 @@ from dlcli.evaluation.class_predictions import ScoredClasses
 from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.replicas import divided
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -249,7 +250,9 @@ def predict_samples(
     shape = model.inputs[0].shape
     signature = tf.TensorSpec(shape, tf.string if samples.values is None else tf.float32)
     compiled = tf.function(
-        lambda batch: tf.nest.flatten(inner(batch, training=False)), input_signature=[signature], autograph=False
+        divided(lambda batch: tf.nest.flatten(inner(batch, training=False))),
+        input_signature=[signature],
+        autograph=False,
     )
     batches = by_length(lengths_of(samples), batch_size)
     for done, index in enumerate(batches, start=1):

@@ -16,6 +16,7 @@ from dlcli.evaluation import classification, entities
 from dlcli.evaluation import tagging as tag_metrics
 from dlcli.evaluation.tag_baseline import most_frequent_tags
 from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.replicas import divided
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
@@ -152,7 +153,7 @@ def predict_words(
     """Predict the words of sentences in inference mode, batch by batch."""
     inner = with_word_outputs(model)
     compiled = tf.function(
-        lambda batch: inner(batch, training=False),
+        divided(lambda batch: inner(batch, training=False)),
         input_signature=[tf.TensorSpec([None, None], tf.string)],
         autograph=False,
     )

@@ -40,7 +40,7 @@ class Ended:
 
     @property
     def status(self) -> int:
-        """The exit status of the chief, as a shell has it."""
+        """The exit status of the chief; 128 + N if signal N has killed it."""
         chief = self.statuses[0]
         return chief if chief >= 0 else 128 - chief
 

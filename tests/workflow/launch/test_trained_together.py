@@ -33,7 +33,7 @@ def test_a_run_that_loses_a_worker_is_resumed_to_the_end(folder: Path) -> None:
     _, errors = launcher.communicate()
     assert launcher.returncode == 0, errors
     run = folder / "runs" / "everything"
-    assert f"launch: restart 1 of 3 of all processes: dlcli train --resume {run}" in errors
+    assert "launch: restart 1 of 3 of all processes: dlcli train --resume runs/everything" in errors
     assert "launch: worker 1 was killed by SIGKILL" in errors
     assert [row["epoch"] for row in rows(run)] == ["1", "2", "3", "4", "5"]
     assert not leftovers(run)
