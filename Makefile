@@ -57,6 +57,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/networks.py
+	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/attack.py
 	$(BIN)/python benchmarks/localization.py
