@@ -36,6 +36,11 @@ def write_json(value: Any) -> None:
     say(json_text(value))
 
 
+def write_json_line(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    say(json_text(value, indent=None))
+
+
 def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[int] = ()) -> None:
     """Print a table; columns are left-aligned except those in ``right`` (indices), floats have four decimals."""
     header = [escaped_line(name) for name in header]
@@ -44,6 +49,11 @@ def write_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: 
     for line in (header, *cells):
         columns = enumerate(zip(line, widths, strict=True))
         say("  ".join(text.rjust(n) if i in right else text.ljust(n) for i, (text, n) in columns).rstrip())
+
+
+def write_row(cells: Sequence[Any]) -> None:
+    """Print one row with tabs between its cells, floats with four decimals; it is on its way to its reader at once."""
+    say("\t".join(map(_cell, cells)))
 
 
 def write_marked(tokens: Sequence[tuple[str, float]], *, separator: str) -> None:

@@ -19,7 +19,7 @@ from dlcli.cli.options import (
     runs_option,
     safe_csv_option,
 )
-from dlcli.cli.output import say, write_json, write_table
+from dlcli.cli.output import say, write_json, write_json_line, write_row, write_table
 from dlcli.cli.paths import expanded
 
 MOST_AREAS = 4  # classes of an image that are shown; --output and --json have all
@@ -116,8 +116,9 @@ def predict(
 
     Each PATH is an image, a folder of images, an .npz file, or - for an image's bytes on stdin; for text and series
     models, a text file with one sample per line, a table (.csv, .tsv, .jsonl) with one sample per row, or - for the
-    lines of stdin. A pattern that the shell has not expanded, such as 'photos/**/*.jpg', stands for the files that
-    match.
+    lines of stdin, each of which is predicted as it arrives: with --json, a line of JSON for each. A series is then a
+    JSON list, [1.5, 2] or [[1.5, 0], [2, 1]] with the features of each step. A pattern that the shell has not expanded,
+    such as 'photos/**/*.jpg', stands for the files that match.
 
     \b
     Examples:
@@ -132,6 +133,7 @@ def predict(
       dlcli predict names --text Rossi --text Müller
       dlcli predict translator --text "good morning" --beam 5
       cut -f2 mails.tsv | dlcli predict spam - --json
+      tail -f messages.log | dlcli predict alarms -
       curl -s https://example.org/cat.jpg | dlcli predict runs/pets -
 
     Images are resized as in training; boxes and masks are in pixels of the upright image. Images that cannot be read
@@ -168,8 +170,16 @@ def predict(
     from dlcli.runtime.console import Console
     from dlcli.workflow.predict import PredictionRequest
     from dlcli.workflow.predict import predict as predict_with_run
+    from dlcli.workflow.predict_lines import predict_lines
 
     request = PredictionRequest(files, texts, top, output, draw, beam, safe_csv, masks, pixel_size, score, crops)
+    if recipe.reads_lines and paths == ("-",) and not texts and output is None:
+        for row in predict_lines(run_dir, request, console=Console(quiet=quiet)):
+            if as_json:
+                write_json_line(row)
+            else:
+                _show_line(recipe.prediction, recipe.named_by, row)
+        return
     results = predict_with_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:
         write_json(results)
@@ -201,7 +211,7 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
             write_table([name, "labels"], [[row[name], _labels_text(row["labels"])] for row in predictions])
         case "tags":
             for row in predictions:
-                say(" ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True)))
+                say(_tags_text(row))
         case "masks":
             _show_areas(name, predictions)
         case "steps":
@@ -210,11 +220,34 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
             raise AssertionError(f"a prediction without a form: {form}")
 
 
+def _show_line(form: str, name: str, row: Mapping[str, Any]) -> None:
+    """Print the prediction of a line of stdin in one line, in a form of :func:`_show`."""
+    match form:
+        case "classes":
+            write_row([row[name], *map(_class_text, row["top"])])
+        case "labels":
+            write_row([row[name], _labels_text(row["labels"])])
+        case "tags":
+            say(_tags_text(row))
+        case _:
+            write_row([row[name], row["predicted"]])
+
+
 def _objects_row(name: str, row: Mapping[str, Any]) -> list[str]:
     """The name of a sample, the number of its objects, that of each class, and the highest score."""
     objects = row["objects"]
     counts = ", ".join(f"{label} {number}" for label, number in row["counts"].items())
     return [row[name], str(len(objects)), counts or "none", f"{objects[0]['score']:.4f}" if objects else ""]
+
+
+def _class_text(entry: Mapping[str, Any]) -> str:
+    """A class with its probability."""
+    return f"{entry['class']} {entry['probability']:.4f}"
+
+
+def _tags_text(row: Mapping[str, Any]) -> str:
+    """The words of a sentence with their tags."""
+    return " ".join(f"{word}/{tag}" for word, tag in zip(row["words"], row["tags"], strict=True))
 
 
 def _labels_text(labels: Sequence[Mapping[str, Any]]) -> str:
@@ -230,7 +263,7 @@ def _show_classes(
         [
             row[name],
             *(cells[i] for cells in more.values()),
-            *(f"{entry['class']} {entry['probability']:.4f}" for entry in row["top"]),
+            *map(_class_text, row["top"]),
         ]
         for i, row in enumerate(predictions)
     ]

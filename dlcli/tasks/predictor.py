@@ -100,6 +100,22 @@ class Shows(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsLines(Predictor, Protocol):
+    """A predictor that also reads a sample from a line of text."""
+
+    def read_line(self, line: str, *, name: str) -> Any:
+        """As ``read``: a text is the line itself, a series a JSON list ``[steps]`` or ``[steps, features]``.
+
+        Args:
+            name: of the line, for messages.
+
+        Raises:
+            InputError: it is no such sample.
+        """
+        ...
+
+
 class PaddedNetwork:
     """Calls a network on batches of a few sizes, for each of which it is compiled once.
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from dlcli.cli.paths import expanded
-from dlcli.cli.predict import _show
+from dlcli.cli.predict import _show, _show_line
 from dlcli.errors import InputError
 from dlcli.recipe.load import TASKS
 from dlcli.recipe.tasks.base import Prediction
@@ -106,3 +106,25 @@ def test_a_sample_is_named_as_its_schema_says(capsys: pytest.CaptureFixture[str]
     assert "--text 1" not in shown
     by_text = {task for task, schema in TASKS.items() if "predict" in schema.verbs and schema.named_by == "text"}
     assert by_text == {"text_classification", "sequence_to_sequence"}
+
+
+LABELS = [
+    {"label": "x", "probability": 0.75, "predicted": True},
+    {"label": "y", "probability": 0.5, "predicted": False},
+]
+
+
+@pytest.mark.parametrize(
+    ("form", "row", "line"),
+    [
+        ("classes", {"file": "-:1", "top": TOP}, "-:1\tcat 0.7500\tdog 0.2500\n"),
+        ("value", {"file": "-:2\t", "predicted": 0.5}, "-:2\\t\t0.5000\n"),
+        ("tags", {"file": "-:3", "words": ["a", "b"], "tags": ["X", "Y"]}, "a/X b/Y\n"),
+        ("labels", {"file": "-:4", "labels": LABELS}, "-:4\tx 0.7500\n"),
+    ],
+)  # fmt: skip
+def test_a_line_of_stdin_has_a_line_of_output(
+    form: str, row: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _show_line(form, "file", row)
+    assert capsys.readouterr().out == line

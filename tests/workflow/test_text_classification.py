@@ -216,6 +216,16 @@ def test_predicting_lines_tables_stdin_and_texts(folder: Path) -> None:
     assert shown[0].split() == ["text", "#1"]
 
 
+def test_lines_of_stdin_are_predicted_as_they_arrive(folder: Path) -> None:
+    """Each is one line of output; those before an error are predicted."""
+    lines = "poor plot\n\nlovely\0\n"
+    done = processes.run("predict", "films", "-", "--json", folder=folder, prepare=Reading(lines)).expect(2)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["file"], row["text"]) for row in rows] == [("-:1", "poor plot"), ("-:2", "")]
+    assert "-:3: a line must be text." in done.stderr
+    assert_predicts(folder / "runs" / "films", [row["text"] for row in rows], rows)
+
+
 def test_explanations_show_the_words_that_decide(folder: Path) -> None:
     texts = ["the film dull plot", "A lovely, LOVELY scene!", "zzz"]
     arguments = [part for text in texts for part in ("--text", text)]

@@ -60,6 +60,8 @@ class TaskRecipe(Section):
     """What the rows of a prediction hold; ``dlcli.cli.predict`` has a form for each."""
     named_by: ClassVar[Literal["file", "text"]] = "file"
     """What names a sample where its prediction is shown."""
+    reads_lines: ClassVar[bool] = False
+    """Whether a line of stdin is a sample, which ``dlcli predict RUN -`` predicts as it arrives."""
     headline: ClassVar[str]
     """The metric of an evaluation that people look for first, without the split: ``accuracy``."""
     special_headline: ClassVar[str | None] = None

@@ -21,6 +21,7 @@ class SequenceClassification(TaskRecipe):
     explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     prediction = "classes"
+    reads_lines = True
     headline = "accuracy"
     baselines = ("baseline_accuracy",)
 

@@ -20,6 +20,7 @@ class SequenceRegression(TaskRecipe):
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
+    reads_lines = True
     headline = "mae"
     baselines = ("baseline_mae", "ridge_mae")
 

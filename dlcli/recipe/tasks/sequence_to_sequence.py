@@ -131,6 +131,7 @@ class SequenceToSequence(TaskRecipe):
     explanation_options = frozenset(("--steps", "--text"))
     explanation_methods = STEP_METHODS
     named_by = "text"
+    reads_lines = True
     headline = "exact"
 
     task: Literal["sequence_to_sequence"]

@@ -121,6 +121,7 @@ class Tagging(TaskRecipe):
     explanation_options = frozenset(("--class", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     prediction = "tags"
+    reads_lines = True
     headline = "accuracy"
     special_headline = "entity_f1"
     baselines = ("baseline_accuracy",)

@@ -22,6 +22,7 @@ class TextClassification(TaskRecipe):
     explanation_methods = STEP_METHODS
     prediction = "classes"
     named_by = "text"
+    reads_lines = True
     headline = "accuracy"
     baselines = ("baseline_accuracy",)
 

@@ -15,7 +15,7 @@ from dlcli.tasks.sequences.tokens import count_longer
 from dlcli.tasks.task import PredictionRequest
 
 
-def _before_tab(line: str) -> str:
+def before_tab(line: str) -> str:
     """The source text of a line of a training file."""
     return line.partition("\t")[0]
 
@@ -69,5 +69,5 @@ def named_sources(
         column=recipe.data.source if isinstance(recipe.data, PairsCsv) else "source",
         encoding=recipe.data.encoding if isinstance(recipe.data, PairsTsv | PairsCsv) else "utf-8",
         columns=getattr(recipe.data, "columns", None),
-        of_line=_before_tab if isinstance(recipe.data, PairsTsv) else None,
+        of_line=before_tab if isinstance(recipe.data, PairsTsv) else None,
     )

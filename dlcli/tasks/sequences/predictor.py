@@ -1,17 +1,20 @@
 """Predicts texts, sentences and series held in memory with a model that is loaded once."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.files import printable
 from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.sequence import as_steps
 from dlcli.data.text.files import plain_spaces
 from dlcli.errors import InputError
+from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.load import SequenceRecipe
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
@@ -66,6 +69,10 @@ class SequencePredictor:
             raise InputError(f"{name}: every step must have {self._num_features} features. Received 1.")
         return steps
 
+    def read_line(self, line: str, *, name: str) -> Any:
+        """As :meth:`dlcli.tasks.predictor.ReadsLines.read_line`."""
+        return self.read(line if self.kind == "texts" else numbers_of_json(line, name), name=name)
+
     def predict(
         self, samples: Sequence[Any], *, top: int = 3, score: float | None = None, beam: int = 1
     ) -> list[dict[str, Any]]:
@@ -102,6 +109,25 @@ class SequencePredictor:
         parts = predict_word_batches(self._network, sentences, batch_size=self._network.largest)
         ranked = rank_tags(parts, number, len(self.classes), self._calibration)
         return list(tag_rows(sentences, ranked.predicted, self.classes))
+
+
+def numbers_of_json(line: str, name: str) -> NDArray[np.float64]:
+    """The numbers in a line that is a JSON list, NaN for ``null``.
+
+    Raises:
+        InputError: it is not one, or its lists are of unequal lengths.
+    """
+    rule = f"{name}: a series must be a JSON list, [1.5, 2] or [[1.5, 0], [2, 1]] with the features of each step."
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise InputError(f"{rule} Received '{shortened(printable(line))}'.") from None
+    if not isinstance(value, list):
+        raise InputError(f"{rule} Received '{shortened(printable(line))}'.")
+    try:
+        return np.array(value, np.float64)  # null becomes NaN
+    except (ValueError, TypeError, OverflowError):
+        raise InputError(f"{rule} Received other values than numbers, or lists of unequal lengths.") from None
 
 
 def read_text(sample: Any, name: str | None = None) -> str:
