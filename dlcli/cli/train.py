@@ -84,6 +84,13 @@ def training_options(command: Any) -> Any:
     help="Train on N batches only, until the loss is near zero; a network that cannot overfit them has an error.",
 )
 @click.option(
+    "--profile",
+    type=click.IntRange(1, 10_000),
+    metavar="STEPS",
+    help="Record a trace of about this many steps for TensorBoard, and report where the time goes: computing, waiting "
+    "for data, or on the host.",
+)
+@click.option(
     "--resume",
     metavar="RUN",
     shell_complete=complete_runs,
@@ -105,6 +112,7 @@ def train(recipe: Path | None, resume: str | None, extend: str | None, **options
       dlcli train recipe.yaml --data ~/photos --dry-run
       dlcli train recipe.yaml --seeds 3 --json
       dlcli train recipe.yaml --folds 5
+      dlcli train recipe.yaml --profile 20
       dlcli train --resume runs/digits_convnet
       dlcli train --extend runs/digits_convnet --epochs 60
 
@@ -193,8 +201,9 @@ def train_new(
     exclusive = [
         f"--{name.replace('_', '-')}" for name in ("seeds", "folds", "dry_run", "overfit") if options.get(name)
     ]
-    if len(exclusive) > 1:
-        raise click.UsageError(f"{' and '.join(exclusive)} cannot be combined.")
+    conflicting = [*exclusive, *(["--profile"] if options.get("profile") is not None else [])]
+    if len(conflicting) > 1:
+        raise click.UsageError(f"{' and '.join(conflicting)} cannot be combined.")
     from dlcli.recipe.language.overrides import Override
     from dlcli.rundir.runs import check_name
     from dlcli.runtime.slurm import warn_of_slurm
@@ -237,7 +246,8 @@ def train_new(
     elif device.members is not None and not device.members.is_chief:
         work(loaded, runs=runs, device=device, console=console)
     else:
-        return train_run(loaded, runs=runs, name=name, device=device, console=console)
+        profile = options.get("profile")
+        return train_run(loaded, runs=runs, name=name, device=device, console=console, profile=profile)
     return None
 
 
@@ -284,7 +294,8 @@ def _resume(recipe: Path | None, resume: str, options: dict[str, Any]) -> None:
     from dlcli.runtime.console import Console
     from dlcli.workflow import train as workflow
 
-    result = workflow.resume(run, device=device, console=Console(quiet=options["quiet"]), given=given)
+    console, profile = Console(quiet=options["quiet"]), options["profile"]
+    result = workflow.resume(run, device=device, console=console, given=given, profile=profile)
     _show_run(result, options["as_json"])
 
 

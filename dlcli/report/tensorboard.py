@@ -1,6 +1,5 @@
 """Metrics as TensorBoard event files, which can always be rebuilt from metrics.csv."""
 
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ class TensorBoard:
     def rewrite(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replaces the files by ones with these rows, so that a resumed run shows every epoch once."""
         self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for file in self._folder.glob("events.out.tfevents.*"):  # traces of profiles stay
+            file.unlink()
         for row in rows:
             self.write(row)
 

@@ -20,6 +20,7 @@ from dlcli.recipe.load import LoadedRecipe, load
 from dlcli.recipe.sections.train import CommonTrain
 from dlcli.recipe.yaml_writer import resolved, to_yaml
 from dlcli.report.plots import curves
+from dlcli.report.profile import Profiler
 from dlcli.report.tensorboard import TensorBoard
 from dlcli.report.tracking import Tracking
 from dlcli.rundir.directory import RunDir
@@ -61,6 +62,7 @@ def train(
     split: str | None = None,
     check: Callable[[Job], None] | None = None,
     until: int | None = None,
+    profile: int | None = None,
 ) -> dict[str, Any]:
     """Train a new run to the end and evaluate it.
 
@@ -68,6 +70,7 @@ def train(
         split: the split to evaluate; None for test, or validation if there is no test split.
         check: looks at what would be trained before anything is written, and raises an error to refuse it.
         until: stop after this many epochs, if there are more; the run is then interrupted, and can be resumed.
+        profile: the number of steps to profile; None for none.
 
     Returns the final content of run.json, and ``run``, the run directory.
 
@@ -85,27 +88,38 @@ def train(
         with without_strategy():
             run = create_run(runs, name, lambda run: _write_initial_files(run, job))
         note_run(run.path)
-        return _train_and_finish(run, job, split, until=until)
+        return _train_and_finish(run, job, split, until=until, profile=profile)
 
 
 def resume(
-    run: RunDir, *, device: Device, console: Console, given: LoadedRecipe | None, split: str | None = None
+    run: RunDir,
+    *,
+    device: Device,
+    console: Console,
+    given: LoadedRecipe | None,
+    split: str | None = None,
+    profile: int | None = None,
 ) -> dict[str, Any]:
     """Resume an interrupted run; the final weights and metrics equal those of an uninterrupted run.
 
     Args:
         given: a recipe that the user gave along with the run; it must equal the run's.
-        split: as of `train`.
+        split, profile: as of `train`.
 
     Raises:
         InputError: the run is complete, in use or corrupt, or its recipe or data has changed.
     """
     with reporting(device.members):
-        return _resume(run, device, console, given, split)
+        return _resume(run, device, console, given, split, profile)
 
 
 def _resume(
-    run: RunDir, device: Device, console: Console, given: LoadedRecipe | None, split: str | None
+    run: RunDir,
+    device: Device,
+    console: Console,
+    given: LoadedRecipe | None,
+    split: str | None,
+    profile: int | None,
 ) -> dict[str, Any]:
     run.lock()
     info = run.read_info()
@@ -145,7 +159,7 @@ def _resume(
         parts=num_parts(in_parts.recipe.train),
         **({"config": config, **moved} if moved else {}),
     )
-    return _train_and_finish(run, job, split)
+    return _train_and_finish(run, job, split, profile=profile)
 
 
 def extend(
@@ -322,10 +336,16 @@ class _Observer:
     """Forwards the loop's events to the console, the TensorBoard files and run.json."""
 
     def __init__(
-        self, run: RunDir, metric: str, console: Console, tensorboard: TensorBoard, tracking: Tracking
+        self,
+        run: RunDir,
+        metric: str,
+        console: Console,
+        tensorboard: TensorBoard,
+        tracking: Tracking,
+        profiler: Profiler | None,
     ) -> None:
         self.stage = console.stage
-        self.progress = console.progress
+        self._profiler = profiler
         self.stopping = console.stopping
         self._run = run
         self._metric = metric
@@ -333,12 +353,21 @@ class _Observer:
         self._tensorboard = tensorboard
         self._tracking = tracking
 
+    def progress(
+        self, epoch: int, num_epochs: int, step: int, num_steps: int, samples_per_second: float, loss: float
+    ) -> None:
+        self._console.progress(epoch, num_epochs, step, num_steps, samples_per_second, loss)
+        if self._profiler is not None:
+            self._profiler.after_call(step, num_steps)
+
     def epoch(self, row: dict[str, Any], num_epochs: int, is_best: bool) -> None:
         self._tensorboard.write(row)
         self._tracking.epoch(row)
         if is_best:
             self._run.update_info(best={"epoch": row["epoch"], "metric": self._metric, "value": row[self._metric]})
         self._console.epoch(row, num_epochs, is_best)
+        if self._profiler is not None:
+            self._profiler.after_epoch()
 
 
 def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
@@ -346,7 +375,9 @@ def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
     return Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number)
 
 
-def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until: int | None = None) -> dict[str, Any]:
+def _train_and_finish(
+    run: RunDir, job: Job, split: str | None = None, *, until: int | None = None, profile: int | None = None
+) -> dict[str, Any]:
     tensorboard = TensorBoard(run.tensorboard)
     tracking = Tracking(job.loaded.recipe.train.track, job.console.warn)
     if (members := job.device.members) is not None:
@@ -355,11 +386,13 @@ def _train_and_finish(run: RunDir, job: Job, split: str | None = None, *, until:
     try:
         describe(job, run)
         job.set_up_cache(run)
-        loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard, tracking))
+        profiler = None if profile is None else Profiler(run.tensorboard, profile, job.console.say)
+        loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard, tracking, profiler))
         _restore(run, job, loop)
         tensorboard.rewrite(read_csv(run.metrics) if run.metrics.exists() else [])
         _track(run, tracking)
-        loop.train(until=until)
+        with contextlib.nullcontext() if profiler is None else contextlib.closing(profiler):
+            loop.train(until=until)
         if not loop.is_finished:
             _record_end(run, job.console, "interrupted", f"stopped after epoch {loop.state.epoch}, as asked")
             return {"run": str(run.path), **run.read_info()}
