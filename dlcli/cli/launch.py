@@ -29,6 +29,12 @@ ALONE = ("dry_run", "overfit", "seeds", "folds", "extend")  # options of train t
     help="How often a run is resumed by all processes after one was killed, has crashed or does not respond.",
 )
 @click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Start the processes on a Ray cluster: HOST:PORT, ray://HOST:PORT, auto, or local for one on this machine. "
+    "Needs pip install 'dlcli[ray]'.",
+)
+@click.option(
     "--slurm",
     is_flag=True,
     help="Be the task of a Slurm job that srun has started: train with the other tasks of the job step.",
@@ -39,7 +45,9 @@ ALONE = ("dry_run", "overfit", "seeds", "folds", "extend")  # options of train t
     metavar="N",
     help="With --slurm: the port of the first task of each node. Default: one that depends on the job.",
 )
-def launch(command: tuple[str, ...], workers: int | None, restarts: int, slurm: bool, port: int | None) -> None:
+def launch(
+    command: tuple[str, ...], workers: int | None, restarts: int, ray: str | None, slurm: bool, port: int | None
+) -> None:
     """Train one run with several processes, each of which computes a share of every batch.
 
     COMMAND is a dlcli train command. The result is that of several devices; the learning rate and the batch size are
@@ -50,10 +58,13 @@ def launch(command: tuple[str, ...], workers: int | None, restarts: int, slurm: 
     Examples:
       dlcli launch --workers 2 -- train recipe.yaml
       dlcli launch --workers 4 --restarts 10 -- train recipes/digits_convnet.yaml
+      dlcli launch --ray auto --workers 4 -- train recipe.yaml
       srun dlcli launch --slurm -- train recipe.yaml
     """
     if slurm == (workers is not None):
         raise click.UsageError("one of --workers N (processes on this machine) and --slurm is required, not both.")
+    if ray is not None and slurm:
+        raise click.UsageError("--ray and --slurm cannot be combined.")
     if port is not None and not slurm:
         raise click.UsageError("--port is for --slurm; --workers finds free ports.")
     options = _checked_options(command)
@@ -67,7 +78,7 @@ def launch(command: tuple[str, ...], workers: int | None, restarts: int, slurm: 
         return
     assert workers is not None
     _check_files(options)
-    click.get_current_context().exit(_launch(command, options, workers, restarts))
+    click.get_current_context().exit(_launch(command, options, workers, restarts, ray))
 
 
 def _checked_options(command: Sequence[str]) -> dict[str, Any]:
@@ -99,11 +110,18 @@ def _check_files(options: dict[str, Any]) -> None:
         load(options["recipe"], command_overrides(options))
 
 
-def _launch(command: Sequence[str], options: dict[str, Any], workers: int, restarts: int) -> int:
+def _launch(command: Sequence[str], options: dict[str, Any], workers: int, restarts: int, ray: str | None) -> int:
     from dlcli.workflow.launch.launch import Training, launch
-    from dlcli.workflow.launch.local import divide_gpus, start_processes
 
-    gpus = divide_gpus(workers, options["device"])
+    start: Any
+    if ray is not None:
+        from dlcli.workflow.launch.on_ray import starter
+
+        start = starter(ray, workers, options["device"])
+    else:
+        from dlcli.workflow.launch.local import starter_here
+
+        start = starter_here(workers, options["device"])
     allow_code = ["--allow-code"] if "--allow-code" in command else []
 
     def to_resume(run: str) -> tuple[str, ...]:
@@ -113,7 +131,7 @@ def _launch(command: Sequence[str], options: dict[str, Any], workers: int, resta
 
     return launch(
         Training(tuple(command), to_resume),
-        lambda arguments, run_file: start_processes(arguments, gpus, run_file=run_file),
+        start,
         restarts=restarts,
         say=lambda line: say(line, err=True),
     )

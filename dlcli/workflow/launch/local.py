@@ -29,16 +29,22 @@ class LocalProcess:
     """A process on this machine, in a session of its own, so that Ctrl-C reaches it through its launcher alone.
 
     Args:
-        is_shown: whether it writes where this process does; otherwise its output is kept for `tail`.
+        is_shown: whether it writes where this process does; otherwise its output is kept, for `read` and `tail`.
+        folder: where it runs; None for the folder of this process.
     """
 
-    def __init__(self, command: Sequence[str], environment: dict[str, str], *, is_shown: bool) -> None:
-        self._output: IO[bytes] | None = None if is_shown else tempfile.TemporaryFile()  # noqa: SIM115 - see close
+    def __init__(
+        self, command: Sequence[str], environment: dict[str, str], *, is_shown: bool, folder: str | None = None
+    ) -> None:
+        self._files: list[IO[bytes]] = [] if is_shown else [tempfile.TemporaryFile(), tempfile.TemporaryFile()]  # noqa: SIM115 - see close
+        self._num_read = [0, 0]
+        stdout, stderr = self._files or (None, None)
         self._process = subprocess.Popen(
             command,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=None if self._output is None else subprocess.STDOUT,
+            stdout=stdout,
+            stderr=stderr,
             env=environment,
             start_new_session=True,
             preexec_fn=_end_with(os.getpid()) if sys.platform == "linux" else None,
@@ -58,20 +64,28 @@ class LocalProcess:
             else:
                 self._process.send_signal(number)
 
+    def read(self) -> tuple[bytes, bytes]:
+        """What it has written since the last call, on stdout and on stderr."""
+        parts = []
+        for number, file in enumerate(self._files):
+            parts.append(os.pread(file.fileno(), MAX_OUTPUT, self._num_read[number]))  # the process shares the position
+            self._num_read[number] += len(parts[-1])
+        return parts[0], parts[1]
+
     def tail(self) -> list[str]:
-        """The last lines of its output that were not shown."""
-        if self._output is None:
+        """The last lines on stderr that were not shown."""
+        if not self._files:
             return []
-        self._output.seek(max(0, self._output.seek(0, os.SEEK_END) - MAX_OUTPUT))
-        lines = self._output.read().decode(errors="replace").strip().splitlines()
-        return [escaped_line(line) for line in lines[-MAX_LINES:]]
+        descriptor = self._files[1].fileno()
+        text = os.pread(descriptor, MAX_OUTPUT, max(0, os.fstat(descriptor).st_size - MAX_OUTPUT))
+        return [escaped_line(line) for line in text.decode(errors="replace").strip().splitlines()[-MAX_LINES:]]
 
     def close(self) -> None:
         """End the process if it runs, and forget its output."""
         self.send(signal.SIGKILL)
         self._process.wait()
-        if self._output is not None:
-            self._output.close()
+        for file in self._files:
+            file.close()
 
 
 def _end_with(parent: int) -> Callable[[], None]:
@@ -108,6 +122,19 @@ def start_processes(arguments: Sequence[str], gpus: Sequence[str | None], *, run
             process.close()
         raise
     return started
+
+
+def starter_here(number: int, device: str) -> Callable[[Sequence[str], str], list[LocalProcess]]:
+    """A function that starts dlcli in ``number`` processes on this machine.
+
+    Args:
+        device: the value of ``--device`` of each.
+
+    Raises:
+        InputError: as of :func:`divide_gpus`.
+    """
+    gpus = divide_gpus(number, device)
+    return lambda arguments, run_file: start_processes(arguments, gpus, run_file=run_file)
 
 
 def free_ports(number: int) -> list[int]:

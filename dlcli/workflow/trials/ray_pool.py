@@ -7,24 +7,18 @@ the search or sweep, whose log this process writes.
 """
 
 import contextlib
-import logging
 import math
-import os
-import signal
-import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from dlcli.errors import STOP_SIGNALS, InputError
+from dlcli.errors import InputError
 from dlcli.printing import escaped_line
 from dlcli.runtime.devices import parse_device
+from dlcli.runtime.ray_cluster import connect
 from dlcli.workflow.trials.pool import MAX_REASON, ONE_THREAD, TASKS_PER_WORKER, TOOK_TOO_LONG, Lost, Pool
 from dlcli.workflow.trials.tasks import do_task
-
-CONNECT_SECONDS = 5.0
-MIN_STORE = 100 * 2**20  # bytes of the shared memory of a local cluster; outcomes are small
 
 
 class RayPool:
@@ -48,7 +42,7 @@ class RayPool:
         requested = parse_device(device)
         if requested.gpus not in (None, (0,)):
             raise InputError(f"--device {device}: Ray decides which GPU a trial uses. Use --device gpu, cpu or auto.")
-        self._ray = _connected(address, num_workers)
+        self._ray = connect(address, num_workers)
         num_gpus = 0 if requested.kind == "cpu" else int(self._ray.cluster_resources().get("GPU", 0))
         share = share_of_gpu(num_gpus, num_workers)
         options = {"num_cpus": 1, "num_gpus": share, "max_calls": TASKS_PER_WORKER, "max_retries": 0}
@@ -111,54 +105,3 @@ def share_of_gpu(num_gpus: int, num_workers: int) -> float:
 def open_workers(num_workers: int, ray: str | None, device: str) -> Pool | RayPool:
     """Workers in processes of this machine, or on the Ray cluster at an address."""
     return Pool(num_workers) if ray is None else RayPool(num_workers, ray, device)
-
-
-def _connected(address: str, num_workers: int) -> Any:
-    """The module ``ray``, connected to a cluster."""
-    _check_address(address)
-    try:
-        import ray
-    except ImportError:
-        raise InputError("--ray needs Ray; install it with: pip install 'dlcli[ray]'") from None
-    own: dict[str, Any] = {}
-    if address == "local":
-        own = {"num_cpus": num_workers, "include_dashboard": False, "object_store_memory": MIN_STORE}
-    with _own_signals():
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ray.exceptions.RayError, ConnectionError, ValueError, RuntimeError) as error:
-            reason = escaped_line((str(error).strip().splitlines() or [type(error).__name__])[0][:MAX_REASON])
-            raise InputError(f"--ray {escaped_line(address)}: cannot connect to a Ray cluster: {reason}") from None
-    return ray
-
-
-def _check_address(address: str) -> None:
-    """Refuse an address that is none, or at which nothing listens: Ray would wait for two minutes, and end the process.
-
-    Raises:
-        InputError: it is one of these.
-    """
-    if address in ("auto", "local"):
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    shown = f"--ray {escaped_line(address)}"
-    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
-        raise InputError(f"{shown}: expected HOST:PORT, ray://HOST:PORT, auto or local.")
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise InputError(
-            f"{shown}: cannot connect ({error.strerror or error}). Start a cluster with: ray start --head"
-        ) from None
-
-
-@contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """A context after which this program's handlers of stop signals are back: Ray would end the process at once."""
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

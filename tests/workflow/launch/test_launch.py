@@ -113,7 +113,8 @@ def python(code: str) -> list[str]:
 
 
 def test_output_is_kept_and_the_end_of_it_is_given() -> None:
-    process = LocalProcess(python("for i in range(99): print('line', i, '\\x1b')"), dict(os.environ), is_shown=False)
+    code = "import sys; [print('line', i, '\\x1b', file=sys.stderr) for i in range(99)]"
+    process = LocalProcess(python(code), dict(os.environ), is_shown=False)
     wait_until(lambda: process.poll() is not None)
     assert process.tail()[-1] == "line 98 \\x1b"
     assert len(process.tail()) == local.MAX_LINES
@@ -122,7 +123,7 @@ def test_output_is_kept_and_the_end_of_it_is_given() -> None:
 
 
 def test_each_process_is_a_task_with_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import os, json; print(json.dumps(dict(os.environ)))"
+    code = "import os, sys, json; print(json.dumps(dict(os.environ)), file=sys.stderr)"
     monkeypatch.setattr(local, "dlcli_command", lambda arguments: python(code))
     monkeypatch.setattr(local, "num_cores", lambda: 7)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
