@@ -1,7 +1,7 @@
 """Options shared by several verbs."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +179,22 @@ def run_argument(*, required: bool) -> Decorator:
 
 def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The names of the runs that start with ``incomplete``."""
+    return complete_names(ctx, incomplete, ("run",))
+
+
+def complete_runs_and_studies(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of the runs, searches and sweeps that start with ``incomplete``."""
+    return complete_names(ctx, incomplete, ("run", "search", "sweep"))
+
+
+def complete_names(ctx: click.Context, incomplete: str, kinds: Sequence[str]) -> list[str]:
+    """The names of the directories with a file run.json, search.json or sweep.json that start with ``incomplete``.
+
+    Args:
+        kinds: which of these files.
+    """
     runs = Path(ctx.params.get("runs") or "runs")
     if not runs.is_dir():
         return []
-    names = (path.parent.name for path in runs.glob("*/run.json"))
+    names = (path.parent.name for kind in kinds for path in runs.glob(f"*/{kind}.json"))
     return sorted(name for name in names if name.startswith(incomplete) and escaped_line(name) == name)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import check_output, complete_runs, json_option, runs_option
+from dlcli.cli.options import check_output, complete_runs, complete_runs_and_studies, json_option, runs_option
 from dlcli.cli.output import say, write_json
 
 
 @click.command(short_help="Write a report on a run as one page.")
-@click.argument("run", required=False, shell_complete=complete_runs)
+@click.argument("run", required=False, shell_complete=complete_runs_and_studies)
 @click.argument("other", required=False, shell_complete=complete_runs)
 @click.option("--card", is_flag=True, help="Write README.md instead, a model card in Hugging Face's form.")
 @click.option(

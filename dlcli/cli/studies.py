@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from dlcli.cli.options import Decorator, check_device, json_option, quiet_option, runs_option, sets_option
+from dlcli.cli.options import (
+    Decorator,
+    check_device,
+    complete_names,
+    json_option,
+    quiet_option,
+    runs_option,
+    sets_option,
+)
 from dlcli.cli.train import data_override
 
 if TYPE_CHECKING:
@@ -54,7 +62,12 @@ def study_options(kind: Kind, *own: Decorator) -> Decorator:
         *own,
         click.option("--name", metavar="NAME", help="Name of the directory. Default: the recipe's name."),
         runs_option,
-        click.option("--resume", metavar="NAME", help=f"Resume an interrupted {kind}, from its log of trials."),
+        click.option(
+            "--resume",
+            metavar="NAME",
+            help=f"Resume an interrupted {kind}, from its log of trials.",
+            shell_complete=lambda ctx, param, incomplete: complete_names(ctx, incomplete, (kind,)),
+        ),
         click.option(
             "--ray",
             metavar="ADDRESS",

@@ -140,12 +140,20 @@ def replace_json(path: Path, value: Any) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line and flush it to disk, after removing an incomplete line that a killed process left."""
-    with open_own(path) as file:
-        _remove_incomplete_line(file)
-        file.write(line.encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Append one line and flush it to disk, after removing an incomplete line that a killed process left.
+
+    Raises:
+        OSError: the file cannot be written to, such as on a full disk; it names the file.
+    """
+    try:
+        with open_own(path) as file:
+            _remove_incomplete_line(file)
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _remove_incomplete_line(file: Any) -> None:

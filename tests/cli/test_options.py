@@ -8,7 +8,14 @@ from typing import Any
 import click
 import pytest
 
-from dlcli.cli.options import Utf8, check_device, check_output, complete_runs
+from dlcli.cli.options import (
+    Utf8,
+    check_device,
+    check_output,
+    complete_names,
+    complete_runs,
+    complete_runs_and_studies,
+)
 from dlcli.errors import InputError
 
 NOTHING: Any = None
@@ -52,7 +59,12 @@ def test_only_runs_with_harmless_names_are_completed(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").touch()
     (tmp_path / "a-folder").mkdir()
+    (tmp_path / "a-study").mkdir()
+    (tmp_path / "a-study" / "search.json").touch()
     context: Any = SimpleNamespace(params={"runs": str(tmp_path)})
+    assert complete_names(context, "a", ("search",)) == ["a-study"]
+    assert complete_names(context, "a", ("sweep",)) == []
+    assert complete_runs_and_studies(context, NOTHING, "a") == ["a", "a-2", "a-study"]
     assert complete_runs(context, NOTHING, "a") == ["a", "a-2"]
     assert complete_runs(context, NOTHING, "") == ["a", "a-2", "b"]
     assert complete_runs(SimpleNamespace(params={"runs": str(tmp_path / "none")}), NOTHING, "") == []  # type: ignore[arg-type]

@@ -104,6 +104,18 @@ def test_appending_removes_an_incomplete_line(tmp_path: Path, before: bytes | No
     assert path.read_text() == after
 
 
+def test_a_full_disk_is_reported_with_the_file_that_was_appended_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        append_line(tmp_path / "trials.jsonl", "line")
+    assert caught.value.filename == str(tmp_path / "trials.jsonl")
+
+
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     replace_folder(folder, {"a": "old", "b": b"old"})

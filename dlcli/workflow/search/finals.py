@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dlcli.evaluation.paired import LEVEL, compare_seeds, deviation
-from dlcli.workflow.search.proposer import score
+from dlcli.search.keys.samplers import same
+from dlcli.workflow.search.proposer import lacks, score
 from dlcli.workflow.trials.records import Record
 from dlcli.workflow.trials.runner import Proposal
 
@@ -30,9 +31,11 @@ class FinalProposer:
     Args:
         finalists: for each origin, ``search`` and ``random``, its best trials.
         seeds: number of trainings of each.
+        metric: of the search.
     """
 
-    def __init__(self, finalists: Mapping[str, Sequence[Record]], seeds: int) -> None:
+    def __init__(self, finalists: Mapping[str, Sequence[Record]], seeds: int, metric: str) -> None:
+        self._metric = metric
         self.proposals = [
             Proposal({"origin": origin, "trial": record.trial, "repeat": repeat, **record.choices})
             for origin, records in finalists.items()
@@ -46,6 +49,14 @@ class FinalProposer:
 
     def tell(self, record: Record) -> None:
         """Nothing depends on it."""
+
+    def mistake(self, record: Record) -> str | None:
+        """What is wrong with a record that this search cannot have written; None if nothing is."""
+        if (reason := lacks(record, self._metric)) is not None:
+            return reason
+        proposal = self.ask(record.trial)
+        is_own = proposal is not None and same(dict(record.choices), dict(proposal.choices))
+        return None if is_own else "the choices are not those of a finalist of this search"
 
 
 def final_name(choices: Mapping[str, Any]) -> str:

@@ -138,7 +138,7 @@ class Phases:
     def _train_finalists(self, best: Mapping[str, Sequence[Record]]) -> list[Finalist]:
         """Train the finalists at full size, each with new seeds, and rank them."""
         section, candidates, folder = self.section, self.candidates, self.study.finals
-        proposer = FinalProposer(best, section.final.seeds)
+        proposer = FinalProposer(best, section.final.seeds, section.metric)
         total = len(proposer.proposals)
         folder.mkdir(exist_ok=True)
 
@@ -156,7 +156,7 @@ class Phases:
             return candidates.final_seed(proposer.proposals[number].choices["repeat"])
 
         plan = Plan(task=task, seed=seed, num_trials=total, report=report)
-        records = run_trials(TrialLog(self.study.finals_log), proposer, plan, self.pool)
+        records = run_trials(TrialLog(self.study.finals_log, proposer.mistake), proposer, plan, self.pool)
         return ranked(records, section.metric, section.final.seeds)
 
     # The test split ---------------------------------------------------------------------------------------------------

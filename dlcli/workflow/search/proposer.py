@@ -1,6 +1,6 @@
 """Connects a method of search with the runner of trials: choices become cells, records become scores."""
 
-from dlcli.recipe.sections.search import AgingEvolution, RandomMethod, ReinforceMethod, Search, Tournament
+from dlcli.recipe.sections.search import COSTS, AgingEvolution, RandomMethod, ReinforceMethod, Search, Tournament
 from dlcli.search.cells import cell_space, genotype
 from dlcli.search.controller import Controller
 from dlcli.search.evolution import Evolution
@@ -63,8 +63,8 @@ class CellProposer:
 
     def mistake(self, record: Record) -> str | None:
         """What is wrong with a record that this search cannot have written; None if nothing is."""
-        if record.status == "complete" and self._metric not in record.metrics:
-            return f"the metrics of a complete trial must have {self._metric}"
+        if (reason := lacks(record, self._metric)) is not None:
+            return reason
         encoded = record.choices.get("encoded")
         if not isinstance(encoded, list) or len(encoded) != len(self._space):
             return "the choices are not in the space of this search"
@@ -74,6 +74,15 @@ class CellProposer:
         if not same(record.choices.get("genotype"), genotype(tuple(encoded), self._operations)):
             return "the genotype is not that of the encoded choices"
         return None
+
+
+def lacks(record: Record, metric: str) -> str | None:
+    """What a record of a complete training lacks; None if nothing."""
+    if record.status == "complete" and metric not in record.metrics:
+        return f"the metrics of a complete trial must have {metric}"
+    if record.status == "complete" and not set(COSTS) <= record.cost.keys():
+        return f"the cost of a complete trial must have {' and '.join(COSTS)}"
+    return None
 
 
 def score(record: Record, metric: str) -> float | None:

@@ -121,7 +121,7 @@ def complete(study: StudyDir, console: Console, run: Callable[[], Mapping[str, A
     except (KeyboardInterrupt, Terminated) as stop:
         number = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
         study.update_info(status="interrupted")
-        num_trials = len(TrialLog(study.trials).read())
+        num_trials = sum(len(TrialLog(study.log_of_trials(name)).read()) for name in LOGS)
         raise Interrupted(
             f"stopped after {num_trials} trials. Resume with: dlcli {study.kind} --resume {study.path}", number
         ) from None

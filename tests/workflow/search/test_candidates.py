@@ -59,17 +59,22 @@ def test_every_method_proposes_and_learns_from_records(method: str, loaded: Any)
     assert proposers[0].ask(4) == proposers[1].ask(4)
 
 
+COST = {"parameters": 1, "multiply_adds": 1}
+
+
 @pytest.mark.parametrize("encoded", [None, [0], [0] * 15 + [9], [0] * 15 + [0.5], [0] * 15 + [True]])
 def test_a_record_of_another_space_is_a_mistake(encoded: Any, loaded: Any) -> None:
-    record = Record(5, None, {"encoded": encoded}, "complete", {"val_accuracy": 0.1}, {}, 1.0, 0, None)
+    record = Record(5, None, {"encoded": encoded}, "complete", {"val_accuracy": 0.1}, COST, 1.0, 0, None)
     assert CellProposer(loaded.recipe.search, 0).mistake(record) == "the choices are not in the space of this search"
 
 
 def test_a_record_that_contradicts_itself_is_a_mistake(loaded: Any) -> None:
     proposer = CellProposer(loaded.recipe.search, 0)
     choices = proposer.ask(0).choices
-    record = Record(0, None, choices, "complete", {"val_accuracy": 0.1}, {}, 1.0, 0, None)
+    record = Record(0, None, choices, "complete", {"val_accuracy": 0.1}, COST, 1.0, 0, None)
     assert proposer.mistake(record) is None
+    lacking = "the cost of a complete trial must have multiply_adds and parameters"
+    assert proposer.mistake(replace(record, cost={"parameters": 1})) == lacking
     assert proposer.mistake(replace(record, metrics={})) == "the metrics of a complete trial must have val_accuracy"
     assert proposer.mistake(replace(record, metrics={}, status="failed")) is None
     other = replace(record, choices={**choices, "genotype": {"normal": {}}})

@@ -1,10 +1,13 @@
 """Which candidates become finalists, and how their scores are compared."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from dlcli.workflow.search.finals import best_trials, difference, ranked
+from dlcli.workflow.search.finals import FinalProposer, best_trials, difference, ranked
 from dlcli.workflow.trials.records import Record
 
 
@@ -33,6 +36,16 @@ def test_the_best_trials_differ_in_their_cells() -> None:
     ]
     assert [one.trial for one in best_trials(records, "val_accuracy", 3)] == [1, 4, 0]
     assert [one.trial for one in best_trials(records, "val_loss", 2)] == [5, 0]
+
+
+def test_a_training_that_is_of_no_finalist_is_a_mistake() -> None:
+    proposer = FinalProposer({"search": [record(3, 0.9)]}, 2, "val_accuracy")
+    own = replace(record(1, 0.9), choices=json.loads(json.dumps(proposer.proposals[1].choices)))
+    assert proposer.mistake(own) is None
+    wrong = "the choices are not those of a finalist of this search"
+    assert proposer.mistake(replace(own, trial=0)) == proposer.mistake(replace(own, trial=2)) == wrong
+    assert proposer.mistake(replace(own, choices={**own.choices, "origin": "../x"})) == wrong
+    assert proposer.mistake(replace(own, metrics={})) == "the metrics of a complete trial must have val_accuracy"
 
 
 def test_finalists_are_ranked_by_their_mean_if_all_trainings_are_complete() -> None:
