@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -49,6 +49,8 @@ class Table:
         values: float32 ``[rows, features]``, the target first; NaN for a missing value.
         features: names of the columns.
         exact: the target in float64, if it is known.
+        seen: the same with the values that fill gaps, as the network sees it.
+        offset: a constant that is subtracted from the target in ``values``, so that large numbers keep their digits.
         moments: of the rows, float64 ``[rows]``: seconds since 1970, or numbers; None if they are neither.
         are_dates: whether the moments are seconds since 1970.
         warnings: about the order of the times, and gaps in them.
@@ -64,6 +66,8 @@ class Table:
     features: tuple[str, ...]
     warnings: tuple[DataWarning, ...] = ()
     exact: NDArray[np.float64] | None = None
+    seen: NDArray[np.float64] | None = None
+    offset: float = 0.0
     moments: NDArray[np.float64] | None = None
     are_dates: bool = False
     parts: tuple[Part, ...] = ()
@@ -75,6 +79,14 @@ class Table:
     def target(self) -> NDArray[np.float64]:
         """The target, float64 ``[rows]``, with the digits of the file."""
         return self.values[:, 0].astype(np.float64) if self.exact is None else self.exact
+
+    def without(self, offset: float) -> "Table":
+        """The table with a constant subtracted from the target in ``values``, before it is rounded to float32."""
+        if offset == self.offset:
+            return self
+        values = self.values.copy()
+        values[:, 0] = (self.target if self.seen is None else self.seen) - offset
+        return replace(self, values=values, offset=offset)
 
     @property
     def series(self) -> tuple[Part, ...]:
@@ -218,6 +230,8 @@ def read_table(
         (*names, *further),
         (*notes, *gap_warnings(moments, times, parts)),
         exact[:, 0],
+        values[:, 0],
+        0.0,
         moments,
         are_dates,
         () if series is None else parts,

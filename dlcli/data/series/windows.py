@@ -82,6 +82,8 @@ class Series:
             names[-1] = [[part.series, part.split, part.start, part.end] for part in self.stretches]
         if self.table.known_ahead:
             names.append(self.table.known_ahead)
+        if self.table.offset:
+            names.append(self.table.offset)
         digest = hashlib.sha256(json.dumps(names).encode())
         digest.update(self.table.values.tobytes())
         return digest.hexdigest()
@@ -106,11 +108,16 @@ class Series:
         """The inputs ``[n, steps, features]`` and the targets ``[n, horizon]`` of some windows.
 
         The steps are those of the history; if features are known ahead, also those of the forecast, where all others
-        are NaN.
+        are NaN. Without the offset of the table.
         """
         inputs = self.table.values[origins[:, None] + np.arange(-self.history, self.num_inputs - self.history)]
         inputs[:, self.history :, ~self.table.is_known_ahead] = np.nan
-        return inputs, self.table.target[origins[:, None] + np.arange(self.horizon)].astype(np.float32)
+        future = self.table.target[origins[:, None] + np.arange(self.horizon)]
+        return inputs, (future - self.table.offset).astype(np.float32)
+
+    def raw_windows(self, origins: Index) -> NDArray[np.floating[Any]]:
+        """The inputs of some windows as the saved model takes them; see :func:`raw_values`."""
+        return raw_values(self.windows(origins)[0], self.table.offset)
 
     def series_of(self, origins: Index) -> list[str]:
         """The name of the series of each window."""
@@ -126,6 +133,15 @@ class Series:
             return np.searchsorted(np.unique(self.table.moments), self.table.moments[origins]).astype(np.int64)
         starts = np.array([part.start for part in self.table.series], np.int64)
         return origins - starts[np.searchsorted(starts, origins, side="right") - 1]
+
+
+def raw_values(values: NDArray[np.float32], offset: float) -> NDArray[np.floating[Any]]:
+    """Rows ``[..., features]`` with an offset added to the target, in float64; unchanged if it is 0."""
+    if not offset:
+        return values
+    raw = values.astype(np.float64)
+    raw[..., 0] += offset
+    return raw
 
 
 def targets_of(series: Series, origins: Index) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -156,7 +172,7 @@ class WindowBatches:
         self.num_steps = -(-self.num_samples // batch_size)
         self._seed = seed
         self._values = tf.constant(series.table.values)
-        self._target = tf.constant(series.table.target, tf.float32)
+        self._target = tf.constant(series.table.target - series.table.offset, tf.float32)
         self._origins = tf.constant(origins)
         self._scales = tf.constant(np.ones(len(origins)) if scales is None else scales, tf.float32)
         self._inputs = tf.range(-series.history, series.num_inputs - series.history, dtype=tf.int64)

@@ -76,7 +76,7 @@ def fit_baselines(series: Series, recipe: Forecasting) -> Baselines:
     number = max(MIN_WINDOWS, min(MAX_WINDOWS, MAX_VALUES // (series.num_inputs * len(series.table.features))))
     origins = train.origins[evenly_spaced(len(train), number)]
     past, future = targets_of(series, origins)
-    mean = float(np.nanmean(series.of_train()[:, 0]))
+    mean = float(np.nanmean(series.of_train()[:, 0])) + series.table.offset
     last = forecast.naive(past, 1, mean=mean)[:, 0]
     ridge = fit_lag_ridge(*_regressors(series, window, origins, last), future, season=window.season)
     fitted = Baselines(window, mean, ridge)
@@ -95,7 +95,7 @@ def _regressors(
     series: Series, window: Window, origins: Index, last: Array
 ) -> tuple[Array, Array, Array, Array, Array]:
     """What ridge regression predicts from: past values, the last one, position, scale, and what is known ahead."""
-    values, _ = series.windows(origins)
+    values = series.raw_windows(origins)
     ahead = values[:, window.history :, series.table.is_known_ahead].reshape(len(values), -1)
     scales = window_scales(series, window, origins)
     return values[:, : window.history], last, series.positions(origins), scales, ahead

@@ -42,7 +42,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
         if split is not None:
             raise InputError(f"--split: {data} is not divided into splits and is evaluated as a whole. Omit --split.")
         window = recipe.window
-        table = read_time_table(recipe.data, data, categories_of_run(run))
+        table = read_time_table(recipe.data, data, categories_of_run(run)).without(offset_of_run(run))
         check_step(table, step_of_run(run), data)
         series = divide(
             table,
@@ -64,7 +64,7 @@ def evaluate(run: RunDir, recipe: Forecasting, request: EvaluationRequest, conso
     to = Destination(run.evaluation(name), source, request)
     trained_on = series if is_own else own_series(run, recipe, needed_for="ridge regression", console=console)
     info = run.read_data_info("scale", "mase_scale", "target")
-    baselines = Baselines(recipe.window, info["scale"]["mean"][0])
+    baselines = Baselines(recipe.window, info["scale"]["mean"][0] + offset_of_run(run))
     if trained_on is not None:
         baselines = fit_baselines(trained_on, recipe)
     metrics = evaluate_windows(
@@ -114,6 +114,11 @@ def step_of_run(run: RunDir) -> float | None:
     """The usual distance between the rows of a run's training data; None if it is unknown."""
     step = run.read_info()["data"].get("step")  # older runs have none
     return step if isinstance(step, float | int) else None
+
+
+def offset_of_run(run: RunDir) -> float:
+    """What is subtracted from the target before it is rounded to float32."""
+    return float(run.read_info()["data"].get("offset", 0.0))  # older runs have none
 
 
 def open_own(loaded: LoadedRecipe) -> Series:

@@ -1,6 +1,7 @@
 """Explains forecasts: which lags of which columns they are due to."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -12,13 +13,21 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.errors import InputError
 from dlcli.explanation.sequences.permutation import Series
 from dlcli.explanation.sequences.series import SeriesNetwork, open_series_network
+from dlcli.models.sequences.offsets import inner
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, own_series, step_of_run
+from dlcli.tasks.forecasting.evaluation import (
+    categories_of_run,
+    load_forecaster,
+    offset_of_run,
+    own_series,
+    step_of_run,
+)
 from dlcli.tasks.forecasting.last_windows import last_windows
 from dlcli.tasks.forecasting.scoring import names_of
 from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
+from dlcli.tasks.run_models import BestModel
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.series_explanation import (
     NUM_PERMUTED,
@@ -36,8 +45,9 @@ NUM_OF_SPLIT = 4  # forecasts of a split that are explained unless another numbe
 
 def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, console: Console) -> Explained:
     """As :meth:`dlcli.tasks.task.Task.explain`: the first and the last step of forecasts, by lags and columns."""
-    best = load_forecaster(run, recipe, console)
+    best = _without_offset(load_forecaster(run, recipe, console))
     info = run.read_data_info("features", "scale")
+    offset = offset_of_run(run)
     methods = methods_of(request, SERIES_AUTO)
     network = open_series_network(_median(best.model, recipe), np.array(info["scale"]["mean"]), is_class=False)
     needed_for = "permutation importance" if request.paths else None
@@ -45,7 +55,7 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     if request.paths:
         names, values, true = [], [], []
         for path in request.paths:
-            windows, _ = last_windows(path, recipe, info["features"], categories_of_run(run), step_of_run(run))
+            windows, _ = last_windows(path, recipe, info["features"], categories_of_run(run), step_of_run(run), offset)
             for window in windows[: request.limit]:
                 names.append(f"{path} after {window.after}{f', {window.series}' if window.series else ''}")
                 values.append(window.values)
@@ -62,7 +72,7 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
         values = list(table.windows(origins)[0])
         true = [["" if np.isnan(value) else f"{value:.6g}" for value in row] for row in targets_of(table, origins)[1]]
     console.say(f"run {run.path}: explaining {len(names):,} of {num_windows:,} forecasts by {', '.join(methods)}")
-    forecasts = network.outputs(values)
+    forecasts = network.outputs(values) + offset
     if not np.isfinite(forecasts).all():
         raise InputError(f"{best.file}: its outputs must be finite to be explained. Received NaN or infinity.")
     steps = dict.fromkeys((0, recipe.window.horizon - 1))
@@ -92,8 +102,13 @@ def recurrent_samples(
     assert table is not None
     origins = table.splits[own_split(run, table.splits, request.split)].origins
     origins = origins[evenly_spaced(len(origins), request.limit or NUM_SEQUENCES)]
-    samples = [window[None] for window in table.windows(origins)[0]]
+    samples = [window[None] for window in table.raw_windows(origins)]
     return RecurrentSamples(best, samples, is_class=False, part=_median(best.model, recipe))
+
+
+def _without_offset(best: BestModel) -> BestModel:
+    """The network that takes and returns values without the offset of large numbers."""
+    return replace(best, model=inner(best.model))
 
 
 def _median(model: keras.Model, recipe: Forecasting) -> keras.Model:
@@ -112,7 +127,7 @@ def _judged(run: RunDir, request: ExplanationRequest, table: Table, network: Ser
     name = own_split(run, table.splits, request.split)
     origins = table.splits[name].origins
     origins = origins[evenly_spaced(len(origins), NUM_PERMUTED)]
-    future = targets_of(table, origins)[1]
+    future = targets_of(table, origins)[1] - table.table.offset
 
     def errors(series: Sequence[Series]) -> NDArray[np.float64]:
         return np.asarray(np.nanmean(np.abs(network.outputs(series).astype(np.float64) - future), axis=1))

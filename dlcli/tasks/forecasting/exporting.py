@@ -15,7 +15,7 @@ from dlcli.tasks.checks import own_data_at
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.exported_model import exported_outputs
 from dlcli.tasks.forecasting.baselines import fit_baselines
-from dlcli.tasks.forecasting.evaluation import load_forecaster, open_own, own_series
+from dlcli.tasks.forecasting.evaluation import load_forecaster, offset_of_run, open_own, own_series
 from dlcli.tasks.forecasting.scoring import evaluate_windows
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import ExportRequest
@@ -26,6 +26,11 @@ NUM_REPRESENTATIVE = 200  # windows of the training split by which int8 ranges a
 def exportable(run: RunDir, recipe: Forecasting, request: ExportRequest, console: Console) -> Exportable:
     """As :meth:`dlcli.tasks.task.Task.exportable`."""
     best = load_forecaster(run, recipe, console)
+    if offset := offset_of_run(run):
+        raise InputError(
+            f"{run.path}: its values are too large for float32, in which exported models compute. Subtract "
+            f"{offset:.15g} from the column of the target, and train again."
+        )
     data = request.data
     series = own_series(run, recipe, console=console) if data is None else own_data_at(run, data, open_own, console)
     if series is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.data.series.windows import Series
+from dlcli.data.series.windows import Series, raw_values
 from dlcli.tasks.inspection import Finding, report, warning_findings
 from dlcli.tasks.sequences.inspection import feature_statistics
 
@@ -25,7 +25,7 @@ def stats(dataset: Series) -> dict[str, Any]:
     return {
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "lengths": {},
-        "features": feature_statistics(dataset.table.features, dataset.of_train()),
+        "features": feature_statistics(dataset.table.features, raw_values(dataset.of_train(), dataset.table.offset)),
         "texts": {},
     }
 

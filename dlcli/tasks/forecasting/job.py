@@ -23,7 +23,7 @@ from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.forecasting.baselines import fit_baselines, mase_scales
 from dlcli.tasks.forecasting.network import build_forecaster, family_of
 from dlcli.tasks.forecasting.scoring import evaluate_windows
-from dlcli.tasks.forecasting.sources import learned_values, open_series, window_scales
+from dlcli.tasks.forecasting.sources import digits_of, learned_values, open_series, window_scales
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
 from dlcli.tasks.sequences.network_job import NetworkJob
@@ -32,7 +32,6 @@ from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
 NUM_SHOWN = 6  # series in series.png
-ROUNDED = 0.05  # of the standard deviation of what is learned; larger steps between numbers are warned of
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,8 @@ class ForecastJob(NetworkJob):
                 lines.append(f"{split}: {rows:,} rows of {len(parts):,} series")
             elif parts:
                 lines.append(f"{split}: {times[parts[0].start]} to {times[parts[0].end - 1]}")
+        if table.offset:
+            lines.append(f"{table.features[0]}: {table.offset:.15g} is subtracted, and added to the forecasts")
         missing = np.isnan(table.values).mean(axis=0)
         lines += [
             f"{name}: {share:.1%} of the values are missing"
@@ -89,6 +90,7 @@ class ForecastJob(NetworkJob):
         scales = mase_scales(self.dataset, self.recipe.window.season)
         return {
             "features": list(table.features),
+            "offset": table.offset,
             "step": usual_step(table.moments, table.series),
             "known_ahead": list(table.known_ahead),
             "categories": {name: list(values) for name, values in table.categories.items()},
@@ -102,12 +104,14 @@ class ForecastJob(NetworkJob):
         for number in evenly_spaced(len(table.series), NUM_SHOWN):
             name, first = table.series[number].name, table.series[number].start
             parts = [part for part in self.dataset.stretches if part.series == name]
-            values = {part.split: (part.start - first, table.values[part.start : part.end, 0]) for part in parts}
+            values = {part.split: (part.start - first, table.target[part.start : part.end]) for part in parts}
             shown.append((name, values))
         replace_file(run.plots / "series.png", sequence_plots.series(shown, table.features[0]))
 
     def build_model(self) -> keras.Model:
-        return build_forecaster(self.recipe.model, self.scale, self.recipe.window, known_ahead(self.dataset)).model
+        return build_forecaster(
+            self.recipe.model, self.scale, self.recipe.window, known_ahead(self.dataset), self.dataset.table.offset
+        ).model
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
         return evaluate_windows(
@@ -136,7 +140,7 @@ def prepare(loaded: LoadedRecipe, recipe: Forecasting, device: Device, console: 
     origins = series.splits["train"].origins
 
     def build() -> SequenceNetwork:
-        return build_forecaster(recipe.model, scale, window, known_ahead(series))
+        return build_forecaster(recipe.model, scale, window, known_ahead(series), series.table.offset)
 
     def memory() -> TrainingMemory:
         return training_memory_of(layer_table(build().model), train, len(origins))[0]
@@ -167,29 +171,22 @@ def known_ahead(series: Series) -> list[int]:
 
 
 def _check_digits(loaded: LoadedRecipe, recipe: Forecasting, series: Series, console: Console) -> None:
-    """Refuse, or warn of, a target that varies so little for its size that float32 rounds away what is to be learned.
+    """Refuse, or warn of, a target that varies so little for its size that float32 rounds away what is to be learned,
+    even without its offset.
 
     Raises:
         InputError: the steps between numbers in float32 are larger than the target's standard deviation.
     """
-    window, target = recipe.window, series.table.target
-    lag = {"none": 0, "last": 1, "season": window.season}[window.difference]
-    parts = [target[part.start : part.end] for part in series.of("train")]
-    train = np.concatenate(parts)
-    learned = np.concatenate([part[lag:] - part[:-lag] for part in parts]) if lag else train
-    if np.isnan(learned).all():
+    digits = digits_of(series, recipe.window)
+    if digits is None or not digits.are_lost:
         return
-    deviation, largest = float(np.nanstd(learned)), float(np.nanmax(np.abs(train)))
-    step = float(np.spacing(np.float32(largest)))
-    if deviation == 0 or step <= ROUNDED * deviation:
-        return
-    noun = "its differences have" if lag else "it has"
+    noun = "it has" if recipe.window.difference == "none" else "its differences have"
     reason = (
-        f"varies too little for its size: near {largest:.15g} the numbers of float32, in which networks compute, are "
-        f"{step:g} apart, and {noun} a standard deviation of {deviation:.3g} in the training split; subtract a "
-        f"constant such as {round(float(np.nanmean(train)))} from the column"
+        f"varies too much for its changes: near {digits.largest:.15g} the numbers of float32, in which networks "
+        f"compute, are {digits.step:g} apart, and {noun} a standard deviation of {digits.deviation:.3g} in the "
+        "training split; give a column of the changes"
     )
-    if step > deviation:
+    if digits.step > digits.deviation:
         raise loaded.error("data.target", reason)
     console.warn(f"data.target: {reason}")
 

@@ -25,7 +25,7 @@ class LastWindow:
         series: its name; empty for a single one.
         after: the time of its last row.
         times: those of the steps ahead; empty texts where unknown.
-        values: what the network takes: float32 ``[steps, features]``.
+        values: what the network takes, without the offset: float32 ``[steps, features]``.
     """
 
     series: str
@@ -35,7 +35,12 @@ class LastWindow:
 
 
 def last_windows(
-    path: Path, recipe: Forecasting, features: Sequence[str], categories: Categories, step: float | None
+    path: Path,
+    recipe: Forecasting,
+    features: Sequence[str],
+    categories: Categories,
+    step: float | None,
+    offset: float,
 ) -> tuple[list[LastWindow], list[tuple[str, str]]]:
     """The last window of each series of a table.
 
@@ -46,6 +51,7 @@ def last_windows(
         features: the columns of the training data, the target first.
         categories: the values of the static columns in the training data.
         step: the usual distance between rows in the training data; None if it is unknown.
+        offset: of the target in the training data, which is subtracted from the values of the windows.
 
     Returns:
         The windows, and the name of each series that has none with the reason.
@@ -60,7 +66,7 @@ def last_windows(
         changes["features"] = tuple(name for name in features if name in _plain(features, categories) - others)
     if section.future_features:
         changes["on_missing"] = "keep"  # the target is missing in the rows of the future
-    table = read_time_table(section.model_copy(update=changes), path, categories)
+    table = read_time_table(section.model_copy(update=changes), path, categories).without(offset)
     if list(table.features) != list(features):
         raise InputError(f"{path}: must have the columns {', '.join(features)}. Received {', '.join(table.features)}.")
     check_step(table, step, path)

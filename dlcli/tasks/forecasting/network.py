@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from dlcli.evaluation.forecast_distributions import Family
-from dlcli.models.sequences import forecasting, linear, series_input
+from dlcli.models.sequences import forecasting, linear, offsets, series_input
 from dlcli.recipe.tasks.forecasting import Distribution, ForecastModel, Linear, StudentT, Window
 from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector
 
@@ -15,16 +15,19 @@ Tensor = Any  # a symbolic keras.KerasTensor
 
 
 def build_forecaster(
-    section: ForecastModel, scale: Scale, window: Window, known_ahead: Sequence[int] = ()
+    section: ForecastModel, scale: Scale, window: Window, known_ahead: Sequence[int] = (), offset: float = 0.0
 ) -> SequenceNetwork:
     """Build the network that forecasts the first feature from a history of fixed length.
 
     Args:
         known_ahead: positions of the features that are known ahead; the inputs then include the steps of the forecast,
             where the others are NaN.
+        offset: of the target, which the saved model subtracts in float64 and adds again; the trained network takes and
+            returns values without it.
     """
     num_steps = window.history + (window.horizon if known_ahead else 0)
-    values = keras.Input(shape=(num_steps, len(scale.mean)), dtype="float32", name="values")
+    raw = keras.Input((num_steps, len(scale.mean)), dtype="float64" if offset else "float32", name="values")
+    values = offsets.subtracted(raw, offset) if offset else raw
     x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     past, target, mask = x[:, : window.history], values[:, : window.history, 0], mask[:, : window.history]
     mean, deviation = float(scale.mean[0]), float(scale.variance[0]) ** 0.5
@@ -49,12 +52,21 @@ def build_forecaster(
     }
     if window.distribution is None:
         predicted = forecasting.forecast(outputs, start, levels=window.quantiles, **units)
-        model = keras.Model(values, predicted, name=section.kind)
-        return SequenceNetwork(model, model)
+        return _network(section.kind, raw, values, predicted, predicted, offset)
     parameters = forecasting.location_and_scale(outputs, start, **units)
     standard = family_of(window.distribution).quantiles(window.quantiles or ())
-    model = keras.Model(values, forecasting.quantiles_of(parameters, standard), name=section.kind)
-    return SequenceNetwork(model, keras.Model(values, parameters, name=f"{section.kind}_distribution"))
+    quantiles = forecasting.quantiles_of(parameters, standard)
+    return _network(section.kind, raw, values, quantiles, parameters, offset)
+
+
+def _network(
+    name: str, raw: Tensor, values: Tensor, predicted: Tensor, trained: Tensor, offset: float
+) -> SequenceNetwork:
+    """The saved model from raw inputs to predictions, and the trained one from values without offset."""
+    model = keras.Model(raw, offsets.added(predicted, offset) if offset else predicted, name=name)
+    if raw is values and predicted is trained:
+        return SequenceNetwork(model, model)
+    return SequenceNetwork(model, keras.Model(values, trained, name=f"{name}_trained"))
 
 
 def family_of(section: Distribution) -> Family:

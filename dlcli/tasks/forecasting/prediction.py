@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.series.windows import raw_values
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, step_of_run
+from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, offset_of_run, step_of_run
 from dlcli.tasks.forecasting.last_windows import last_windows
 from dlcli.tasks.forecasting.scoring import named_quantiles
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH
@@ -27,14 +28,16 @@ def predict(run: RunDir, recipe: Forecasting, request: PredictionRequest, consol
     refuse_stdin(request.paths)
     model = load_forecaster(run, recipe, console).model
     features, categories = run.read_data_info("features")["features"], categories_of_run(run)
+    offset = offset_of_run(run)
     predictions: list[dict[str, Any]] = []
     left_out: list[tuple[str, str]] = []
     for path in request.paths:
-        windows, short = last_windows(path, recipe, features, categories, step_of_run(run))
+        windows, short = last_windows(path, recipe, features, categories, step_of_run(run), offset)
         left_out += short
         for start in range(0, len(windows), FORECAST_BATCH):
             some = windows[start : start + FORECAST_BATCH]
-            outputs = model(tf.constant(np.stack([window.values for window in some])), training=False).numpy()
+            values = raw_values(np.stack([window.values for window in some]), offset)
+            outputs = model(tf.constant(values), training=False).numpy()
             for window, of_window in zip(some, outputs, strict=True):
                 predictions += _rows(path, recipe, window.series, window.after, window.times, of_window)
     for name, reason in left_out:

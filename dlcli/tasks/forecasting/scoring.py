@@ -55,7 +55,7 @@ def evaluate_windows(
         tables["backtest.csv"] = found.rows
         plots["backtest.png"] = sequence_plots.errors_by_origin(found.rows)
     shown = scored.take(evenly_spaced(len(windows), NUM_SHOWN))
-    histories, _ = series.windows(shown.origins)
+    histories = series.raw_windows(shown.origins)
     names = names_of(series, shown.origins)
     write_evaluation(
         to,
@@ -97,8 +97,7 @@ def _scored(
     compiled = tf.function(divided(lambda x: model(x, training=False)), reduce_retracing=True, autograph=False)
     for start in range(0, len(windows), FORECAST_BATCH):
         origins = windows.origins[start : start + FORECAST_BATCH]
-        values, _ = series.windows(origins)
-        parts.append(compiled(tf.constant(values)).numpy())
+        parts.append(compiled(tf.constant(series.raw_windows(origins))).numpy())
         true_parts.append(targets_of(series, origins)[1])  # float32 would round large values
         others.append(baselines.forecasts(series, origins))
         console.evaluating(min(start + FORECAST_BATCH, len(windows)), len(windows))
@@ -131,6 +130,7 @@ def names_of(series: Series, origins: Index) -> list[str]:
 def _predictions(series: Series, scored: Scored) -> Iterator[dict[str, Any]]:
     """The rows of predictions.csv."""
     times, levels = series.table.times, scored.window.quantiles
+    digits = 15 if series.table.offset else 9
     names = series.series_of(scored.origins)
     for origin, name, true, predicted, outputs in zip(
         scored.origins, names, scored.true, scored.predicted, scored.outputs, strict=True
@@ -142,8 +142,8 @@ def _predictions(series: Series, scored: Scored) -> Iterator[dict[str, Any]]:
                 "step": step + 1,
                 "time": times[origin + step],
                 "true": "" if np.isnan(true[step]) else f"{true[step]:.15g}",
-                "predicted": f"{predicted[step]:.9g}",
-                **{column: f"{q:.9g}" for column, q in named_quantiles(outputs[step], levels).items()},
+                "predicted": f"{predicted[step]:.{digits}g}",
+                **{column: f"{q:.{digits}g}" for column, q in named_quantiles(outputs[step], levels).items()},
             }
 
 

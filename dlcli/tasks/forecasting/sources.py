@@ -1,5 +1,6 @@
 """Reads the table of a forecasting recipe and divides it by time."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from dlcli.recipe.tasks.forecasting import Forecasting, TimeTable, Window
 
 FORECAST_BATCH = 1024  # windows forecast at a time
 MOST_DIFFERENT = 1.5  # ratio of the usual distances between rows in two tables: months have 28 to 31 days
+ROUNDED = 0.05  # of the standard deviation of what is learned; larger steps between numbers matter
 MAX_LEARNED = 2**24  # values of training windows from which their mean and variance are computed
 
 
@@ -29,7 +31,7 @@ def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
     """
     section, window = recipe.data, recipe.window
     loaded.check_data_path()
-    return divide(
+    series = divide(
         read_time_table(section),
         source=section.path,
         history=window.history,
@@ -42,6 +44,48 @@ def open_series(loaded: LoadedRecipe, recipe: Forecasting) -> Series:
         seed=section.split_seed,
         fold=None if section.fold is None else (section.fold.number, section.fold.of),
     )
+    return replace(series, table=series.table.without(needed_offset(series, window)))
+
+
+def needed_offset(series: Series, window: Window) -> float:
+    """The constant that must be subtracted from the target, lest float32 round away what is to be learned; 0 if none
+    is needed."""
+    digits = digits_of(series, window)
+    return float(round(digits.mean)) if digits is not None and digits.are_lost else 0.0
+
+
+@dataclass(frozen=True)
+class Digits:
+    """What float32 leaves of the target in the training split.
+
+    Attributes:
+        mean: of the target.
+        largest: magnitude of the target without the table's offset.
+        step: between the numbers of float32 near the largest.
+        deviation: standard deviation of the target, or of its differences if these are learned.
+    """
+
+    mean: float
+    largest: float
+    step: float
+    deviation: float
+
+    @property
+    def are_lost(self) -> bool:
+        return self.deviation > 0 and self.step > ROUNDED * self.deviation
+
+
+def digits_of(series: Series, window: Window) -> Digits | None:
+    """What float32 leaves of the target; None where nothing is known of it."""
+    lag = {"none": 0, "last": 1, "season": window.season}[window.difference]
+    parts = [series.table.target[part.start : part.end] for part in series.of("train")]
+    train = np.concatenate(parts)
+    learned = np.concatenate([part[lag:] - part[:-lag] for part in parts]) if lag else train
+    if np.isnan(learned).all():
+        return None
+    largest = float(np.nanmax(np.abs(train - series.table.offset)))
+    step = float(np.spacing(np.float32(largest)))
+    return Digits(float(np.nanmean(train)), largest, step, float(np.nanstd(learned)))
 
 
 def read_time_table(section: TimeTable, path: Path | None = None, categories: Categories | None = None) -> Table:
@@ -96,7 +140,7 @@ def window_scales(series: Series, window: Window, origins: Index) -> NDArray[np.
     if window.normalize == "training":
         return np.ones(len(origins))
     parts = [
-        forecast.window_scale(targets_of(series, origins[start : start + FORECAST_BATCH])[0])[1]
+        forecast.window_scale(targets_of(series, origins[start : start + FORECAST_BATCH])[0] - series.table.offset)[1]
         for start in range(0, len(origins), FORECAST_BATCH)
     ]
     return np.concatenate(parts)
@@ -106,14 +150,14 @@ def learned_values(series: Series, window: Window, *, mean: float) -> NDArray[np
     """What the network is to output for windows of the training split ``[n, horizon]``, of many for some.
 
     Args:
-        mean: of the target, for windows without a known value.
+        mean: of the target without the table's offset, for windows without a known value.
     """
     train = series.splits["train"].origins
     origins = train[evenly_spaced(len(train), MAX_LEARNED // window.horizon)]
     parts = []
     for start in range(0, len(origins), FORECAST_BATCH):
         some = origins[start : start + FORECAST_BATCH]
-        past, future = targets_of(series, some)
+        past, future = (values - series.table.offset for values in targets_of(series, some))
         base: NDArray[np.float64] | float = 0.0
         if window.difference == "last":
             base = forecast.naive(past, window.horizon, mean=mean)
