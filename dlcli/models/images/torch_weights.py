@@ -23,6 +23,7 @@ EPSILON: Mapping[Naming, float] = {"residual": 1e-5, "vgg": 1e-5, "dual_path": 1
 NORM = ("weight", "bias", "running_mean", "running_var")
 PARALLEL = "module."  # prefix of all names where a network was trained on several devices
 HEADS = ("fc.", "classifier.", "head.", "last_linear.")
+BACKBONE = "backbone.body."  # prefix of the backbone's names in torchvision's detectors
 MAX_NAMED = 3
 
 
@@ -32,13 +33,15 @@ def assign_torch_weights(network: keras.Model, arrays: Arrays, *, naming: Naming
     Args:
         network: from scaled input to feature maps, of the ``features`` of ``resnet``, ``resnext``, ``senet``,
             ``dpn`` or ``vgg``.
-        arrays: by their names; those of the classifier are ignored.
+        arrays: by their names; those of the classifier are ignored, and of a detector all but its backbone's.
         naming: how layers are named there.
 
     Raises:
         DoNotFit: an array is missing, has another shape or is not finite; or the file has further blocks.
     """
     arrays = {name.removeprefix(PARALLEL): values for name, values in arrays.items()}
+    of_backbone = {name.removeprefix(BACKBONE): values for name, values in arrays.items() if name.startswith(BACKBONE)}
+    arrays = of_backbone or arrays
     if naming == "residual" and "layer0.conv1.weight" in arrays:
         raise DoNotFit(
             "the file is of one of timm's legacy networks, whose first pooling pads one side; use the file of the "

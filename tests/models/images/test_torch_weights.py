@@ -79,6 +79,17 @@ def test_every_weight_is_taken_at_its_place(model: keras.Model) -> None:
     np.testing.assert_array_equal(norm.moving_variance.numpy(), arrays["layer3.1.bn1.running_var"])
 
 
+def test_the_backbone_of_a_detector_is_taken(model: keras.Model) -> None:
+    """Its frozen batch normalization has no counters of batches."""
+    arrays = {name: values for name, values in arrays_of(model).items() if not name.endswith("num_batches_tracked")}
+    of_detector = {f"backbone.body.{name}": values for name, values in arrays.items()}
+    further = {"backbone.fpn.inner_blocks.0.0.weight": np.zeros((2, 2, 1, 1)), "rpn.head.conv.0.0.bias": np.zeros(2)}
+    assign_torch_weights(model, of_detector | further, naming="residual")
+    np.testing.assert_array_equal(model.get_layer("stem_norm").gamma.numpy(), arrays["bn1.weight"])
+    with pytest.raises(DoNotFit, match=r"the file has no 'conv1\.weight'"):
+        assign_torch_weights(model, further, naming="residual")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
