@@ -56,6 +56,7 @@ PAGES = (
     Page(
         "data-texts", "Text data", "data", ("text_classification", "tagging", "language_model", "sequence_to_sequence")
     ),
+    Page("data-text-targets", "Texts with labels or a number", "data", ("text_multilabel", "text_regression")),
     Page("data-sequences", "Sequences of numbers", "data", ("sequence_classification", "sequence_regression")),
     Page("data-series", "Time series", "data", ("forecasting",)),
     Page("data-synthetic", "Synthetic step problems", "data", ("step_prediction",)),
@@ -71,7 +72,8 @@ PAGES = (
     Page("box_head", "Box head", "box_head", ("localization",)),
     Page(
         "text", "Tokens and vocabulary", "text",
-        ("text_classification", "tagging", "language_model", "sequence_to_sequence"),
+        ("text_classification", "text_multilabel", "text_regression", "tagging", "language_model",
+         "sequence_to_sequence"),
     ),
     Page("window", "Forecast window", "window", ("forecasting",)),
     Page("train", "Training", "train", tuple(TASKS)),

@@ -92,16 +92,16 @@ def metrics(
     _check(scores)
     is_known, predicted = ~np.isnan(true), predicted_labels(scores, thresholds)
     result: dict[str, Any] = {"samples": len(true), "loss": float(loss)}
-    result |= _counted(true, predicted)
+    result |= counted(true, predicted)
     has_positives = (true == 1).any(axis=0)
     of_labels = [average_precision(true[:, i], scores[:, i]) for i in range(len(labels))]
     precisions = [precision for precision in of_labels if precision is not None]
     if precisions:
         result["mean_average_precision"] = float(np.mean(precisions))
     result["absent_labels"] = [name for name, present in zip(labels, has_positives, strict=True) if not present]
-    usual = _counted(true, np.broadcast_to(np.asarray(frequencies) >= 0.5, true.shape))
+    usual = counted(true, np.broadcast_to(np.asarray(frequencies) >= 0.5, true.shape))
     result |= {f"baseline_{name}": usual[name] for name in ("exact_match", "hamming_loss")}
-    always = _counted(true, np.ones(true.shape, bool))
+    always = counted(true, np.ones(true.shape, bool))
     result |= {f"baseline_{name}": always[name] for name in ("micro_f1", "macro_f1")}
     if precisions:
         shares = (true == 1).sum(axis=0)[has_positives] / is_known.sum(axis=0)[has_positives]
@@ -109,7 +109,21 @@ def metrics(
     return result | {"thresholds": [float(value) for value in thresholds], "labels": list(labels)}
 
 
-def _counted(true: Array, predicted: Array) -> dict[str, float]:
+def frequent_labels(applies: Array) -> Array:
+    """The labels that are predicted for every sample with the highest micro F1 on these: the k most frequent, bool
+    ``[l]``.
+
+    Args:
+        applies: of the training split.
+    """
+    order = np.argsort(-(applies == 1).sum(axis=0), kind="stable")
+    ranks = np.argsort(order)
+    scores = [counted(applies, np.broadcast_to(ranks < k, applies.shape))["micro_f1"] for k in range(1, len(order) + 1)]
+    best: Array = ranks <= int(np.argmax(scores))
+    return best
+
+
+def counted(true: Array, predicted: Array) -> dict[str, float]:
     """The metrics of predicted labels."""
     is_known = ~np.isnan(true)
     hits, of_predicted, of_true = _counts(true, predicted)

@@ -32,6 +32,8 @@ from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
+from dlcli.recipe.tasks.text_regression import TextRegression
 
 __all__ = ["TASKS", "LoadedRecipe", "Override", "Recipe", "load"]
 
@@ -39,8 +41,12 @@ ImageRecipe = (
     Classification | Localization | ImageRegression | Multilabel | Segmentation | Detection | InstanceSegmentation
 )
 """A recipe of a task on images, signals or volumes."""
-SequenceRecipe = TextClassification | SequenceClassification | SequenceRegression | Tagging
-"""A recipe of a task with a class or a number for a sequence, or for each of its steps."""
+TextRecipe = TextClassification | TextMultilabel | TextRegression
+"""A recipe of a task that predicts something of a whole text."""
+NumberRecipe = TextRegression | SequenceRegression
+"""A recipe of a task with a number for each text or sequence."""
+SequenceRecipe = TextRecipe | SequenceClassification | SequenceRegression | Tagging
+"""A recipe of a task with a class, labels or a number for a sequence, or a class for each of its steps."""
 Recipe = ImageRecipe | SequenceRecipe | StepPrediction | Forecasting | LanguageModel | SequenceToSequence
 """A recipe of any task."""
 
@@ -53,6 +59,8 @@ TASKS: Mapping[str, type[Recipe]] = {
     "detection": Detection,
     "instance_segmentation": InstanceSegmentation,
     "text_classification": TextClassification,
+    "text_multilabel": TextMultilabel,
+    "text_regression": TextRegression,
     "sequence_classification": SequenceClassification,
     "sequence_regression": SequenceRegression,
     "tagging": Tagging,

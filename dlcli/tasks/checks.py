@@ -28,6 +28,8 @@ Data = TypeVar("Data", bound=AnyDataset)
 Weights = Mapping[str, float] | Literal["balanced"] | None
 Counts = npt.NDArray[np.int64]
 
+LEAST_SPREAD = 1e-5  # of numbers to predict, relative to their size: float32 rounds them by 6e-8
+
 
 def build_checked(
     loaded: LoadedRecipe,
@@ -110,6 +112,23 @@ def count_trained_on(
         verb = "was" if number == 1 else "were"
         console.warn(f"{number:,} of {len(digests):,} {noun} {verb} in the training split: not a test score")
     return number
+
+
+def too_constant(name: str, numbers: npt.NDArray[np.float64]) -> str | None:
+    """Why the numbers ``[n]`` to predict cannot be learned in training, or None.
+
+    Args:
+        name: of the numbers, for the message.
+    """
+    if numbers.min() == numbers.max():
+        return f"{name} is {numbers[0]:g} in all of train: there is nothing to learn"
+    least, deviation = LEAST_SPREAD * float(np.abs(numbers).max()), float(numbers.std())
+    if deviation < least:
+        return (
+            f"{name} varies too little for its size: its standard deviation in train must be at least {least:.3g}. "
+            f"Received {deviation:.3g}; subtract a constant from its values"
+        )
+    return None
 
 
 def check_memory(loaded: LoadedRecipe, memory_of: Callable[[], TrainingMemory]) -> None:

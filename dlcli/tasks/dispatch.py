@@ -24,6 +24,8 @@ from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.recipe.tasks.step_prediction import StepPrediction
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
+from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.attack_target import AttackTarget, load_target
@@ -64,7 +66,9 @@ def task_of(recipe: Recipe) -> Task:
             return ImageTask(recipe, DetectionHead(recipe))
         case InstanceSegmentation():
             return ImageTask(recipe, InstanceHead(recipe))
-        case TextClassification() | SequenceClassification() | SequenceRegression() | Tagging():
+        case TextClassification() | TextMultilabel() | TextRegression() | Tagging():
+            return SequenceTask(recipe)
+        case SequenceClassification() | SequenceRegression():
             return SequenceTask(recipe)
         case StepPrediction():
             return StepPredictionTask(recipe)

@@ -11,6 +11,21 @@ from dlcli.exporting.exportable import Runtime
 from dlcli.exporting.saved_model import SavedModel
 
 Tensor = Any  # a symbolic keras.KerasTensor
+LABELS = 'labels = json.loads((here / "labels.json").read_text(encoding="utf-8"))["classes"]'
+SHOW_CLASSES = (
+    LABELS,
+    'probabilities = outputs["probabilities"][0]',
+    "for i in np.argsort(-probabilities)[:3]:",
+    '    print(f"{probabilities[i]:.4f}  {labels[i]}")',
+)
+"""Lines of an example client that print the most probable classes."""
+SHOW_LABELS = (
+    LABELS,
+    'thresholds = json.loads((here / "export.json").read_text(encoding="utf-8"))["thresholds"]',
+    'for label, p, threshold in zip(labels, outputs["probabilities"][0], thresholds):',
+    """    print(f"{p:.4f}  {label}{'  applies' if p >= threshold else ''}")""",
+)
+"""Lines of an example client that print the labels that apply."""
 SMALLEST = float(np.finfo(np.float32).tiny)  # of a probability whose logarithm is taken
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlcli.data.leakage import describe_absent, describe_similar, similar_names
+from dlcli.data.splits import LeftOut
 from dlcli.recipe.language.fields import Section
 from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file
@@ -176,3 +177,17 @@ def write_split_table(dataset: AnyDataset, output: Path | None) -> None:
     """Write the rows of split.csv to ``output``; nothing if it is None."""
     if output is not None:
         replace_file(output, rows_text(dataset.split_rows()))
+
+
+def incomplete_findings(left_out: Sequence[LeftOut], *, stops: bool) -> Iterator[Finding]:
+    """The rows that are left out because a value to predict is missing.
+
+    Args:
+        stops: whether training would stop, which makes it a problem.
+    """
+    missing = [item for item in left_out if item.kind == "incomplete"]
+    if missing:
+        named = tuple(item.name for item in missing)
+        shown = some([f"{item.name} ({item.reason})" for item in missing])
+        text = f"{count(named, 'row')} without a value (data.on_missing): {shown}"
+        yield Finding("missing value", stops, text, named)

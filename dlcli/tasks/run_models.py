@@ -7,12 +7,10 @@ from pathlib import Path
 import keras
 
 from dlcli.errors import InputError
-from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.load import LoadedRecipe, NumberRecipe, SequenceRecipe, TextRecipe
 from dlcli.recipe.sections.backbone import base_key, base_of, with_base
 from dlcli.recipe.sections.image_model import PythonNetwork, Saved
-from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
-from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest
 from dlcli.rundir.runs import find_run
@@ -124,8 +122,8 @@ def load_sequence_model(run: RunDir, recipe: SequenceRecipe, console: Console) -
     """
     best = load_model(run, console)
     model = best.model
-    is_text = isinstance(recipe, TextClassification | Tagging)
-    is_number = isinstance(recipe, SequenceRegression)
+    is_text = isinstance(recipe, TextRecipe | Tagging)
+    is_number = isinstance(recipe, NumberRecipe)
     last = next((layer for layer in model.layers if layer.name == ("value" if is_number else "logits")), None)
     size = [] if is_number else [len(run.read_classes())]
     has_run_size = last is not None and list(last.output.shape[1:])[-1:] == size

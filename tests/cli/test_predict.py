@@ -105,7 +105,7 @@ def test_a_sample_is_named_as_its_schema_says(capsys: pytest.CaptureFixture[str]
     assert "12+34" in (shown := capsys.readouterr().out)
     assert "--text 1" not in shown
     by_text = {task for task, schema in TASKS.items() if "predict" in schema.verbs and schema.named_by == "text"}
-    assert by_text == {"text_classification", "sequence_to_sequence"}
+    assert by_text == {"text_classification", "text_multilabel", "text_regression", "sequence_to_sequence"}
 
 
 LABELS = [

@@ -1,5 +1,7 @@
 """Metrics of several labels against scikit-learn, thresholds against a search, unknown and absent labels."""
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
@@ -124,3 +126,14 @@ def test_scores_that_are_not_finite_are_counted() -> None:
     scores = np.where(np.arange(80)[:, None] < 2, np.nan, SCORES)
     with pytest.raises(CheckFailed, match="not for 2 of 80 samples"):
         multilabel.metrics(TRUE, scores, THRESHOLDS, LABELS, loss=0.0, frequencies=FREQUENCIES)
+
+
+def test_the_most_frequent_labels_are_the_best_constant_prediction() -> None:
+    rng = np.random.default_rng(3)
+    for frequencies in ((0.9, 0.1, 0.5), (0.05, 0.05, 0.05), (0.3, 0.31, 0.02)):
+        true = (rng.random((200, 3)) < frequencies).astype(np.float64)
+        found = multilabel.frequent_labels(true)
+        every = [np.array(bits, bool) for bits in itertools.product((False, True), repeat=3) if any(bits)]
+        scores = [multilabel.counted(true, np.broadcast_to(row, true.shape))["micro_f1"] for row in every]
+        own = multilabel.counted(true, np.broadcast_to(found, true.shape))["micro_f1"]
+        assert own == max(scores)

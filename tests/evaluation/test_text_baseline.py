@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlcli.evaluation.text_baseline import tf_idf_predictions
+from dlcli.evaluation.text_baseline import tf_idf_labels, tf_idf_numbers, tf_idf_predictions
 
 
 @pytest.mark.parametrize("unit", ["words", "characters"])
@@ -27,3 +27,21 @@ def test_characters_see_the_inside_of_words_that_training_lacks() -> None:
     assert tf_idf_predictions(train, labels, texts, unit="characters").tolist() == [0, 1]
     by_words = tf_idf_predictions(train, labels, texts, unit="words")
     assert by_words[0] == by_words[1]  # unknown words leave only the prior
+
+
+def test_labels_are_predicted_one_by_one() -> None:
+    train = ["good film", "good book", "bad film", "bad book"] * 3
+    applies = np.array([[1, 1, 1, np.nan], [1, 0, 1, np.nan], [0, 1, 1, np.nan], [0, 0, np.nan, np.nan]] * 3)
+    texts = ["good film", "bad book", "a"]
+    scores, others = tf_idf_labels(train, applies, [texts, texts[:1]], unit="words")
+    assert (scores[:2, :2] > 0.5).tolist() == [[True, True], [False, False]]
+    np.testing.assert_array_equal(scores[:, 2:], [[1, 0]] * 3)  # always, and never known
+    np.testing.assert_array_equal(others, scores[:1])
+
+
+def test_numbers_follow_from_words() -> None:
+    values = {"one": 1.0, "two": 2.0, "five": 5.0}
+    train = [f"{word} x{i}" for i in range(30) for word in values]
+    found = tf_idf_numbers(train, np.array([*values.values()] * 30) + 1e6, ["five x7", "one x3"], unit="words")
+    np.testing.assert_allclose(found, [1e6 + 5, 1e6 + 1], atol=0.5)
+    assert tf_idf_numbers(["a b", "c"], np.array([1.0, 3.0]), ["a b"], unit="words")[0] < 2

@@ -233,8 +233,8 @@ def test_override_of_text() -> None:
             "task=chess",
             "--set task=chess: task: unknown task 'chess'; the tasks are classification, localization, "
             "image_regression, multilabel, segmentation, detection, instance_segmentation, text_classification, "
-            "sequence_classification, sequence_regression, tagging, step_prediction, forecasting, language_model and "
-            "sequence_to_sequence",
+            "text_multilabel, text_regression, sequence_classification, sequence_regression, tagging, step_prediction, "
+            "forecasting, language_model and sequence_to_sequence",
         ),
         (
             "train.checkpoint=\n{5: x}",

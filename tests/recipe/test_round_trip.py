@@ -165,12 +165,18 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             data["split"] = None if data.get("split") is None else "part"
         else:
             data["targets"] = ("side", "center_x")
-    if values["task"] == "multilabel" and data["kind"] == "csv":
-        data |= {"image": "path", "group": None, "split": None if data.get("split") is None else "part"}
+    if values["task"] == "text_regression":
+        data |= {"text": "text", "target": "age", "group": None}
+        data["split"] = None if data.get("split") is None else "part"
+    if values["task"] == "text_multilabel" or (values["task"] == "multilabel" and data["kind"] == "csv"):
+        name = "text" if values["task"] == "text_multilabel" else "image"
+        data |= {name: "path", "group": None, "split": None if data.get("split") is None else "part"}
         if data.get("label") is None:
             data |= {"labels": ("cat", "dog"), "label": None, "separator": None}
         else:
             data |= {"labels": None, "label": "tags", "separator": "|"}
+        if data["kind"] == "jsonl":
+            data.pop("separator")
     if values["task"] == "segmentation":
         for key in ("tiles", "palette", "foreground", "ignore"):
             data.pop(key, None)

@@ -87,6 +87,18 @@ def json_lines(root: Path) -> tuple[str, str]:
     return "task: text_classification\ndata: {kind: jsonl, path: t.jsonl}\nmodel: {kind: recurrent}\n", "t.jsonl"
 
 
+def text_lists(root: Path) -> tuple[str, str]:
+    rows = [json.dumps({"text": f"{WORDS[i % 4]} {i}", "tags": ["a", "b"][: i % 3]}) for i in range(NUM)]
+    (root / "t.jsonl").write_text("\n".join(rows))
+    data = "{kind: jsonl, path: t.jsonl, label: tags}"
+    return f"task: text_multilabel\ndata: {data}\nmodel: {{kind: recurrent}}\n", "t.jsonl"
+
+
+def text_numbers(root: Path) -> tuple[str, str]:
+    (root / "t.csv").write_text("\n".join(["text,target", *(f"{WORDS[0]} {i},{i}.5" for i in range(NUM))]))
+    return "task: text_regression\ndata: {kind: csv, path: t.csv}\nmodel: {kind: recurrent}\n", "t.csv"
+
+
 def pairs(root: Path) -> tuple[str, str]:
     (root / "p.tsv").write_text("\n".join(f"{WORDS[i % 4]} {i}\t{i} {WORDS[-i % 4]}" for i in range(NUM)))
     return "task: sequence_to_sequence\ndata: {kind: tsv, path: p.tsv}\nmodel: {kind: encoder_decoder}\n", "p.tsv"
@@ -122,7 +134,7 @@ def series_archive(root: Path) -> tuple[str, str]:
 
 SOURCES: tuple[Write, ...] = (
     *(image_table, box_table, coco, voc, yolo, arrays, text_table, json_lines, pairs, tags, time_table, long_table),
-    series_archive,
+    *(series_archive, text_lists, text_numbers),
 )
 
 

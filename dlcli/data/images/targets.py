@@ -14,7 +14,6 @@ from dlcli.data.images.samples import ImageAnnotation, Samples
 from dlcli.data.splits import SPLIT_COLUMNS, Index
 
 TABLE = "targets"  # the name of the annotation
-BETWEEN = "|"  # the labels of an image in one text, as in predictions.csv
 
 
 @dataclass(frozen=True)

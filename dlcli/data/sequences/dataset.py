@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.annotations import Array, Items, find
 from dlcli.data.files import hash_content
+from dlcli.data.label_lists import BETWEEN
 from dlcli.data.leakage import refuse_copies, warn_of_absent_classes, warn_of_similar_names
 from dlcli.data.listing import Listing, SplitKeys, divide, warn_of_unmatched, without_excluded_samples
 from dlcli.data.sequences.ragged import Ragged
@@ -34,8 +35,10 @@ class Sequences:
     """The target text of each text, instead of a class."""
     values: Ragged | None = None
     """Steps float32 [features], NaN for a missing value."""
-    targets: NDArray[np.float32] | None = None
-    """The number to predict for each sample [n], instead of a class."""
+    targets: NDArray[Any] | None = None
+    """The number to predict for each sample [n], instead of a class: float32, of texts float64."""
+    applies: NDArray[np.float64] | None = None
+    """Which labels apply to each sample [n, labels], instead of a class: 1, 0, or NaN where that is unknown."""
     words: tuple[tuple[str, ...], ...] | None = None
     """The words of sentences, which have a class for each word."""
     tags: Ragged | None = None
@@ -85,14 +88,22 @@ class SequenceDataset:
 
     def goals(self, samples: Sequences) -> list[str]:
         """What is to be predicted for each sample, as text."""
+        if samples.applies is not None:
+            return [self._named(row) for row in samples.applies]
         if samples.targets is not None:
-            return [f"{value:.9g}" for value in samples.targets]
+            digits = 9 if samples.targets.dtype == np.float32 else 17
+            return [f"{value:.{digits}g}" for value in samples.targets]
         if samples.answers is not None:
             return list(samples.answers)
         if samples.tags is not None:
             tags = samples.tags
             return [" ".join(self.classes[tag] for tag in tags[i]) for i in range(len(tags))]
         return [self.classes[label] for label in samples.labels]
+
+    def _named(self, applies: NDArray[np.float64]) -> str:
+        """The labels that apply to a sample ``[labels]``; those of which that is unknown end in a question mark."""
+        marks = ("" if value == 1 else "?" if np.isnan(value) else None for value in applies)
+        return BETWEEN.join(name + mark for name, mark in zip(self.classes, marks, strict=True) if mark is not None)
 
 
 def assemble_sequences(
@@ -115,10 +126,14 @@ def assemble_sequences(
         InputError: splits cannot be drawn, or share a sample.
     """
     listings, excluded = without_excluded_samples(listings, exclude, source=source)
-    divided, more_warnings = divide(listings, digests=_digests, num_classes=len(classes), source=source, common=common)
+    has_labels = any("applies" in listing.annotations for listing in listings.values())  # classes are then labels
+    divided, more_warnings = divide(
+        listings, digests=_digests, num_classes=1 if has_labels else len(classes), source=source, common=common
+    )
     splits = {split: _as_sequences(listing) for split, listing in divided.items() if len(listing)}
-    # of tags, not every split needs all
-    absent = [] if any(part.tags is not None for part in splits.values()) else warn_of_absent_classes(splits, classes)
+    # of tags and labels, not every split needs all
+    needs_all = not has_labels and all(part.tags is None for part in splits.values())
+    absent = warn_of_absent_classes(splits, classes) if needs_all else []
     copies = refuse_copies(splits, source=source, allow_leakage=common["allow_leakage"])
     return SequenceDataset(
         classes=classes,
@@ -129,7 +144,7 @@ def assemble_sequences(
             *warn_of_unmatched(exclude, excluded),
             *more_warnings,
             *absent,
-            *warn_of_similar_names(classes),
+            *(warn_of_similar_names(classes, nouns="labels") if has_labels else warn_of_similar_names(classes)),
             *copies,
         ),
         features=features,
@@ -137,7 +152,7 @@ def assemble_sequences(
 
 
 def _as_sequences(listing: Listing) -> Sequences:
-    targets = find(listing.annotations, "targets", Array)
+    targets, applies = (find(listing.annotations, name, Array) for name in ("targets", "applies"))
     return Sequences(
         names=listing.names,
         labels=listing.labels,
@@ -147,6 +162,7 @@ def _as_sequences(listing: Listing) -> Sequences:
         answers=_items(listing, "answers"),
         values=find(listing.annotations, "values", Ragged),
         targets=None if targets is None else targets.values,
+        applies=None if applies is None else applies.values,
         words=_items(listing, "words"),
         tags=find(listing.annotations, "tags", Ragged),
     )

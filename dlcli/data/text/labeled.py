@@ -1,6 +1,5 @@
 """Labeled texts: in a table, in JSON lines, in a file for each class, or in a folder for each class."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,19 +13,17 @@ from dlcli.data.listing import (
     Listing,
     SplitKeys,
     excluded,
-    is_encodable,
     list_rows,
-    name_some,
     refuse_all_excluded,
     warn_of_unmatched,
     without_excluded,
 )
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.split_folders import Folders, files_by_split, find_splits, refuse_split_names, rows_by_split
-from dlcli.data.splits import SPLIT_NAMES, DataWarning, LeftOut, split_named
+from dlcli.data.splits import DataWarning, LeftOut
 from dlcli.data.table import SUFFIXES, read_cells, refuse_errors, role_columns
 from dlcli.data.text.files import plain_spaces, read_content, split_lines
-from dlcli.data.text.json_lines import JSON_LINES, BadLine, json_object, read_json_lines
+from dlcli.data.text.json_lines import JSON_LINES, read_json_lines, split_of, value_of
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
 
@@ -155,36 +152,17 @@ def _json_rows(
     file: Path, *, text: str, label: str, split: str | None, group: str | None, encoding: str
 ) -> list[TextRow]:
     def row(line: int, values: dict[str, Any]) -> TextRow:
-        own_split = "train" if split is None else _split(values, split)
+        own_split = "train" if split is None else split_of(values, split)
         return TextRow(
             line,
             f"{file.name}:{line}",
-            _value(values, text, str),
-            str(_value(values, label, str | int)),
+            value_of(values, text, str),
+            str(value_of(values, label, str | int)),
             own_split,
-            "" if group is None else str(_value(values, group, str | int)),
+            "" if group is None else str(value_of(values, group, str | int)),
         )
 
     return read_json_lines(file, encoding, EXAMPLE, row)
-
-
-def _split(values: dict[str, Any], key: str) -> str:
-    found = split_named(_value(values, key, str))
-    if found is None:
-        raise BadLine(f"'{key}' must be {SPLIT_NAMES}. Received '{values[key]}'.")
-    return found
-
-
-def _value(values: dict[str, Any], key: str, kind: Any) -> Any:
-    if key not in values:
-        raise BadLine(f"there must be '{key}'. Received {name_some([printable(name) for name in values]) or 'none'}.")
-    value = values[key]
-    if isinstance(value, bool) or not isinstance(value, kind) or (value == "" and kind is not str):
-        words = "text" if kind is str else "text or a whole number"
-        raise BadLine(f"'{key}' must be {words}. Received {json.dumps(value)[:50]}.")
-    if isinstance(value, str) and kind is not str and not is_encodable(value):  # in a text it becomes a question mark
-        raise BadLine(f"'{key}' must be valid Unicode. Received {json.dumps(value)[:50]}.")
-    return value
 
 
 def read_text_lines(
@@ -331,25 +309,18 @@ def read_unlabeled(
     Raises:
         InputError: the file cannot be read, or has no such column.
     """
+    if suffix_of(path) in JSON_LINES:
+        found = read_json_lines(
+            path, encoding, EXAMPLE, lambda line, values: (f"{path}:{line}", value_of(values, column, str))
+        )
+        return [name for name, _ in found], [text for _, text in found]
     content = read_content(path, "file of texts", encoding)
     if suffix_of(path) in SUFFIXES:
         records, errors = read_cells(path, content, {"text": column}, required=(), names=columns)
         refuse_errors(path, errors)
         return [f"{path}:{line}" for line, _, _ in records], [cells["text"] for _, _, cells in records]
     lines = split_lines(content)
-    if suffix_of(path) not in JSON_LINES:
-        names = [f"{path}:{line}" for line in range(1, len(lines) + 1)]
-        return names, lines
-    names, texts, invalid = [], [], []
-    for line, text in enumerate(lines, start=1):
-        try:
-            if text.strip():
-                texts.append(_value(json_object(text, EXAMPLE), column, str))
-                names.append(f"{path}:{line}")
-        except BadLine as reason:
-            invalid.append((line, str(reason)))
-    refuse_errors(path, invalid)
-    return names, texts
+    return [f"{path}:{line}" for line in range(1, len(lines) + 1)], lines
 
 
 def files_of_classes(

@@ -54,19 +54,21 @@ class TokenNetwork:
         return shuffled([variable for layer in layers for variable in trained_variables(layer)], seed)
 
 
-def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
+def open_tokens(model: keras.Model, *, by_step: bool, output: str = "logits", is_class: bool = True) -> TokenNetwork:
     """Open a network of texts at its layers ``embedding`` and ``logits``.
 
     Args:
         by_step: it has logits for each token, not one vector for each text.
+        output: the layer of the outputs in place of ``logits``: of one number for each text.
+        is_class: as for :class:`Scores`.
 
     Raises:
         NotExplainable: it lacks these layers, or has a single class; the message is written to follow "FILE: ".
     """
     names = {layer.name for layer in model.layers}
-    if not {"embedding", "logits"} <= names:
-        raise NotExplainable("must have the layers embedding and logits to be explained.")
-    embedding, logits = model.get_layer("embedding"), model.get_layer("logits")
+    if not {"embedding", output} <= names:
+        raise NotExplainable(f"must have the layers embedding and {output} to be explained.")
+    embedding, logits = model.get_layer("embedding"), model.get_layer(output)
     # an embedding whose weights also predict tokens is called twice; characters of words add to their vectors
     ids = model.get_layer("token_ids").output if "token_ids" in names else embedding.input
     vectors = model.get_layer("token_vectors").output if "token_vectors" in names else embedding.output
@@ -75,9 +77,11 @@ def open_tokens(model: keras.Model, *, by_step: bool) -> TokenNetwork:
     def outputs(points: Tensor) -> Tensor:
         # ids only say where padding is, and there is none
         found = inner([tf.ones(tf.shape(points)[:2], ids.dtype), points], training=False)
+        found = found[:, None] if len(logits.output.shape) == 1 else found  # a number alone
         return found if by_step else found[:, None]
 
-    scores = Scores(outputs, int(vectors.shape[-1]), int(logits.output.shape[-1]), is_class=True)
+    num_values = 1 if len(logits.output.shape) == 1 else int(logits.output.shape[-1])
+    scores = Scores(outputs, int(vectors.shape[-1]), num_values, is_class=is_class)
     front, embedded = (keras.Model(model.input, tensor) for tensor in (ids, vectors))
     return TokenNetwork(model, front, embedded, scores)
 

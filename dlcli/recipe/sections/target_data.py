@@ -56,6 +56,20 @@ def rules_of_columns(key: str, names: tuple[str, ...], roles: dict[str, str]) ->
             yield f"{key}.{i}", f"must be another column than data.{role}. Received '{name}'."
 
 
+def rules_of_labels(
+    labels: tuple[str, ...] | None, label: str | None, roles: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """The rules of labels in a column each, or as lists in one column: one of both is given, and has no other role."""
+    if (labels is None) == (label is None):
+        received = "neither" if labels is None else "both"
+        yield "labels", f"give labels, the columns, or label, a column with lists. Received {received}."
+    if labels is not None:
+        yield from rules_of_columns("labels", labels, roles)
+    for role, name in roles.items():
+        if name == label:
+            yield "label", f"must be another column than data.{role}. Received '{name}'."
+
+
 class NumberTable(Decimals, ImageTable):
     """A CSV file with a row for each image: its path, and the numbers to predict."""
 
@@ -111,14 +125,7 @@ class LabelTable(ImageTable):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
-        if (self.labels is None) == (self.label is None):
-            received = "neither" if self.labels is None else "both"
-            yield "labels", f"give labels, the columns, or label, a column with lists. Received {received}."
-        if self.labels is not None:
-            yield from rules_of_columns("labels", self.labels, self.roles)
-        for role, name in self.roles.items():
-            if name == self.label:
-                yield "label", f"must be another column than data.{role}. Received '{name}'."
+        yield from rules_of_labels(self.labels, self.label, self.roles)
         if (self.label is None) != (self.separator is None):
             yield (
                 "separator",

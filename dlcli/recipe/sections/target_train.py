@@ -36,6 +36,11 @@ class LabelTrain(CommonTrain[MetricT], Generic[MetricT]):
     """Factor of the loss of samples to which a label applies: balanced (samples to which it does not apply / samples to
     which it applies), or a factor for every label. The loss of a batch is the sum of the weighted losses divided by its
     number of known labels."""
+
+
+class StagedLabelTrain(LabelTrain[MetricT], Generic[MetricT]):
+    """How a network is trained in stages that predicts which of several labels apply."""
+
     stages: tuple[Stage, ...] = ()
     """Stages of training in sequence, each with its own epochs and learning rate. Default: one stage."""
 

@@ -20,21 +20,32 @@ class TextSource(DividedSource):
     """Character encoding of the files."""
 
 
-class TextTable(SplitFiles, TextSource, ClassifiedSource):
-    """The keys of sources with named columns."""
+class TextColumns(SplitFiles, TextSource):
+    """The keys of sources with named columns, whatever is predicted of the texts."""
 
     path: LocalPath
     """The file, or a folder with a file for each split, relative to the recipe's folder."""
     text: Text = "text"
     """Name of the column that holds the text."""
-    label: Text = "label"
-    """Name of the column that holds the class."""
     split: Text | None = None
     """Name of a column that holds train, validation (or val, valid, dev, eval) or test. Default: a random split."""
     group: Text | None = None
     """Name of a column whose equal values must stay in one split: the author, the patient, the conversation."""
     exclude: tuple[Text, ...] = ()
     """Patterns of rows to leave out, by their names in `split.csv` of a run: `reviews.csv:12`."""
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The columns that are not learned, by the keys that name them."""
+        named = {"text": self.text, "split": self.split, "group": self.group}
+        return {key: name for key, name in named.items() if name is not None}
+
+
+class TextTable(TextColumns, ClassifiedSource):
+    """The keys of sources with named columns and a class for each text."""
+
+    label: Text = "label"
+    """Name of the column that holds the class."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()

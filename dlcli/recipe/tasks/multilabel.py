@@ -8,7 +8,7 @@ from dlcli.recipe.sections.image_model import ImageClassifier, rules_of_input, r
 from dlcli.recipe.sections.own_sizes import rules_of_own_sizes
 from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.target_data import LabelData, rules_of_images
-from dlcli.recipe.sections.target_train import LabelTrain
+from dlcli.recipe.sections.target_train import StagedLabelTrain
 from dlcli.recipe.tasks.base import TaskRecipe
 
 Metric = Literal["train_loss", "train_micro_f1", "train_macro_f1", "val_loss", "val_micro_f1", "val_macro_f1"]
@@ -38,7 +38,7 @@ class Multilabel(TaskRecipe):
     """Random augmentation of the training images."""
     model: ImageClassifier
     """The network."""
-    train: LabelTrain[Metric] = LabelTrain[Metric]()
+    train: StagedLabelTrain[Metric] = StagedLabelTrain[Metric]()
     """Length of training, loss, optimizer, schedule, and which model is kept."""
     search: Search | None = None
     """A search of the network's cells, for `dlcli search`. Training ignores it."""

@@ -13,7 +13,8 @@ from dlcli.data.images.duplicates import SIDE, copies, near_copies
 from dlcli.data.images.probable_copies import MANY, ProbableCopy, find_probable_copies
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.scan_index import ScanIndex
-from dlcli.data.images.targets import BETWEEN, TABLE, TargetTable
+from dlcli.data.images.targets import TABLE, TargetTable
+from dlcli.data.label_lists import BETWEEN
 from dlcli.data.masks.masks import masks_of
 from dlcli.data.splits import SPLITS
 from dlcli.evaluation.localization import LOCALIZED, intersection_over_union

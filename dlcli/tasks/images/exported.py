@@ -7,11 +7,10 @@ from typing import Any
 import keras
 
 from dlcli.exporting.comparison import Arrays, Comparison, compare_objects, compare_outputs
-from dlcli.tasks.exported_model import Tensor, named, with_logits
+from dlcli.tasks.exported_model import LABELS, SHOW_CLASSES, SHOW_LABELS, Tensor, named, with_logits
 
 Compare = Callable[[Sequence[Arrays], Sequence[Arrays]], Comparison]
 LEAST_SCORE = 0.05  # of objects that are compared
-LABELS = 'labels = json.loads((here / "labels.json").read_text(encoding="utf-8"))["classes"]'
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,7 @@ def exported_classes() -> ExportedHead:
         outputs={"probabilities": "of the classes, in the order of labels.json"},
         compare=lambda ours, theirs: compare_outputs(ours, theirs, decided="probabilities"),
         stand_in=lambda model, outputs: with_logits(outputs["probabilities"]),
-        show=[
-            LABELS,
-            'probabilities = outputs["probabilities"][0]',
-            "for i in np.argsort(-probabilities)[:3]:",
-            '    print(f"{probabilities[i]:.4f}  {labels[i]}")',
-        ],
+        show=SHOW_CLASSES,
     )
 
 
@@ -64,12 +58,7 @@ def exported_labels(thresholds: Sequence[float] | None) -> ExportedHead:
             ours, theirs, decided="probabilities", decision="labels", noun="labels"
         ),
         stand_in=lambda model, outputs: with_logits(outputs["probabilities"], kind="sigmoid"),
-        show=[
-            LABELS,
-            'thresholds = json.loads((here / "export.json").read_text(encoding="utf-8"))["thresholds"]',
-            'for label, p, threshold in zip(labels, outputs["probabilities"][0], thresholds):',
-            """    print(f"{p:.4f}  {label}{'  applies' if p >= threshold else ''}")""",
-        ],
+        show=SHOW_LABELS,
         info={"thresholds": thresholds},
     )
 

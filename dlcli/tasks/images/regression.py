@@ -20,6 +20,7 @@ from dlcli.report.plots.numbers import predicted_against_true
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration
+from dlcli.tasks.checks import too_constant
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.batches import in_order, predict_all
@@ -27,15 +28,14 @@ from dlcli.tasks.images.exported import ExportedHead, exported_numbers
 from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.number_aspects import explainable_numbers
-from dlcli.tasks.images.target_inspection import incomplete_findings, require_targets
-from dlcli.tasks.inspection import Finding, some
+from dlcli.tasks.images.target_inspection import require_targets
+from dlcli.tasks.inspection import Finding, incomplete_findings, some
 from dlcli.tasks.predictions import write_table
 from dlcli.tasks.run_models import check_image_model
 from dlcli.tasks.task import ExplanationRequest, PredictionRequest
 from dlcli.training.objectives import regression as objectives
 from dlcli.training.objectives.objective import Objective
 
-LEAST_SPREAD = 1e-5  # of a target, relative to its values: float32 rounds them by 6e-8
 FAR = 20.0  # interquartile ranges from the median beyond which values are reported
 MAX_REPORTED = 10  # targets of which an evaluation prints the metrics; per_target.csv has all
 NUM_WORST = 25  # images shown in plots/errors.png
@@ -62,7 +62,7 @@ class RegressionHead(ImageHead):
         """
         values = target_values(dataset.splits["train"])
         for i, name in enumerate(dataset.classes):
-            reason = _nothing_to_learn(name, values[:, i])
+            reason = too_constant(f"'{name}'", values[:, i])
             if reason:
                 raise loaded.error(f"data.targets.{i}", reason)
 
@@ -119,11 +119,12 @@ class RegressionHead(ImageHead):
         }
 
     def findings(self, dataset: Dataset) -> Iterator[Finding]:
-        yield from incomplete_findings(self.recipe.data, dataset)
+        stops = getattr(self.recipe.data, "on_missing", None) == "error"
+        yield from incomplete_findings(dataset.left_out, stops=stops)
         for split, samples in dataset.splits.items():
             for name, column in zip(dataset.classes, target_values(samples).T, strict=True):
                 low, median, high = np.quantile(column, (0.25, 0.5, 0.75))
-                reason = _nothing_to_learn(name, column) if split == "train" else None
+                reason = too_constant(f"'{name}'", column) if split == "train" else None
                 if reason:
                     yield Finding("constant target", True, f"{reason}. Training refuses it", (name,))
                 far = np.flatnonzero(np.abs(column - median) > FAR * (high - low)) if high > low else ()
@@ -206,19 +207,6 @@ def _moments(info: TargetInfo) -> tuple[NDArray[np.float64], NDArray[np.float64]
     """The mean and the variance of each target in the training split."""
     targets = info.facts["targets"]
     return np.array(targets["mean"], np.float64), np.array(targets["variance"], np.float64)
-
-
-def _nothing_to_learn(name: str, column: NDArray[np.float64]) -> str | None:
-    """Why the values ``[n]`` of a target in training cannot be learned from, or None."""
-    if column.min() == column.max():
-        return f"'{name}' is {column[0]:g} in all of train: there is nothing to learn"
-    least, deviation = LEAST_SPREAD * float(np.abs(column).max()), float(column.std())
-    if deviation < least:
-        return (
-            f"'{name}' varies too little for its size: its standard deviation in train must be at least {least:.3g}. "
-            f"Received {deviation:.3g}; subtract a constant from its values"
-        )
-    return None
 
 
 def _are_numbers(values: Any, info: TargetInfo) -> bool:

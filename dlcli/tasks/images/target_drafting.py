@@ -9,21 +9,18 @@ from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.data.files import list_folder
 from dlcli.data.images.formats import IMAGE_SUFFIXES
 from dlcli.data.junk import is_junk
-from dlcli.data.listing import name_some
 from dlcli.data.paths import path_named
 from dlcli.data.splits import split_named
-from dlcli.data.table import FLAGS, MISSING, flag_error, parse_number
+from dlcli.data.table import MISSING, flag_error, parse_number
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
+from dlcli.tasks.draft_columns import flag_columns, have_decimals, labels_of_train, list_column
 from dlcli.tasks.draft_table import DraftTable
 from dlcli.tasks.draft_text import GROUP, LABEL, SPLIT, Line, columns_of_splits, named, relative_path
 
 IMAGE = ("path", "file", "filename", "file_name", "image", "image_path", "image_name", "image_id", "img", "id")
 NUM_TRIED = 5  # paths by which the folder and the suffix of the images are found
 MAX_FOLDERS = 50  # beside the table in which they are looked for
-
-LISTS = ("labels", "tags", "finding labels", "attributes", "genres", "categories", "keywords")
-SEPARATORS = ("|", ";", ",", " ")
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,10 @@ class _Goal:
 
 def _goal(table: DraftTable, image: str) -> _Goal | None:
     """Numbers or labels, as the columns suggest; None for neither."""
-    separated = _list_column(table)
+    separated = list_column(table)
     if separated is not None:
         return _of_lists(table, *separated)
-    numbers, flags = _numbers(table, image), _flags(table, image)
+    numbers, flags = _numbers(table, image), flag_columns(table, image)
     is_missing = any(row[name] in MISSING for row in table.rows for name in numbers or flags)
     if numbers:
         source: list[Line] = [("targets", numbers, "the columns with the numbers to predict")]
@@ -124,7 +121,7 @@ def _goal(table: DraftTable, image: str) -> _Goal | None:
 
 
 def _of_lists(table: DraftTable, column: str, separator: str) -> _Goal:
-    names = _labels_of_train(table, column, separator)
+    names = labels_of_train(table, column, separator)
     lines: tuple[Line, ...] = (
         ("label", column, "the column that lists the labels of the image"),
         ("separator", separator, "what separates them"),
@@ -133,59 +130,8 @@ def _of_lists(table: DraftTable, column: str, separator: str) -> _Goal:
     return _Goal(task, f"{len(names)} labels: {_some(names)}", lines)
 
 
-def _labels_of_train(table: DraftTable, column: str, separator: str) -> list[str]:
-    """The labels of the rows of train, sorted.
-
-    Raises:
-        InputError: another split has others.
-    """
-    split = named(table.columns, SPLIT)
-    by_split: dict[bool, set[str]] = {True: set(), False: set()}
-    for row in table.rows:
-        parts = _parts(row[column], separator)
-        by_split[split is None or split_named(row[split]) == "train"].update(parts)
-    own = by_split[True]
-    for line, row in zip(table.lines, table.rows, strict=True):
-        unknown = [name for name in _parts(row[column], separator) if name not in own]
-        if unknown:
-            raise InputError(
-                f"{table.path}:{line}: a label must be in train too. Received {name_some(unknown)}: correct it, or "
-                f"remove it. Labels: {name_some(sorted(own))}."
-            )
-    return sorted(own)
-
-
 def _some(names: Sequence[str]) -> str:
     return ", ".join(map(shortened, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-
-
-def _list_column(table: DraftTable) -> tuple[str, str] | None:
-    """The column of lists and their separator: one whose name says so, or the label if its cells have ``|``."""
-    for name, separators in (
-        (named(table.columns, LISTS), SEPARATORS),
-        (named(table.columns, LABEL), SEPARATORS[:1]),
-    ):
-        for separator in separators if name is not None else ():
-            assert name is not None
-            if any(len(_parts(row[name], separator)) > 1 for row in table.rows):
-                return name, separator
-    return None
-
-
-def _parts(cell: str, separator: str) -> list[str]:
-    return [part.strip() for part in cell.split(separator) if part.strip()]
-
-
-def _flags(table: DraftTable, image: str) -> tuple[str, ...]:
-    """The columns that hold 0 and 1 alone, or true and false, if there are several and no column of classes."""
-    if named(table.columns, LABEL) is not None or len(table.rows) < 3:
-        return ()
-    found = []
-    for column in table.columns:
-        values = {row[column] for row in table.rows}.difference(MISSING)
-        if column != image and values and all(value.lower() in FLAGS for value in values):
-            found.append(column)
-    return tuple(found) if len(found) > 1 else ()
 
 
 def _numbers(table: DraftTable, image: str) -> tuple[str, ...]:
@@ -200,19 +146,15 @@ def _numbers(table: DraftTable, image: str) -> tuple[str, ...]:
         numbers = table.numbers(label)
         if numbers is None:
             found = [parse_number(row[label]) for row in table.rows]
-            if _have_decimals([number for number in found if number is not None and number == number]):
+            if have_decimals([number for number in found if number is not None and number == number]):
                 _refuse([mistake for mistake in [table.mistake(label)] if mistake is not None])
             return ()
-        return (label,) if _have_decimals(numbers) else ()
+        return (label,) if have_decimals(numbers) else ()
     return tuple(
         column
         for column in _candidates(table, image)
         if (numbers := table.numbers(column)) is not None and len(set(numbers)) > 2
     )
-
-
-def _have_decimals(numbers: Sequence[float]) -> bool:
-    return any(number != int(number) for number in numbers)
 
 
 def _candidates(table: DraftTable, image: str) -> list[str]:

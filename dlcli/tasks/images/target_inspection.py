@@ -1,13 +1,12 @@
 """Shared by the heads of numbers and of labels: whether data have what a model predicts, and rows without a value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.targets import TABLE
 from dlcli.data.listing import name_some
 from dlcli.errors import InputError
-from dlcli.tasks.inspection import Finding, count, some
 
 
 def require_targets(section: Any, dataset: Dataset, trained: Sequence[str] | None, *, task: str) -> None:
@@ -26,14 +25,3 @@ def require_targets(section: Any, dataset: Dataset, trained: Sequence[str] | Non
             f"the data must have the columns that the model predicts, in their order: {name_some(list(trained))}. "
             f"Received {name_some(list(dataset.classes))}."
         )
-
-
-def incomplete_findings(section: Any, dataset: Dataset) -> Iterator[Finding]:
-    """The rows that are left out because a value is missing: a problem where training would stop."""
-    missing = [item for item in dataset.left_out if item.kind == "incomplete"]
-    if missing:
-        stops = getattr(section, "on_missing", None) == "error"
-        named = tuple(item.name for item in missing)
-        shown = some([f"{item.name} ({item.reason})" for item in missing])
-        text = f"{count(named, 'row')} without a value (data.on_missing): {shown}"
-        yield Finding("missing value", stops, text, named)

@@ -1,16 +1,20 @@
 """The baselines beside the evaluation of texts and of sequences of numbers, fitted on the training split."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.splits import evenly_spaced
-from dlcli.evaluation import series_baseline
+from dlcli.evaluation import multilabel, series_baseline
 from dlcli.evaluation.class_predictions import MANY_CLASSES
-from dlcli.evaluation.text_baseline import tf_idf_predictions
+from dlcli.evaluation.text_baseline import tf_idf_labels, tf_idf_numbers, tf_idf_predictions
+from dlcli.recipe.load import NumberRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
+from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.runtime.console import Console
 
 MAX_STEPS = 2**20  # of evaluated sequences; more would take minutes
@@ -48,20 +52,68 @@ def class_baseline(
     return {"baseline_accuracy": found}
 
 
-def number_baseline(train: Sequences, samples: Sequences, mae: float, *, console: Console) -> dict[str, float]:
-    """``ridge_mae`` and ``ridge_rmse``, the errors of ridge regression on random convolutions of sequences of numbers;
-    empty if it would take too long. Says so if the ``mae`` is no better."""
-    chosen = _chosen(train, samples, console)
-    if chosen is None:
-        return {}
+def number_baseline(
+    recipe: NumberRecipe, train: Sequences, samples: Sequences, mae: float, *, console: Console
+) -> dict[str, float]:
+    """``ridge_mae`` and ``ridge_rmse``, the errors of ridge regression on TF-IDF features of texts, or on random
+    convolutions of sequences of numbers; empty if it would take too long. Says so if the ``mae`` is no better."""
     assert train.targets is not None
     assert samples.targets is not None
-    predicted = series_baseline.predict_numbers(_steps(train, chosen), train.targets[chosen], _steps(samples))
+    if isinstance(recipe, TextRegression):
+        name = "TF-IDF features"
+        predicted = tf_idf_numbers(train.texts or (), train.targets, samples.texts or (), unit=recipe.text.unit)
+    else:
+        name = "random convolutions"
+        chosen = _chosen(train, samples, console)
+        if chosen is None:
+            return {}
+        predicted = series_baseline.predict_numbers(_steps(train, chosen), train.targets[chosen], _steps(samples))
     errors = predicted - samples.targets
     found = {"ridge_mae": float(np.mean(np.abs(errors))), "ridge_rmse": float(np.mean(errors**2)) ** 0.5}
     if mae >= found["ridge_mae"]:
-        console.say("no better than ridge regression on random convolutions (ridge_mae)")
+        console.say(f"no better than ridge regression on {name} (ridge_mae)")
     return found
+
+
+def label_baseline(
+    recipe: TextMultilabel,
+    train: Sequences,
+    validation: Sequences | None,
+    samples: Sequences,
+    found: Mapping[str, Any],
+    *,
+    console: Console,
+) -> dict[str, float]:
+    """What simple models reach with the labels of texts: ``frequent_`` predicts the most frequent labels of training
+    for every text, ``tf_idf_`` is a logistic regression for each label; says where the network is no better.
+
+    Args:
+        validation: for the thresholds of the regressions, as those of the network are chosen; None for 0.5.
+        found: the metrics of the network.
+    """
+    assert train.applies is not None
+    assert samples.applies is not None
+    usual = np.broadcast_to(multilabel.frequent_labels(train.applies), samples.applies.shape)
+    counts = multilabel.counted(samples.applies, usual)
+    result = {f"frequent_{name}": counts[name] for name in ("micro_f1", "macro_f1")}
+    if train.applies.shape[1] > MANY_CLASSES:
+        console.say(f"the TF-IDF baseline is not computed for more than {MANY_CLASSES} labels")
+        return result
+    groups = [part.texts or () for part in (samples, validation) if part is not None]
+    scores, *of_validation = tf_idf_labels(train.texts or (), train.applies, groups, unit=recipe.text.unit)
+    thresholds = np.full(scores.shape[1], multilabel.DEFAULT_THRESHOLD)
+    if validation is not None and validation.applies is not None:
+        thresholds = multilabel.choose_thresholds(validation.applies, of_validation[0])
+    counts = multilabel.counted(samples.applies, multilabel.predicted_labels(scores, thresholds))
+    result |= {f"tf_idf_{name}": counts[name] for name in ("micro_f1", "macro_f1")}
+    precisions = [multilabel.average_precision(*columns) for columns in zip(samples.applies.T, scores.T, strict=True)]
+    known = [precision for precision in precisions if precision is not None]
+    if known:
+        result["tf_idf_mean_average_precision"] = float(np.mean(known))
+    for metric in ("mean_average_precision", "micro_f1"):
+        if found.get(metric, np.inf) <= result.get(f"tf_idf_{metric}", -np.inf):
+            console.say(f"{metric}: no better than logistic regression on TF-IDF features (tf_idf_{metric})")
+    return result
 
 
 def _chosen(train: Sequences, samples: Sequences, console: Console) -> np.ndarray | None:

@@ -21,7 +21,7 @@ from dlcli.data.text.tagged_json import tag_keys
 from dlcli.errors import InputError
 from dlcli.files import read_start, suffix_of
 from dlcli.recipe.language.errors import shortened
-from dlcli.tasks.draft_table import read_table
+from dlcli.tasks.draft_table import DraftTable, read_table
 from dlcli.tasks.draft_text import (
     HEADING,
     LABEL,
@@ -37,10 +37,10 @@ from dlcli.tasks.draft_text import (
     shares,
 )
 from dlcli.tasks.layout import Layout
+from dlcli.tasks.sequences.draft_texts import TEXT, TextTargets, json_table, text_targets
 from dlcli.tasks.sequences.draft_times import date_columns, season_of, series_column
 
 MAX_BYTES = 2**26  # of a file that are read
-TEXT = ("text", "review", "sentence", "comment", "message", "content", "body", "tweet", "title")
 TIME = ("date", "time", "datetime", "timestamp", "year", "month", "day", "hour", "minute", "second", "ds")
 SEQUENCE = ("sequence", "sequence_id", "series", "series_id", "sample")
 SOURCE, TARGET = ("source", "src", "input", "question"), ("target", "tgt", "output", "answer", "translation")
@@ -124,7 +124,7 @@ def _of_file(data: Path, path: str, others: list[Line]) -> tuple[tuple[str, ...]
                     ("tags", keys[1], "the key of the list of tags"),
                 ]
                 return (), _recipe("tagging", "a tag for each word", source, _bidirectional())
-            return (), _recipe("text_classification", "a class for each text", source, _bidirectional())
+            return _of_json(data, source)
         case ".csv" | ".tsv":
             return _of_table(data, path)
     return None
@@ -203,6 +203,37 @@ def _of_texts(
     return (in_classes(counts, "texts"),), recipe
 
 
+def _of_targets(table: DraftTable, words: str, targets: TextTargets, source: list[Line]) -> tuple[tuple[str, ...], str]:
+    """Draft for texts with labels or a number each."""
+    source = [
+        *source,
+        ("text", words, "the column with the text"),
+        *targets.source,
+        *columns_of_splits(table.columns),
+    ]
+    unit, splits = _unit_of(row[words] for row in table.rows), own_splits(table.path, table.rows)
+    recipe = _recipe(targets.task, targets.goal, source, *unit, _bidirectional(), splits=splits)
+    return ("; ".join(filter(None, [f"{len(table.rows):,} texts", targets.seen])),), recipe
+
+
+def _of_json(data: Path, source: list[Line]) -> tuple[tuple[str, ...], str]:
+    """Draft for JSON lines of texts."""
+    table, lists = json_table(data, _text(data))
+    words, label = named(table.columns, TEXT), named(table.columns, LABEL)
+    targets = text_targets(table, words, lists) if words is not None else None
+    if words is not None and targets is not None:
+        return _of_targets(table, words, targets, source)
+    keys = [("text", words, "the key of the text")] if words not in (None, "text") else []
+    keys += [("label", label, "the key of its class")] if label not in (None, "label") else []
+    unit = _unit_of(row[words] for row in table.rows) if words is not None else []
+    recipe = _recipe(
+        *("text_classification", "a class for each text", [*source, *keys, *columns_of_splits(table.columns)]),
+        *(*unit, _bidirectional()),
+        splits=own_splits(data, table.rows),
+    )
+    return (), recipe
+
+
 def _unit_of(texts: Iterable[str]) -> list[Part]:
     """The ``text`` section: characters as tokens for texts of one or two words; for others no key is needed."""
     numbers = [len(text.split()) for text in texts]
@@ -216,6 +247,11 @@ def _of_table(table: Path, path: str) -> tuple[tuple[str, ...], str] | None:
     names, rows = drafted.columns if drafted.rows else (), drafted.rows
     by_split = columns_of_splits(names)
     label, words = named(names, LABEL), named(names, TEXT)
+    has_times = label is None and any(name.strip().lower() in TIME for name in names)
+    targets = text_targets(drafted, words) if words and words != label and rows and not has_times else None
+    if words and targets is not None:
+        source: list[Line] = [("kind", "csv", "a row for each text"), _path(path)]
+        return _of_targets(drafted, words, targets, source)
     if words and label and words != label:
         counts = Counter(row[label] for row in rows)
         source = [

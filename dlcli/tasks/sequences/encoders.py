@@ -52,6 +52,17 @@ class SequenceNetwork:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Mean and variance of the numbers to predict in the training split."""
+
+    mean: float
+    variance: float
+
+
+STANDARD = Moments(0.0, 1.0)
+
+
+@dataclass(frozen=True)
 class Scale:
     """Mean and variance of each feature in the training split, ``[features]``, and of the numbers to predict."""
 

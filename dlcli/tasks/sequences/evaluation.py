@@ -1,7 +1,7 @@
 """Evaluates a sequence model on a split, or on other data with the same classes."""
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from dlcli.data.files import printable
-from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.errors import InputError
 from dlcli.evaluation import classification, regression
 from dlcli.evaluation.class_predictions import ScoredClasses
-from dlcli.recipe.load import LoadedRecipe, SequenceRecipe, load
-from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.load import LoadedRecipe, NumberRecipe, SequenceRecipe, load
 from dlcli.recipe.tasks.tagging import Tagging
-from dlcli.replicas import divided
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
 from dlcli.report.plots import sequences as sequence_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -29,22 +27,21 @@ from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.reduction import Reduction
 from dlcli.tasks.run_models import BestModel, load_sequence_model
 from dlcli.tasks.sequences.baselines import class_baseline, number_baseline
+from dlcli.tasks.sequences.labels import evaluate_labels
+from dlcli.tasks.sequences.outputs import MAX_SHOWN, NUM_MISTAKES, in_order, predict_samples
 from dlcli.tasks.sequences.sources import open_sequences, other_data
 from dlcli.tasks.sequences.tagging import evaluate_tags, predict_words, words_and_tags
-from dlcli.tasks.sequences.tokens import encodable
+from dlcli.tasks.several_labels import check_frequencies, read_thresholds
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
 from dlcli.tasks.task import EvaluationRequest
 from dlcli.training.objectives.classification import classification as class_objective
-
-NUM_MISTAKES = 100  # listed in mistakes.txt
-MAX_SHOWN = 300  # characters of each
 
 
 def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, console: Console) -> dict[str, Any]:
     """As :meth:`dlcli.tasks.task.Task.evaluate`."""
     split, data = request.split, request.data
     best = load_sequence_model(run, recipe, console)
-    info = run.read_data_info("target" if isinstance(recipe, SequenceRegression) else "classes")
+    info = evaluation_info(run, recipe)
     moved = None if data is None else own_data_at(run, data, _open, console)
     needed_for = None if data is None else "the baseline"
     dataset = moved or own_data(run, recipe, needed_for=needed_for, console=console)
@@ -72,10 +69,32 @@ def evaluate(run: RunDir, recipe: SequenceRecipe, request: EvaluationRequest, co
         info=info,
         recipe=recipe,
         train=None if dataset is None else dataset.splits["train"],
-        calibration=None if isinstance(recipe, SequenceRegression) else read_calibration(run, best.digest, console),
+        validation=None if dataset is None else dataset.splits.get("validation"),
+        calibration=calibration_of(run, recipe, best, console),
         console=console,
     )
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
+
+
+def evaluation_info(run: RunDir, recipe: SequenceRecipe) -> dict[str, Any]:
+    """What run.json records about the data, and the thresholds of labels if they are chosen already.
+
+    Raises:
+        InputError: it lacks what an evaluation needs, or a file is corrupt.
+    """
+    if isinstance(recipe, NumberRecipe):
+        return run.read_data_info("target")
+    if not isinstance(recipe, TextMultilabel):
+        return run.read_data_info("classes")
+    info = run.read_data_info("classes", "frequencies")
+    check_frequencies(run, info["frequencies"], len(info["classes"]))
+    return info | {"thresholds": read_thresholds(run, info["classes"])}
+
+
+def calibration_of(run: RunDir, recipe: SequenceRecipe, best: BestModel, console: Console) -> Calibration | None:
+    """The calibration of a run's class probabilities, if it has one."""
+    has_classes = not isinstance(recipe, NumberRecipe | TextMultilabel)
+    return read_calibration(run, best.digest, console) if has_classes else None
 
 
 def _calibrate(run: RunDir, recipe: SequenceRecipe, best: BestModel, samples: Sequences, console: Console) -> None:
@@ -141,7 +160,7 @@ def _other_samples(data: Path, recipe: SequenceRecipe, run: RunDir, split: str |
 
 
 def _goal(recipe: SequenceRecipe) -> str:
-    return "value" if isinstance(recipe, SequenceRegression) else "class"
+    return "value" if isinstance(recipe, NumberRecipe) else "class"
 
 
 def _section_in(recipe: SequenceRecipe, path: Path) -> Any:
@@ -160,6 +179,7 @@ def evaluate_split(
     info: dict[str, Any],
     recipe: SequenceRecipe,
     train: Sequences | None,
+    validation: Sequences | None = None,
     calibration: Calibration | None = None,
     console: Console,
 ) -> dict[str, Any]:
@@ -167,8 +187,8 @@ def evaluate_split(
 
     Args:
         to: where they are written.
-        info: what run.json records about the data.
-        train: the training split, for the baselines; None if it is not available.
+        info: of :func:`evaluation_info`.
+        train, validation: these splits, for the baselines; None if they are not available.
         calibration: of the probabilities; None if they are evaluated as they are.
     """
     if isinstance(recipe, Tagging):
@@ -176,10 +196,19 @@ def evaluate_split(
         return evaluate_tags(
             to, model, samples, recipe, classes=classes, train=train, calibration=calibration, console=console
         )
+    if isinstance(recipe, TextMultilabel):
+        return evaluate_labels(
+            *(to, model, samples),
+            info=info,
+            recipe=recipe,
+            train=train,
+            validation=validation,
+            console=console,
+        )
     batches = predict_samples(model, samples, batch_size=recipe.train.batch_size, console=console)
-    if isinstance(recipe, SequenceRegression):
+    if isinstance(recipe, NumberRecipe):
         values = in_order(batches, len(samples))
-        return _evaluate_numbers(to, samples, values, target=info["target"], train=train, console=console)
+        return _evaluate_numbers(to, samples, values, recipe, target=info["target"], train=train, console=console)
     classes = info["classes"]
     objective = class_objective(num_classes=len(classes), class_weights=None, **loss_arguments(recipe.train))
     kept = to.probability_file(len(samples), len(classes))
@@ -217,6 +246,7 @@ def _evaluate_numbers(
     to: Destination,
     samples: Sequences,
     predicted: np.ndarray,
+    recipe: NumberRecipe,
     *,
     target: dict[str, float],
     train: Sequences | None,
@@ -227,71 +257,17 @@ def _evaluate_numbers(
     if metrics["mse"] >= metrics["baseline_mse"]:
         console.say("no better than always predicting the training split's mean (baseline_mse)")
     if train is not None:
-        metrics |= number_baseline(train, samples, metrics["mae"], console=console)
+        metrics |= number_baseline(recipe, train, samples, metrics["mae"], console=console)
+    predictions = regression.predictions(samples.names, samples.targets, predicted)
+    if samples.texts is not None:
+        predictions = [row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True)]
     write_evaluation(
         to,
         metrics,
-        tables={"predictions.csv": regression.predictions(samples.names, samples.targets, predicted)},
+        tables={"predictions.csv": predictions},
         others={"predictions.png": sequence_plots.predicted_numbers(samples.targets, predicted)},
     )
     return metrics
-
-
-def predict_samples(
-    model: keras.Model, samples: Sequences, *, batch_size: int, console: Console
-) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
-    """Predict raw samples with a saved model, in inference mode, with samples of similar length in one batch.
-
-    Returns:
-        For each batch the positions of its samples, int64 ``[b]``, and the logits and probabilities of a classifier,
-        else the predicted numbers; each float32 ``[b, …]``.
-    """
-    inner = with_outputs(model)
-    shape = model.inputs[0].shape
-    signature = tf.TensorSpec(shape, tf.string if samples.values is None else tf.float32)
-    compiled = tf.function(
-        divided(lambda batch: tf.nest.flatten(inner(batch, training=False))),
-        input_signature=[signature],
-        autograph=False,
-    )
-    batches = by_length(lengths_of(samples), batch_size)
-    for done, index in enumerate(batches, start=1):
-        yield index, tuple(output.numpy() for output in compiled(tf.constant(raw_batch(samples, index))))
-        console.evaluating(done, len(batches))
-
-
-def with_outputs(model: keras.Model) -> keras.Model:
-    """A saved model that outputs its logits and probabilities if it is a classifier, else the predicted numbers."""
-    names = [layer.name for layer in model.layers]
-    tensors = [model.get_layer("logits").output, model.output] if "logits" in names else [model.output]
-    return keras.Model(model.input, tensors)
-
-
-def in_order(batches: Iterable[tuple[np.ndarray, tuple[np.ndarray, ...]]], num_samples: int) -> np.ndarray:
-    """The predicted number of each sample, float32 ``[n]``, from the result of :func:`predict_samples`."""
-    values = np.empty(num_samples, np.float32)
-    for index, (predicted,) in batches:
-        values[index] = predicted
-    return values
-
-
-def lengths_of(samples: Sequences) -> np.ndarray:
-    """The number of characters or steps of each sample, int64 ``[n]``."""
-    if samples.values is not None:
-        return samples.values.lengths
-    assert samples.texts is not None
-    return np.array([len(text) for text in samples.texts], np.int64)
-
-
-def raw_batch(samples: Sequences, index: np.ndarray) -> np.ndarray:
-    """Samples as the saved model takes them: texts, or float32 ``[b, steps, features]`` padded with NaN."""
-    if samples.values is None:
-        assert samples.texts is not None
-        return np.array([encodable(samples.texts[i]) for i in index], object)
-    part = samples.values.take(index)
-    padded = np.full((len(index), int(part.lengths.max()), part.flat.shape[1]), np.nan, np.float32)
-    padded[np.arange(padded.shape[1]) < part.lengths[:, None]] = part.flat
-    return padded
 
 
 def _mistakes(samples: Sequences, scored: ScoredClasses, classes: Sequence[str]) -> str:

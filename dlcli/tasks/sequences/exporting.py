@@ -3,40 +3,42 @@
 A SavedModel reads text; ONNX and LiteRT models read token ids, whose vocabulary is a file beside the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.errors import InputError
-from dlcli.exporting.comparison import Arrays, compare_outputs
+from dlcli.exporting.comparison import Arrays, Comparison, compare_outputs
 from dlcli.exporting.exportable import ClientLines, Exportable, Runtime, single_samples, spread
 from dlcli.printing import json_text
-from dlcli.recipe.load import SequenceRecipe
+from dlcli.recipe.load import NumberRecipe, SequenceRecipe
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
+from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.evaluation_files import Destination
-from dlcli.tasks.exported_model import exported_outputs, with_logits
+from dlcli.tasks.exported_model import LABELS, SHOW_CLASSES, SHOW_LABELS, exported_outputs, with_logits
 from dlcli.tasks.run_models import load_sequence_model
-from dlcli.tasks.sequences.evaluation import evaluate_split, raw_batch, samples_to_export
+from dlcli.tasks.sequences.evaluation import calibration_of, evaluate_split, evaluation_info, samples_to_export
 from dlcli.tasks.sequences.exported_text import TextInput, model_of, text_client, text_input
+from dlcli.tasks.sequences.outputs import raw_batch
+from dlcli.tasks.several_labels import read_thresholds, usable_thresholds
 from dlcli.tasks.task import ExportRequest
 
 NUM_REPRESENTATIVE = 200  # samples of the training split by which int8 ranges are chosen
-LABELS = 'labels = json.loads((here / "labels.json").read_text(encoding="utf-8"))["classes"]'
 
 
 def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, console: Console) -> Exportable:
     """As :meth:`dlcli.tasks.task.Task.exportable`."""
     best = load_sequence_model(run, recipe, console)
     name, samples, train = samples_to_export(run, recipe, request.data, console)
-    is_number, is_tagged = isinstance(recipe, SequenceRegression), isinstance(recipe, Tagging)
+    is_number, is_tagged = isinstance(recipe, NumberRecipe), isinstance(recipe, Tagging)
     output = "value" if is_number else "probabilities"
     tensor = best.model.get_layer("probabilities").output if is_tagged else best.model.output
     text = None if samples.values is not None else text_input(best.model, request.format, is_tagged=is_tagged)
@@ -50,18 +52,22 @@ def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, cons
 
     def evaluate(runtime: Runtime, folder: Path) -> dict[str, Any]:
         found = exported_outputs(model, runtime, [inputs])[output]
-        final = keras.layers.Identity(name="value")(found) if is_number else with_logits(found)
+        kind: Literal["softmax", "sigmoid"] = "sigmoid" if isinstance(recipe, TextMultilabel) else "softmax"
+        final = keras.layers.Identity(name="value")(found) if is_number else with_logits(found, kind=kind)
         return evaluate_split(
             Destination(folder),
             keras.Model(best.model.inputs[0], final),
             samples,
-            info=run.read_data_info("target" if is_number else "classes"),
+            info=evaluation_info(run, recipe),
             recipe=recipe,
             train=train,
-            calibration=None if is_number else read_calibration(run, best.digest, console),
+            calibration=calibration_of(run, recipe, best, console),
             console=console,
         )
 
+    thresholds = None
+    if isinstance(recipe, TextMultilabel):
+        thresholds = usable_thresholds(read_thresholds(run, classes), len(classes), console).tolist()
     meaning = "numbers, steps by features; NaN is missing, and padding after the end" if text is None else text.meaning
     return Exportable(
         model=model,
@@ -73,17 +79,28 @@ def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, cons
         split=name,
         batches=arrays(samples, request.num_samples),
         representative=lambda: single_samples(arrays(_required(train, request), NUM_REPRESENTATIVE)),
-        compare=lambda ours, theirs: compare_outputs(
-            ours, theirs, decided=None if is_number else output, noun="tags" if is_tagged else "top class"
-        ),
+        compare=_compare(recipe, output),
         evaluate=None if is_tagged else evaluate,
         client=_client(recipe, name_of_input, text),
-        info={} if text is None else {"text": text.facts},
+        info=({} if text is None else {"text": text.facts})
+        | ({} if thresholds is None else {"thresholds": thresholds}),
         files={
             **({} if is_number else {"labels.json": json_text({"classes": list(classes)}) + "\n"}),
             **({} if text is None else text.files),
         },
     )
+
+
+def _compare(recipe: SequenceRecipe, output: str) -> Callable[[Sequence[Arrays], Sequence[Arrays]], Comparison]:
+    match recipe:
+        case SequenceRegression() | TextRegression():
+            return compare_outputs
+        case TextMultilabel():
+            return lambda ours, theirs: compare_outputs(ours, theirs, decided=output, decision="labels", noun="labels")
+        case Tagging():
+            return lambda ours, theirs: compare_outputs(ours, theirs, decided=output, noun="tags")
+        case _:
+            return lambda ours, theirs: compare_outputs(ours, theirs, decided=output, noun="top class")
 
 
 def _required(train: Sequences | None, request: ExportRequest) -> Sequences:
@@ -103,6 +120,10 @@ def _meaning(recipe: SequenceRecipe) -> str:
     match recipe:
         case SequenceRegression():
             return "the number of each series, in its own unit"
+        case TextRegression():
+            return "the number of each text, in its own unit"
+        case TextMultilabel():
+            return "of each label by itself, in the order of labels.json"
         case Tagging():
             return "of the tags of each word, in the order of labels.json; the last steps may be padding"
         case _:
@@ -112,7 +133,7 @@ def _meaning(recipe: SequenceRecipe) -> str:
 def _client(recipe: SequenceRecipe, name: str, text: TextInput | None) -> ClientLines:
     show: Sequence[str]
     match recipe:
-        case SequenceRegression():
+        case SequenceRegression() | TextRegression():
             show = ['print(float(outputs["value"][0]))']
         case Tagging():
             show = [
@@ -120,13 +141,10 @@ def _client(recipe: SequenceRecipe, name: str, text: TextInput | None) -> Client
                 'tags = outputs["probabilities"][0].argmax(axis=-1)',
                 "print(*(f'{word}/{labels[tag]}' for word, tag in zip(words, tags)))",
             ]
+        case TextMultilabel():
+            show = SHOW_LABELS
         case _:
-            show = [
-                LABELS,
-                'probabilities = outputs["probabilities"][0]',
-                "for i in np.argsort(-probabilities)[:3]:",
-                '    print(f"{probabilities[i]:.4f}  {labels[i]}")',
-            ]
+            show = SHOW_CLASSES
     if text is not None:
         return text_client(text, name, show)
     return ClientLines(

@@ -7,15 +7,19 @@ import numpy as np
 
 from dlcli.data.images.duplicates import copies
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
+from dlcli.tasks.checks import too_constant
 from dlcli.tasks.inspection import (
     Finding,
     NamedSamples,
     class_findings,
     duplicate_findings,
+    incomplete_findings,
     report,
+    similar_findings,
     some,
     warning_findings,
 )
+from dlcli.tasks.several_labels import label_findings
 
 
 def check(dataset: SequenceDataset, *, classes_are_predicted: bool = True) -> dict[str, Any]:
@@ -28,16 +32,22 @@ def check(dataset: SequenceDataset, *, classes_are_predicted: bool = True) -> di
         *warning_findings(dataset),
         *_sample_findings(dataset, classes_are_predicted=classes_are_predicted),
         *_value_findings(dataset),
+        *_target_findings(dataset),
     ]
     return report(counts(dataset), findings)
 
 
 def counts(dataset: SequenceDataset) -> dict[str, dict[str, int]]:
-    """The number of samples of each class (words of each tag), by split; of all samples if there are no classes."""
+    """The number of samples of each class (of each label, words of each tag), by split; of all samples if there are no
+    classes."""
     if dataset.classes == ("",):
         return {name: {"samples": len(split)} for name, split in dataset.splits.items()}
     by_split = {}
     for name, split in dataset.splits.items():
+        if split.applies is not None:
+            numbers = (split.applies == 1).sum(axis=0).tolist()
+            by_split[name] = dict(zip(dataset.classes, numbers, strict=True))
+            continue
         labels = split.labels if split.tags is None else split.tags.flat
         numbers = np.bincount(labels, minlength=len(dataset.classes)).tolist()
         by_split[name] = dict(zip(dataset.classes, numbers, strict=True))
@@ -67,10 +77,25 @@ def _sample_findings(dataset: SequenceDataset, *, classes_are_predicted: bool) -
         verb = "source text has" if len(several) == 1 else "source texts have"
         text = f"{len(several):,} {verb} several targets: {examples}"
         yield Finding("several targets", False, text, tuple(tuple(names[i] for i in group) for group in several))
-    if dataset.classes != ("",):
+    has_labels = any(samples.applies is not None for samples in dataset.splits.values())
+    if dataset.classes != ("",) and not has_labels:
         is_tagged = any(samples.tags is not None for samples in dataset.splits.values())
         remedies = "train.class_weights" if is_tagged else "train.class_weights and data.sampling"
         yield from class_findings(counts(dataset), remedies=remedies)
+
+
+def _target_findings(dataset: SequenceDataset) -> Iterator[Finding]:
+    """Findings about labels and numbers of texts."""
+    yield from incomplete_findings(dataset.left_out, stops=False)
+    splits = {name: samples.applies for name, samples in dataset.splits.items() if samples.applies is not None}
+    if splits:
+        yield from similar_findings(dataset.classes, nouns="labels")
+    yield from label_findings(splits, dataset.classes, samples="texts")
+    train = dataset.splits["train"]
+    if train.targets is not None and train.texts is not None:
+        reason = too_constant("the number to predict", train.targets)
+        if reason is not None:
+            yield Finding("constant target", True, f"{reason}. Training refuses it", ())
 
 
 def _value_findings(dataset: SequenceDataset) -> Iterator[Finding]:

@@ -12,22 +12,31 @@ from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import Vocabulary, encode_words, fit_words
-from dlcli.recipe.load import LoadedRecipe, SequenceRecipe
+from dlcli.recipe.load import LoadedRecipe, NumberRecipe, SequenceRecipe, TextRecipe
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging, Words
-from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
+from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.training_memory import TrainingMemory
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device, without_weights
-from dlcli.tasks.checks import build_checked, check_class_weights, class_counts, class_weights
+from dlcli.tasks.checks import (
+    build_checked,
+    check_class_weights,
+    check_positive_weights,
+    class_counts,
+    class_weights,
+    too_constant,
+)
 from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.losses import loss_arguments
-from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
+from dlcli.tasks.sequences.encoders import STANDARD, Moments, Scale, SequenceNetwork
 from dlcli.tasks.sequences.evaluation import evaluate_split
+from dlcli.tasks.sequences.labels import fit_thresholds
 from dlcli.tasks.sequences.network import Front, build_network
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.pretrained import coverage, with_vectors
@@ -41,6 +50,13 @@ from dlcli.tasks.sequences.tokens import (
     too_rare,
     unknown_lines,
     write_vocabulary,
+)
+from dlcli.tasks.several_labels import (
+    constant_lines,
+    counts_line,
+    frequencies_of,
+    label_objective,
+    nothing_to_learn,
 )
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import sequences as sequence_objectives
@@ -71,6 +87,11 @@ class SequenceJob(NetworkJob):
         if isinstance(recipe, SequenceRegression):
             assert isinstance(self.front, Scale)
             return sequence_objectives.regression(variance=self.front.target_variance)
+        if isinstance(recipe, TextRegression):
+            return sequence_objectives.regression(variance=self.target.variance)
+        if isinstance(recipe, TextMultilabel):
+            applies = self.dataset.splits["train"].applies if in_training else None
+            return label_objective(recipe.train, classes, applies=applies, exact=exact)
         weights = class_weights(recipe.train, self._labels, classes) if in_training else None
         arguments = loss_arguments(recipe.train, exact=exact)
         if isinstance(recipe, Tagging) and recipe.model.crf:
@@ -94,7 +115,10 @@ class SequenceJob(NetworkJob):
 
     def data_summary(self) -> str:
         lengths, unit = self.train_data.lengths, self._unit
-        goal = "one number each" if self.dataset.classes == ("",) else f"{len(self.dataset.classes)} classes"
+        number = len(self.dataset.classes)
+        goal = "one number each" if self.dataset.classes == ("",) else f"{number} classes"
+        if isinstance(self.recipe, TextMultilabel):
+            goal = "1 label" if number == 1 else f"{number} labels"
         line = f"{goal}; length {int(np.median(lengths))} {unit} (median), {lengths.max()} (maximum)"
         if isinstance(self.front, Vocabulary):
             return f"{line}; vocabulary of {len(self.front.tokens):,} {unit}"
@@ -105,13 +129,22 @@ class SequenceJob(NetworkJob):
     def _unit(self) -> str:
         if isinstance(self.recipe, Tagging):
             return "words"
-        return self.recipe.text.unit if isinstance(self.recipe, TextClassification) else "steps"
+        return self.recipe.text.unit if isinstance(self.recipe, TextRecipe) else "steps"
 
     def data_notes(self) -> list[str]:
         lines = []
-        if self.dataset.classes != ("",):
+        train = self.dataset.splits["train"]
+        if train.applies is not None:
+            lines += counts_line(train.applies, self.dataset.classes)
+        elif isinstance(self.recipe, TextRegression):
+            assert train.targets is not None
+            lines.append(
+                f"train: {self.recipe.data.target} from {train.targets.min():g} to {train.targets.max():g}, mean "
+                f"{self.target.mean:.4g}, standard deviation {self.target.variance**0.5:.4g}"
+            )
+        elif self.dataset.classes != ("",):
             lines += class_counts(self._labels, self.dataset.classes)
-        if isinstance(self.recipe, TextClassification):
+        if isinstance(self.recipe, TextRecipe):
             lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
         if isinstance(self.front, Vocabulary):
             lines += coverage(self.front)
@@ -132,6 +165,11 @@ class SequenceJob(NetworkJob):
         }
         if self.dataset.classes != ("",):
             info["classes"] = list(self.dataset.classes)
+        applies = self.dataset.splits["train"].applies
+        if applies is not None:
+            info["frequencies"] = frequencies_of(applies)
+        if isinstance(self.recipe, TextRegression):
+            info["target"] = {"mean": self.target.mean, "variance": self.target.variance}
         if isinstance(self.front, Vocabulary):
             sizes = {"vocabulary": len(self.front.tokens)}
             return info | sizes | ({"characters": len(self.front.characters)} if self.front.characters else {})
@@ -151,16 +189,28 @@ class SequenceJob(NetworkJob):
     # After training ---------------------------------------------------------------------------------------------------
 
     def build_model(self) -> keras.Model:
-        return build_network(self.recipe, self.front, len(self.dataset.classes)).model
+        return build_network(self.recipe, self.front, len(self.dataset.classes), self.target).model
+
+    @property
+    def target(self) -> Moments:
+        """Of the numbers to predict for texts."""
+        return moments_of(self.dataset.splits["train"])
 
     def evaluate(self, run: RunDir, model: keras.Model, split: str) -> dict[str, Any]:
+        info, splits = run.read_info()["data"], self.dataset.splits
+        validation = splits.get("validation")
+        if isinstance(self.recipe, TextMultilabel):
+            info["thresholds"] = fit_thresholds(
+                run, model, self.recipe, self.dataset.classes, validation, console=self.console
+            )
         return evaluate_split(
-            destination_after_training(run, self.dataset.splits, split),
+            destination_after_training(run, splits, split),
             model,
-            self.dataset.splits[split],
-            info=run.read_info()["data"],
+            splits[split],
+            info=info,
             recipe=self.recipe,
-            train=self.dataset.splits["train"],
+            train=splits["train"],
+            validation=validation,
             console=self.console,
         )
 
@@ -179,18 +229,20 @@ def prepare(
     dataset = open_sequences(loaded, recipe.data)
     train, validation = dataset.splits["train"], dataset.splits.get("validation")
     front = _fit(loaded, recipe, dataset)
-    if isinstance(recipe, TextClassification | Tagging):
+    if isinstance(recipe, TextRecipe | Tagging):
         assert isinstance(front, Vocabulary)
         front = with_vectors(loaded, recipe.text, front, seed=recipe.train.seed, is_new=is_new)
     num_classes = len(dataset.classes)
-    if not isinstance(recipe, SequenceRegression):
+    if isinstance(recipe, TextMultilabel):
+        _check_labels(loaded, recipe, dataset, console)
+    elif not isinstance(recipe, NumberRecipe):
         check_class_weights(loaded, recipe.train, dataset.classes)
     is_balanced = getattr(recipe.data, "sampling", None) == "balanced"
     train_data = _batches(recipe, train, front, seed=recipe.train.seed, is_balanced=is_balanced)
     longest = int(train_data.lengths.max())
 
     def build() -> SequenceNetwork:
-        return build_network(recipe, front, num_classes)
+        return build_network(recipe, front, num_classes, moments_of(train))
 
     def memory() -> TrainingMemory:
         return training_memory_of(layer_table(build().trained, steps=longest), recipe.train, len(train))[0]
@@ -216,13 +268,13 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
         KeyError: it records too little.
     """
     front: Front
-    if isinstance(recipe, TextClassification | Tagging):
+    if isinstance(recipe, TextRecipe | Tagging):
         front = Vocabulary.plain([str(number) for number in range(data["vocabulary"])])
         front = replace(front, characters=tuple(map(str, range(data.get("characters", 0)))))
     else:
         front = Scale(np.array(data["scale"]["mean"]), np.array(data["scale"]["variance"]))
     with without_weights():
-        num_classes = 1 if isinstance(recipe, SequenceRegression) else len(data["classes"])
+        num_classes = 1 if isinstance(recipe, NumberRecipe) else len(data["classes"])
         return layer_table(build_network(recipe, front, num_classes).trained, steps=data["steps"])
 
 
@@ -231,7 +283,11 @@ def table_of_run(recipe: SequenceRecipe, data: dict[str, Any]) -> LayerTable:
 
 def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset) -> Front:
     train = dataset.splits["train"]
-    if isinstance(recipe, TextClassification):
+    if isinstance(recipe, TextRegression):
+        assert train.targets is not None
+        if reason := too_constant(f"'{recipe.data.target}'", train.targets):
+            raise loaded.error("data.target", reason)
+    if isinstance(recipe, TextRecipe):
         assert train.texts is not None
         return fit_tokens(loaded, recipe.text, train.texts)
     if isinstance(recipe, Tagging):
@@ -253,6 +309,28 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset)
         )
     target_variance = float(train.targets.var(dtype=np.float64))
     return Scale(mean, variance, float(train.targets.mean(dtype=np.float64)), target_variance)
+
+
+def moments_of(train: Sequences) -> Moments:
+    """The moments of the numbers to predict in the training split; standard ones without any."""
+    if train.targets is None:
+        return STANDARD
+    return Moments(float(train.targets.mean(dtype=np.float64)), float(train.targets.var(dtype=np.float64)))
+
+
+def _check_labels(loaded: LoadedRecipe, recipe: TextMultilabel, dataset: SequenceDataset, console: Console) -> None:
+    """Refuse labels from which nothing can be learned, and report those of which that is true.
+
+    Raises:
+        RecipeError: no label applies to some texts of train and not to others; or the weights do not fit.
+    """
+    check_positive_weights(loaded, recipe.train, dataset.classes)
+    applies = dataset.splits["train"].applies
+    assert applies is not None
+    if reason := nothing_to_learn(applies, dataset.classes, samples="texts"):
+        raise loaded.error("data", reason)
+    for text, _ in constant_lines(applies, dataset.classes, "train").values():
+        console.warn(text)
 
 
 def _fit_words(loaded: LoadedRecipe, words: Words, train: Sequences) -> Vocabulary:
@@ -289,8 +367,10 @@ def _batches(
     if samples.tags is not None:
         assert isinstance(recipe, Tagging)
         targets = {"tags": samples.tags.take(index).cut(recipe.text.max_length)}
+    elif samples.applies is not None:
+        targets = {"labels": samples.applies[index].astype(np.float32)}
     elif samples.targets is not None:
-        targets = {"value": samples.targets[index]}
+        targets = {"value": samples.targets[index].astype(np.float32)}
     else:
         targets = {"class": samples.labels[index]}
     return SequenceBatches(
@@ -303,7 +383,7 @@ def _batches(
 
 
 def _inputs(recipe: SequenceRecipe, samples: Sequences, front: Front, index: np.ndarray) -> Ragged:
-    if isinstance(recipe, TextClassification):
+    if isinstance(recipe, TextRecipe):
         assert samples.texts is not None
         assert isinstance(front, Vocabulary)
         return encode_texts([samples.texts[i] for i in index], recipe.text, front)

@@ -8,24 +8,41 @@ from dlcli.data.text.vocabulary import FIRST, Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input, word_characters
 from dlcli.models.sequences.crf import tags_of_sentences
-from dlcli.recipe.load import SequenceRecipe
-from dlcli.recipe.sections.sequence_model import SeriesModel, StepModel
+from dlcli.recipe.load import SequenceRecipe, TextRecipe
+from dlcli.recipe.sections.sequence_model import SeriesModel
 from dlcli.recipe.sections.text_data import ClassifiedTokens
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging, TaggingNetwork, Words
 from dlcli.recipe.tasks.text_classification import TextClassification
-from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, pooled_vector, series_vector, steps_of, token_ids
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
+from dlcli.recipe.tasks.text_regression import TextRegression
+from dlcli.tasks.sequences.encoders import (
+    STANDARD,
+    Moments,
+    Scale,
+    SequenceNetwork,
+    pooled_vector,
+    series_vector,
+    steps_of,
+    token_ids,
+)
 
 Front = Vocabulary | Scale
 """What is fitted on the training split and used at the network's input."""
 
 
-def build_network(recipe: SequenceRecipe, front: Front, num_classes: int) -> SequenceNetwork:
-    """Build the network of a recipe, under the current dtype policy and seed."""
+def build_network(
+    recipe: SequenceRecipe, front: Front, num_classes: int, target: Moments = STANDARD
+) -> SequenceNetwork:
+    """Build the network of a recipe, under the current dtype policy and seed.
+
+    Args:
+        target: of the numbers to predict for texts; those of series are in ``front``.
+    """
     match recipe, front:
-        case TextClassification(), Vocabulary():
-            return build_text_classifier(recipe.model, recipe.text, front, num_classes=num_classes)
+        case TextClassification() | TextMultilabel() | TextRegression(), Vocabulary():
+            return build_text_network(recipe, front, num_outputs=num_classes, target=target)
         case Tagging(), Vocabulary():
             return build_tagger(recipe.model, recipe.text, front, num_classes=num_classes)
         case SequenceClassification(), Scale():
@@ -35,16 +52,26 @@ def build_network(recipe: SequenceRecipe, front: Front, num_classes: int) -> Seq
     raise AssertionError(f"a task without a network: {recipe.task}")
 
 
-def build_text_classifier(
-    section: StepModel, tokens: ClassifiedTokens, vocabulary: Vocabulary, *, num_classes: int
+def build_text_network(
+    recipe: TextRecipe, vocabulary: Vocabulary, *, num_outputs: int, target: Moments
 ) -> SequenceNetwork:
-    """Build the network that predicts a class for each text."""
+    """Build the network that predicts a class, labels or a number for each text."""
+    section, tokens = recipe.model, recipe.text
     text = keras.Input(shape=(), dtype="string", name="text")
     ids = token_ids(text, tokens, vocabulary, max_length=tokens.max_length)
     ids = text_input.one_at_least(ids)
     x = _embedded(ids, tokens, vocabulary)
     vector = pooled_vector(section, x, keras.ops.not_equal(ids, text_input.PADDING))
-    model = keras.Model(text, heads.classification(vector, num_classes=num_classes), name=section.kind)
+    if isinstance(recipe, TextRegression):
+        value = heads.regression(vector, mean=target.mean, deviation=target.variance**0.5)
+        return SequenceNetwork(
+            keras.Model(text, value, name=section.kind), keras.Model(ids, value, name=f"{section.kind}_value")
+        )
+    if isinstance(recipe, TextMultilabel):
+        probabilities = heads.labels(vector, num_labels=num_outputs)
+    else:
+        probabilities = heads.classification(vector, num_classes=num_outputs)
+    model = keras.Model(text, probabilities, name=section.kind)
     return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 

@@ -18,21 +18,22 @@ from dlcli.data.text.tagged import read_words
 from dlcli.data.text.tagged_json import json_sentences
 from dlcli.errors import InputError
 from dlcli.evaluation.class_predictions import RankedClasses
+from dlcli.evaluation.multilabel import predicted_labels
 from dlcli.files import suffix_of
-from dlcli.recipe.load import SequenceRecipe
+from dlcli.recipe.load import NumberRecipe, SequenceRecipe, TextRecipe
 from dlcli.recipe.sections.series_data import SequenceTable
-from dlcli.recipe.sections.text_data import TextTable
-from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.sections.text_data import TextColumns
 from dlcli.recipe.tasks.tagging import Columns, TaggedJson, Tagging
-from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import Calibration, read_calibration
 from dlcli.tasks.inspection import count
 from dlcli.tasks.predictions import Ranking, listed, refuse_stdin, write_probabilities, write_table, write_values
 from dlcli.tasks.run_models import load_sequence_model
-from dlcli.tasks.sequences.evaluation import in_order, predict_samples
+from dlcli.tasks.sequences.outputs import in_order, label_scores, predict_samples
 from dlcli.tasks.sequences.tagging import PredictedWords, predict_words
+from dlcli.tasks.several_labels import label_row, prediction_table, read_thresholds, usable_thresholds
 from dlcli.tasks.task import PredictionRequest
 
 
@@ -41,12 +42,12 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
     paths, texts, top, output = request.paths, request.texts, request.top, request.output
     if isinstance(recipe, Tagging):
         return _predict_tags(run, recipe, request, console=console)
-    if isinstance(recipe, TextClassification):
-        column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
-        names, all_texts = named_texts(
+    if isinstance(recipe, TextRecipe):
+        column = text_column(recipe)
+        sources, all_texts = named_texts(
             paths, texts, column=column, encoding=recipe.data.encoding, columns=getattr(recipe.data, "columns", None)
         )
-        samples = Sequences(tuple(names), np.zeros(len(names), np.int32), digests=(), texts=tuple(all_texts))
+        samples = Sequences(tuple(sources), np.zeros(len(sources), np.int32), digests=(), texts=tuple(all_texts))
     else:
         samples = collect_series(paths, recipe, run.read_data_info("scale"))
     best = load_sequence_model(run, recipe, console)
@@ -57,11 +58,19 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
     columns: dict[str, Sequence[str]] = {"file": samples.names}
     if samples.texts is not None:
         columns["text"] = samples.texts
-    if isinstance(recipe, SequenceRegression):
+    if isinstance(recipe, NumberRecipe):
         values = in_order(batches, len(samples))
         if output is not None:
             write_values(output, columns, values, safe_csv=request.safe_csv)
         results = value_rows(values)
+    elif isinstance(recipe, TextMultilabel):
+        names = run.read_classes()
+        thresholds = usable_thresholds(read_thresholds(run, names), len(names), console)
+        _, scores = label_scores(batches)
+        is_predicted = predicted_labels(scores, thresholds)
+        if output is not None:
+            write_table(output, *prediction_table(columns, scores, is_predicted, names), safe_csv=request.safe_csv)
+        results = [label_row(*parts, names) for parts in zip(scores, is_predicted, strict=True)]
     else:
         classes = run.read_classes()
         calibration = read_calibration(run, best.digest, console)
@@ -74,6 +83,11 @@ def predict(run: RunDir, recipe: SequenceRecipe, request: PredictionRequest, con
         console.say(f"{count(samples, 'row')} written to {output}")
     predictions = [{name: values[i] for name, values in columns.items()} | result for i, result in enumerate(results)]
     return {"run": str(run.path), "predictions": predictions, "left_out": []}
+
+
+def text_column(recipe: TextRecipe) -> str:
+    """The column of tables that holds the text."""
+    return recipe.data.text if isinstance(recipe.data, TextColumns) else "text"
 
 
 def value_rows(values: Iterable[float]) -> list[dict[str, Any]]:

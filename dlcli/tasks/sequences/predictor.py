@@ -14,25 +14,28 @@ from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.series.sequence import as_steps
 from dlcli.data.text.files import plain_spaces
 from dlcli.errors import InputError
+from dlcli.evaluation.multilabel import predicted_labels
 from dlcli.recipe.language.errors import shortened
-from dlcli.recipe.load import SequenceRecipe
-from dlcli.recipe.tasks.sequence_regression import SequenceRegression
+from dlcli.recipe.load import NumberRecipe, SequenceRecipe, TextRecipe
 from dlcli.recipe.tasks.tagging import Tagging
-from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.predictions import Ranking, listed
 from dlcli.tasks.predictor import Kind, PaddedNetwork
 from dlcli.tasks.run_models import load_sequence_model
-from dlcli.tasks.sequences.evaluation import in_order, lengths_of, raw_batch, with_outputs
+from dlcli.tasks.sequences.evaluation import calibration_of
+from dlcli.tasks.sequences.outputs import in_order, label_scores, lengths_of, raw_batch, with_outputs
 from dlcli.tasks.sequences.prediction import rank_classes, rank_tags, tag_rows, value_rows
 from dlcli.tasks.sequences.tagging import predict_word_batches, with_word_outputs
+from dlcli.tasks.several_labels import label_row, read_thresholds, usable_thresholds
+
+Batches = Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]
 
 
 class SequencePredictor:
-    """A :class:`dlcli.tasks.predictor.Predictor` of a run that predicts a class or number of each text or series, or
-    the tags of words.
+    """A :class:`dlcli.tasks.predictor.Predictor` of a run that predicts a class, labels or a number of each text or
+    series, or the tags of words.
 
     Raises:
         InputError: the run has no model, or one of its files is corrupt.
@@ -40,13 +43,17 @@ class SequencePredictor:
 
     def __init__(self, run: RunDir, recipe: SequenceRecipe, console: Console) -> None:
         best = load_sequence_model(run, recipe, console)
-        is_number, is_tagger = isinstance(recipe, SequenceRegression), isinstance(recipe, Tagging)
+        is_number, is_tagger = isinstance(recipe, NumberRecipe), isinstance(recipe, Tagging)
         self.run = run
         self.model = best.model
-        self.kind: Kind = "texts" if isinstance(recipe, TextClassification | Tagging) else "series"
+        self.kind: Kind = "texts" if isinstance(recipe, TextRecipe | Tagging) else "series"
         self.classes = () if is_number else run.read_classes()
         self._recipe = recipe
-        self._calibration = None if is_number else read_calibration(run, best.digest, console)
+        self._calibration = calibration_of(run, recipe, best, console)
+        self._thresholds = None
+        if isinstance(recipe, TextMultilabel):
+            chosen = read_thresholds(run, self.classes)
+            self._thresholds = usable_thresholds(chosen, len(self.classes), console)
         network = with_word_outputs(best.model) if is_tagger else with_outputs(best.model)
         self._network = PaddedNetwork(network, largest=recipe.train.batch_size)
         self.batch_sizes = self._network.sizes
@@ -86,17 +93,22 @@ class SequencePredictor:
             sequences = Sequences(names, labels, digests=(), texts=tuple(samples))
         else:
             sequences = Sequences(names, labels, digests=(), values=Ragged.join(samples))
-        batches = self._outputs(sequences)
-        if isinstance(self._recipe, SequenceRegression):
-            return value_rows(in_order(batches, len(samples)))
-        ranking = Ranking(len(samples), len(self.classes), num_top=top, output=None, calibration=self._calibration)
-        rank_classes(ranking, batches)
-        rows = listed(ranking.ranked(), self.classes, top)
-        return (
-            [{"text": text} | row for text, row in zip(samples, rows, strict=True)] if sequences.texts else list(rows)
-        )
+        rows = self._rows(self._outputs(sequences), len(samples), top)
+        return [{"text": text} | row for text, row in zip(samples, rows, strict=True)] if sequences.texts else rows
 
-    def _outputs(self, samples: Sequences) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+    def _rows(self, batches: Batches, num_samples: int, top: int) -> list[dict[str, Any]]:
+        """The predictions of samples, in their order."""
+        if isinstance(self._recipe, NumberRecipe):
+            return value_rows(in_order(batches, num_samples))
+        if self._thresholds is not None:
+            _, scores = label_scores(batches)
+            is_predicted = predicted_labels(scores, self._thresholds)
+            return [label_row(*parts, self.classes) for parts in zip(scores, is_predicted, strict=True)]
+        ranking = Ranking(num_samples, len(self.classes), num_top=top, output=None, calibration=self._calibration)
+        rank_classes(ranking, batches)
+        return list(listed(ranking.ranked(), self.classes, top))
+
+    def _outputs(self, samples: Sequences) -> Batches:
         """As :func:`dlcli.tasks.sequences.evaluation.predict_samples`, in batches of a few sizes."""
         for index in by_length(lengths_of(samples), self._network.largest):
             yield index, self._network(raw_batch(samples, index))

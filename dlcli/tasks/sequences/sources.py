@@ -10,13 +10,15 @@ from dlcli.data.series.long_table import read_sequence_csv
 from dlcli.data.series.npz import read_sequence_npz
 from dlcli.data.series.ts_archive import read_ts
 from dlcli.data.synthetic.adding_problem import make_adding
+from dlcli.data.table import SUFFIXES
 from dlcli.data.text.json_lines import JSON_LINES
 from dlcli.data.text.labeled import read_text_csv, read_text_files, read_text_jsonl, read_text_lines
 from dlcli.data.text.tagged import read_columns, read_conllu
 from dlcli.data.text.tagged_json import read_tagged_json
+from dlcli.data.text.targets import TargetFiles, read_text_labels, read_text_numbers
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
-from dlcli.recipe.load import LoadedRecipe
+from dlcli.recipe.load import LoadedRecipe, NumberRecipe
 from dlcli.recipe.sections.series_data import (
     Adding,
     ClassifiedSequences,
@@ -30,11 +32,22 @@ from dlcli.recipe.sections.series_data import (
 )
 from dlcli.recipe.sections.table_data import SplitFiles
 from dlcli.recipe.sections.text_data import LabeledTexts, TextCsv, TextFiles, TextJsonl, TextLines, TextTable
+from dlcli.recipe.sections.text_targets import (
+    LabelColumns,
+    LabelTexts,
+    NumberColumns,
+    NumberTexts,
+    TextLabelsCsv,
+    TextLabelsJsonl,
+    TextNumbersCsv,
+    TextNumbersJsonl,
+)
 from dlcli.recipe.tasks.tagging import Columns, Conllu, TaggedFiles, TaggedJson
 from dlcli.rundir.directory import RunDir
 from dlcli.tasks.split_keys import split_keys
 
-AnySequences = LabeledTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns | TaggedJson
+AnyTexts = LabeledTexts | LabelTexts | NumberTexts
+AnySequences = AnyTexts | ClassifiedSequences | MeasuredSequences | Conllu | Columns | TaggedJson
 TEXTS = (TextCsv, TextJsonl, TextLines, TextFiles)
 
 
@@ -49,8 +62,8 @@ def open_sequences(loaded: LoadedRecipe, section: AnySequences) -> SequenceDatas
 
 
 def goal_of(loaded: LoadedRecipe) -> Any:
-    """What is predicted for each sample: a class or a value."""
-    return "value" if loaded.recipe.task == "sequence_regression" else "class"
+    """What is predicted for each sample: a class (or labels) or a value."""
+    return "value" if isinstance(loaded.recipe, NumberRecipe) else "class"
 
 
 def read_sequences(
@@ -86,6 +99,24 @@ def read_sequences(
             return read_text_lines(**_of_texts(section), **_below(section), **trained, **common)
         case TextFiles():
             return read_text_files(**_of_texts(section), **_below(section), **trained, **common)
+        case TextLabelsCsv() | TextLabelsJsonl():
+            return read_text_labels(
+                _target_files(section),
+                labels=section.labels,
+                label=section.label,
+                separator=getattr(section, "separator", None),
+                on_missing=section.on_missing,
+                classes=classes,
+                common=common,
+            )
+        case TextNumbersCsv() | TextNumbersJsonl():
+            return read_text_numbers(
+                _target_files(section),
+                target=section.target,
+                on_missing=section.on_missing,
+                decimal=getattr(section, "decimal", None),
+                common=common,
+            )
         case SequenceNpz():
             return read_sequence_npz(path=section.path, goal=goal, **series, **common)
         case SequenceCsv():
@@ -132,6 +163,20 @@ def _below(section: TextLines | TextFiles) -> dict[str, Any]:
 def _columns(section: TextTable) -> dict[str, Any]:
     keys = ("text", "label", "split", "group", "exclude")
     return {key: getattr(section, key) for key in keys} | _split_files(section)
+
+
+def _target_files(section: LabelTexts | NumberTexts) -> TargetFiles:
+    return TargetFiles(
+        path=Path(section.path),
+        is_json=section.kind == "jsonl",
+        text=section.text,
+        split=section.split,
+        group=section.group,
+        encoding=section.encoding,
+        columns=getattr(section, "columns", None),
+        exclude=section.exclude,
+        **_split_files(section),
+    )
 
 
 def _split_files(section: SplitFiles) -> dict[str, Any]:
@@ -182,6 +227,8 @@ def section_for(path: Path, trained_on: AnySequences, *, goal: Any) -> AnySequen
         "test": 0.0,
         "allow_leakage": True,
     }
+    if isinstance(trained_on, LabelColumns | NumberColumns):
+        return _targets_for(path, trained_on, common)
     if isinstance(trained_on, TEXTS):
         return _texts_for(path, trained_on, common | {"encoding": trained_on.encoding})
     if isinstance(trained_on, TaggedFiles):
@@ -221,6 +268,22 @@ def _texts_for(path: Path, trained_on: LabeledTexts, common: dict[str, Any]) -> 
     if suffix_of(path) in (".jsonl", ".ndjson"):
         return TextJsonl(kind="jsonl", **common, **columns)
     raise InputError(f"{path}: expected a recipe, a .csv, .tsv or .jsonl, or a folder of classes.")
+
+
+def _targets_for(path: Path, trained_on: LabelTexts | NumberTexts, common: dict[str, Any]) -> AnySequences:
+    keys = ("encoding", "text", "split", "labels", "label", "target", "on_missing")
+    common |= {key: getattr(trained_on, key) for key in keys if hasattr(trained_on, key)}
+    schemas: dict[str, Any] = {"csv": TextLabelsCsv, "jsonl": TextLabelsJsonl}
+    if isinstance(trained_on, NumberColumns):
+        schemas = {"csv": TextNumbersCsv, "jsonl": TextNumbersJsonl}
+    if suffix_of(path) in JSON_LINES or (path.is_dir() and trained_on.kind == "jsonl"):
+        return schemas["jsonl"](kind="jsonl", **common)  # type: ignore[no-any-return]
+    if suffix_of(path) not in SUFFIXES and not path.is_dir():
+        raise InputError(f"{path}: expected a recipe, a .csv, .tsv or .jsonl.")
+    common |= {key: value for key in ("columns", "separator", "decimal") if (value := getattr(trained_on, key, None))}
+    if common.get("label") is not None and "separator" not in common:
+        raise InputError(f"{path}: lists of labels in a table need data.separator. Give a recipe with this data.")
+    return schemas["csv"](kind="csv", **common)  # type: ignore[no-any-return]
 
 
 def _has_folders(path: Path) -> bool:

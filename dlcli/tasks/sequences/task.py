@@ -1,4 +1,4 @@
-"""Text classification, sequence classification and regression, and tagging: what they offer to the verbs."""
+"""Tasks with texts or series of which one thing is predicted, and tagging: what they offer to the verbs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,8 @@ from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
+from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -35,7 +37,8 @@ from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, E
 
 @dataclass(frozen=True)
 class SequenceTask(Task):
-    """Prediction of a class or a number for each text or series, or of a tag for each word."""
+    """Prediction of a class, labels or a number for each text, of a class or a number for each series, or of a tag for
+    each word."""
 
     recipe: SequenceRecipe
 
@@ -61,7 +64,7 @@ class SequenceTask(Task):
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         match self.recipe:
-            case TextClassification():
+            case TextClassification() | TextMultilabel() | TextRegression():
                 return text_explanation.explain(run, self.recipe, request, console)
             case SequenceClassification() | SequenceRegression():
                 return labeled_series_explanation.explain(run, self.recipe, request, console)

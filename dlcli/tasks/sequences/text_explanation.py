@@ -1,4 +1,4 @@
-"""Explains text classifiers token by token, beside the naive log-odds of the words."""
+"""Explains what networks predict of texts token by token, beside the naive log-odds of the words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,27 +16,28 @@ from dlcli.explanation.network import NotExplainable
 from dlcli.explanation.sequences.attribution import Method
 from dlcli.explanation.sequences.log_odds import log_odds_of_tokens
 from dlcli.explanation.sequences.tokens import Ids, TokenNetwork, of_equal_length, open_tokens
-from dlcli.recipe.sections.text_data import TextTable
+from dlcli.recipe.load import TextRecipe
 from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.report.page.page import MarkedText
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import rows_text
 from dlcli.runtime.console import Console
-from dlcli.tasks.explanation import FAILED, check_target, class_index, digest_of, recorded_verdicts, verdicts
+from dlcli.tasks.explanation import FAILED, digest_of, recorded_verdicts, verdicts
 from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import own_data
 from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, TextValues, methods_of
-from dlcli.tasks.sequences.prediction import named_texts
+from dlcli.tasks.sequences.prediction import named_texts, text_column
 from dlcli.tasks.sequences.text_explanation_check import Values, check_methods
 from dlcli.tasks.sequences.text_explanation_files import (
     explanation_rows,
     marked_texts,
     page_of,
     spelled_tokens,
-    title_of,
     token_rows,
 )
+from dlcli.tasks.sequences.text_outputs import check_text_target, text_outputs
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
@@ -46,18 +47,25 @@ AT_ONCE = 512  # texts that are tokenized in one call
 NUM_CHECKED = 1000  # texts by which methods are checked unless another number is given
 
 
-def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest, console: Console) -> Explained:
-    """As :meth:`dlcli.tasks.task.Task.explain`: what each token says for the class or against it."""
-    best, classes = load_sequence_model(run, recipe, console), run.read_classes()
+def explain(run: RunDir, recipe: TextRecipe, request: ExplanationRequest, console: Console) -> Explained:
+    """As :meth:`dlcli.tasks.task.Task.explain`: what each token says for the output or against it."""
+    is_number = isinstance(recipe, TextRegression)
+    best, classes = load_sequence_model(run, recipe, console), () if is_number else run.read_classes()
     is_given = bool(request.paths or request.texts)
-    check_target(request.target, classes, has_labels=not is_given)
+    check_text_target(recipe, request.target, classes, has_labels=not is_given)
     methods = methods_of(request, AUTO)
     try:
-        network = open_tokens(best.model, by_step=False)
+        network = open_tokens(
+            best.model,
+            by_step=False,
+            output="value" if is_number else "logits",
+            is_class=isinstance(recipe, TextClassification),  # the logit of a label is its log-odds already
+        )
     except NotExplainable as reason:
         raise InputError(f"{best.file}: {reason}") from None
     needed_for = "the comparison with the log-odds of words" if is_given and not request.check else None
-    dataset = own_data(run, recipe, needed_for=needed_for, console=console)
+    needs_data = not (is_given and is_number)
+    dataset = own_data(run, recipe, needed_for=needed_for, console=console) if needs_data else None
     samples, source = _samples(run, recipe, request, dataset)
     limit = request.limit or (len(samples) if is_given else NUM_OF_SPLIT)
     index = evenly_spaced(len(samples), limit)
@@ -68,12 +76,11 @@ def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest
     logits = logits_of(network, ids)
     if not np.isfinite(logits).all():
         raise InputError(f"{best.file}: its outputs must be finite to be explained. Received NaN or infinity.")
-    labels = np.array([samples.labels[i] for i in index], np.int32)
-    targets = _targets(request.target, logits, labels, classes)
-    naive = None if dataset is None else log_odds_of(network, dataset.splits["train"], len(classes))
+    shown = text_outputs(recipe, request.target, logits, samples, index, classes)
+    naive = None if dataset is None or is_number else log_odds_of(network, dataset.splits["train"], len(classes))
     found = {}
     for done, (name, method) in enumerate(methods.items(), start=1):
-        found[name] = values_of(network, method, ids, targets)
+        found[name] = values_of(network, method, ids, shown.choices)
         console.evaluating(done, len(methods))
     known = recorded_verdicts(run, best.digest, list(methods))
     check = None
@@ -86,19 +93,19 @@ def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest
         if known.get(name) == FAILED:
             console.warn(f"{name} {FAILED}: its values hardly depend on what the network has learned")
     names = [samples.names[i] for i in index]
-    rows = explanation_rows(names, labels, logits, targets, classes, found, known)
+    rows = explanation_rows(names, shown.columns, found, known)
     spelled = [spelled_tokens(run, recipe.text, text, some) for text, some in zip(texts, ids, strict=True)]
     values = {name: of_method.values for name, of_method in found.items()}
     if naive is not None:
-        values["log-odds"] = [naive[some, target] for some, target in zip(ids, targets, strict=True)]
-    titles = [title_of(row) for row in rows[:: len(methods)]]
+        values["log-odds"] = [naive[some, target] for some, target in zip(ids, shown.choices, strict=True)]
+    titles = [f"{name}: {title}" for name, title in zip(names, shown.titles, strict=True)]
     marked = marked_texts(titles, spelled, values, rows, "" if recipe.text.unit == "characters" else " ")
     return Explained(
         name="-".join(methods),
         rows=rows,
         files={
             "tokens.csv": rows_text(token_rows(names, ids, spelled, values)),
-            "explanations.html": page_of(run, titles, marked, source),
+            "explanations.html": page_of(run, titles, marked, source, shown.meaning),
         },
         facts={
             "model": str(best.file),
@@ -124,7 +131,7 @@ def explain(run: RunDir, recipe: TextClassification, request: ExplanationRequest
 
 
 def recurrent_samples(
-    run: RunDir, recipe: TextClassification, request: ExplanationRequest, console: Console
+    run: RunDir, recipe: TextRecipe, request: ExplanationRequest, console: Console
 ) -> RecurrentSamples:
     """As :meth:`dlcli.tasks.task.Task.recurrent_samples`."""
     best = load_sequence_model(run, recipe, console)
@@ -140,15 +147,14 @@ def recurrent_samples(
 
 
 def _samples(
-    run: RunDir, recipe: TextClassification, request: ExplanationRequest, dataset: SequenceDataset | None
+    run: RunDir, recipe: TextRecipe, request: ExplanationRequest, dataset: SequenceDataset | None
 ) -> tuple[Sequences, str]:
     """The texts to choose from, and what they are called."""
     if request.paths or request.texts:
-        column = recipe.data.text if isinstance(recipe.data, TextTable) else "text"
         names, texts = named_texts(
             request.paths,
             request.texts,
-            column=column,
+            column=text_column(recipe),
             encoding=recipe.data.encoding,
             columns=getattr(recipe.data, "columns", None),
         )
@@ -160,16 +166,6 @@ def _samples(
     return dataset.splits[name], name
 
 
-def _targets(
-    target: str, logits: NDArray[np.float32], labels: NDArray[np.int32], classes: Sequence[str]
-) -> NDArray[np.int32]:
-    """The class that is explained of each text."""
-    if target == "label":
-        return labels
-    predicted: NDArray[np.int32] = logits.argmax(axis=1).astype(np.int32)
-    return predicted if target == "predicted" else np.full(len(labels), class_index(target, classes), np.int32)
-
-
 def token_ids(network: TokenNetwork, texts: Sequence[str]) -> list[Ids]:
     """The token ids that the network sees of each text."""
     usable = [encodable(text) for text in texts]
@@ -178,7 +174,7 @@ def token_ids(network: TokenNetwork, texts: Sequence[str]) -> list[Ids]:
 
 
 def logits_of(network: TokenNetwork, texts: Sequence[Ids]) -> NDArray[np.float32]:
-    """The logits of texts, ``[n, classes]``."""
+    """The logits or numbers of texts, ``[n, outputs]``."""
     return np.stack(of_equal_length(texts, lambda ids, _: list(network.scores.values(network.vectors(ids))[:, 0])))
 
 
@@ -198,14 +194,23 @@ def values_of(network: TokenNetwork, method: Method, texts: Sequence[Ids], targe
 
 
 def log_odds_of(network: TokenNetwork, train: Sequences, num_classes: int) -> NDArray[np.float64]:
-    """The naive log-odds of each token by class ``[tokens, classes]`` in the training texts; 0 for the unknown one."""
+    """The naive log-odds of each token by class or label ``[tokens, classes]`` in the training texts; 0 for the unknown
+    one. Those of a label are of the texts to which it applies, against those to which it does not."""
     assert train.texts is not None
     num_tokens = network.model.get_layer("embedding").input_dim
-    found = log_odds_of_tokens(
-        token_ids(network, train.texts), train.labels, num_tokens=num_tokens, num_classes=num_classes
-    )
+    ids = token_ids(network, train.texts)
+    if train.applies is None:
+        found = log_odds_of_tokens(ids, train.labels, num_tokens=num_tokens, num_classes=num_classes)
+    else:
+        found = np.stack([_log_odds_of_label(ids, column, num_tokens) for column in train.applies.T], axis=1)
     found[UNKNOWN] = 0.0
     return found
+
+
+def _log_odds_of_label(ids: Sequence[Ids], applies: NDArray[np.float64], num_tokens: int) -> NDArray[np.float64]:
+    known = np.flatnonzero(~np.isnan(applies))
+    texts, labels = [ids[int(i)] for i in known], applies[known].astype(np.int32)
+    return np.asarray(log_odds_of_tokens(texts, labels, num_tokens=num_tokens, num_classes=2)[:, 1])
 
 
 def _check(

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.data.splits import NO_LABEL
 from dlcli.data.text.pieces import pieces
 from dlcli.data.text.vocabulary import FIRST, UNKNOWN
 from dlcli.explanation.sequences.tokens import Ids
@@ -31,27 +29,24 @@ def spelled_tokens(run: RunDir, tokens: Tokens, text: str, ids: Ids) -> list[str
 
 def explanation_rows(
     names: Sequence[str],
-    labels: NDArray[np.int32],
-    logits: NDArray[np.float32],
-    targets: NDArray[np.int32],
-    classes: Sequence[str],
+    columns: Sequence[Mapping[str, Any]],
     found: Mapping[str, TextValues],
     known: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """The rows of explanations.csv: one for each text and method."""
-    probabilities = tf.nn.softmax(logits.astype(np.float64)).numpy()
+    """The rows of explanations.csv: one for each text and method.
+
+    Args:
+        columns: what is explained of each text.
+        known: the verdict on each method, if there is one.
+    """
     rows = []
     for position, name in enumerate(names):
-        label, target = labels[position], targets[position]
         for method, of_method in found.items():
             values, facts = of_method.values[position], of_method.facts[position]
             rows.append(
                 {
                     "file": name,
-                    "label": None if label == NO_LABEL else classes[label],
-                    "predicted": classes[logits[position].argmax()],
-                    "class": classes[target],
-                    "probability": float(probabilities[position, target]),
+                    **columns[position],
                     "method": method,
                     "steps": facts.get("steps"),
                     "completeness_error": facts.get("completeness_error"),
@@ -62,12 +57,6 @@ def explanation_rows(
                 }
             )
     return rows
-
-
-def title_of(row: Mapping[str, Any]) -> str:
-    """``reviews.csv:7: positive 0.98, predicted negative, label negative``."""
-    others = [f"{name} {row[name]}" for name in ("predicted", "label") if row[name] not in (None, row["class"])]
-    return ", ".join([f"{row['file']}: {row['class']} {row['probability']:.2f}", *others])
 
 
 def token_rows(
@@ -114,10 +103,12 @@ def marked_texts(
     return marked
 
 
-def page_of(run: RunDir, titles: Sequence[str], marked: Sequence[Sequence[MarkedText]], source: str) -> str:
-    """The page of all texts."""
+def page_of(
+    run: RunDir, titles: Sequence[str], marked: Sequence[Sequence[MarkedText]], source: str, meaning: str
+) -> str:
+    """The page of all texts; ``meaning`` is that of the colors."""
     sections = [
-        Section("How to read it", ["Red tokens speak for the class, blue ones against it; the values are log-odds."]),
+        Section("How to read it", [meaning]),
         *(
             Section(
                 title,

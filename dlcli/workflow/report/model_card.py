@@ -26,6 +26,8 @@ PIPELINES: Mapping[str, str] = {
     "segmentation": "image-segmentation",
     "instance_segmentation": "image-segmentation",
     "text_classification": "text-classification",
+    "text_multilabel": "text-classification",
+    "text_regression": "text-classification",
     "tagging": "token-classification",
     "language_model": "text-generation",
     "forecasting": "time-series-forecasting",

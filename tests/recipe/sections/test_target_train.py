@@ -6,11 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from dlcli.recipe.sections import loss
-from dlcli.recipe.sections.target_train import DenseTrain, LabelTrain, StagedTrain
+from dlcli.recipe.sections.target_train import DenseTrain, StagedLabelTrain, StagedTrain
 from dlcli.recipe.sections.train import Stage
 
 Metric = Literal["val_loss", "val_mean_iou"]
-SECTIONS: list[Any] = [DenseTrain[Metric], LabelTrain[Metric], StagedTrain[Metric]]
+SECTIONS: list[Any] = [DenseTrain[Metric], StagedLabelTrain[Metric], StagedTrain[Metric]]
 
 
 def test_losses_of_pixels_have_the_papers_defaults() -> None:
@@ -27,9 +27,9 @@ def test_losses_of_pixels_have_the_papers_defaults() -> None:
 
 
 def test_losses_of_labels_are_their_own() -> None:
-    assert LabelTrain[Metric](loss={"kind": "focal"}).loss == loss.LabelFocal(kind="focal", gamma=2.0, alpha=0.25)
-    assert LabelTrain[Metric]().loss == loss.CrossEntropy(kind="cross_entropy")
-    assert LabelTrain[Metric](positive_weights={"cat": 2}).positive_weights == {"cat": 2.0}
+    assert StagedLabelTrain[Metric](loss={"kind": "focal"}).loss == loss.LabelFocal(kind="focal", gamma=2.0, alpha=0.25)
+    assert StagedLabelTrain[Metric]().loss == loss.CrossEntropy(kind="cross_entropy")
+    assert StagedLabelTrain[Metric](positive_weights={"cat": 2}).positive_weights == {"cat": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_losses_of_labels_are_their_own() -> None:
         (DenseTrain[Metric], {"loss": {"kind": "tversky", "beta": 0}}),
         (DenseTrain[Metric], {"loss": {"kind": "dice", "over": "class"}}),
         (DenseTrain[Metric], {"best_metric": "val_accuracy"}),
-        (LabelTrain[Metric], {"loss": {"kind": "dice"}}),
-        (LabelTrain[Metric], {"loss": {"kind": "focal", "alpha": 1.0}}),
-        (LabelTrain[Metric], {"label_smoothing": 0.1}),
+        (StagedLabelTrain[Metric], {"loss": {"kind": "dice"}}),
+        (StagedLabelTrain[Metric], {"loss": {"kind": "focal", "alpha": 1.0}}),
+        (StagedLabelTrain[Metric], {"label_smoothing": 0.1}),
         (StagedTrain[Metric], {"class_weights": "balanced"}),
     ],
 )

@@ -12,11 +12,9 @@ from dlcli.data.files import printable
 from dlcli.data.images.dataset import CommonKeys, Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.target_table import assemble_table, drop_incomplete, table_at
-from dlcli.data.images.targets import BETWEEN
+from dlcli.data.label_lists import applied, labels_in, listed, refuse_between
 from dlcli.data.leakage import warn_of_similar_names
-from dlcli.data.listing import check_names, like, name_some, sort_names
 from dlcli.data.table import FLAGS, MISSING, ImageRow, drop_repeated, flag_error, read_image_rows, refuse_errors
-from dlcli.errors import InputError
 
 OnMissing = Literal["error", "skip", "unknown"]
 
@@ -70,18 +68,13 @@ def read_label_table(
     names = labels
     values: Callable[[Sequence[ImageRow]], NDArray[np.float64]] = _values_of_columns
     if labels is None:
-        names = names_in(table, rows, separator or "", trained=reading.classes)
+        names = _names_in(table, rows, separator or "", trained=reading.classes)
         values = _values_of_lists(names, separator or "")
     elif on_missing == "skip":
         rows, incomplete = drop_incomplete(rows, labels)
         left_out = [*left_out, *incomplete]
     assert names is not None
-    for name in names:
-        if BETWEEN in name:
-            raise InputError(
-                f"{table}: {name_some([name])}: a label must not contain '{BETWEEN}', which separates the labels in "
-                "predictions.csv. Rename it, or correct data.separator."
-            )
+    refuse_between(names, source=str(table))
     return assemble_table(
         table,
         rows,
@@ -118,12 +111,7 @@ def _values_of_columns(rows: Sequence[ImageRow]) -> NDArray[np.float64]:
     return np.array([[FLAGS.get(cell.lower(), math.nan) for cell in row.more] for row in rows], np.float64)
 
 
-def _listed(row: ImageRow, separator: str) -> list[str]:
-    """The labels in the cell of a row."""
-    return [name for part in row.more[0].split(separator) if (name := part.strip())]
-
-
-def names_in(
+def _names_in(
     table: Path, rows: Sequence[ImageRow], separator: str, *, trained: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     """The labels of train, sorted; those of a trained model.
@@ -131,30 +119,12 @@ def names_in(
     Raises:
         InputError: another split, or data for a trained model, have others, or train has none.
     """
-    listed = [(row, _listed(row, separator)) for row in rows]
-    own = sort_names([name for row, names in listed if row.split == "train" for name in names])
-    check_names(own, source=str(table), noun="label")
-    if not own and trained is None:
-        raise InputError(f"{table}: there must be a label that applies to an image of train. Received none.")
-    known = own if trained is None else trained
-    must = "a label must be in train too" if trained is None else "a label must be one of the trained model's"
-    errors = []
-    for row, names in listed:
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            received = f"Received {name_some(unknown)}{like(unknown, known)}"
-            errors.append((row.line, f"{must}. {received}: correct it, or remove it. Labels: {name_some(known)}."))
-    refuse_errors(table, errors)
-    return known
+    lists = [listed(row.more[0], separator) for row in rows]
+    splits = [row.split for row in rows]
+    names, errors = labels_in(lists, splits, source=str(table), samples="an image", trained=trained)
+    refuse_errors(table, [(rows[position].line, text) for position, text in errors])
+    return names
 
 
 def _values_of_lists(names: tuple[str, ...], separator: str) -> Callable[[Sequence[ImageRow]], NDArray[np.float64]]:
-    position = {name: i for i, name in enumerate(names)}
-
-    def values(rows: Sequence[ImageRow]) -> NDArray[np.float64]:
-        applies = np.zeros((len(rows), len(names)), np.float64)
-        for i, row in enumerate(rows):
-            applies[i, [position[name] for name in _listed(row, separator)]] = 1.0
-        return applies
-
-    return values
+    return lambda rows: applied([listed(row.more[0], separator) for row in rows], names)
