@@ -65,6 +65,15 @@ def divide(num_samples: Tensor, num_parts: int, num_replicas: int, replica: Tens
     return Division(num_samples, parts, first, tf.where(has_own, last, 1), has_own)
 
 
+def share_of(num_samples: int, num_parts: int, num_replicas: int, replica: int) -> slice:
+    """The samples of a batch that a replica computes, as :attr:`Division.samples`."""
+    parts = min(num_parts, num_samples)
+    first, last = replica * parts // num_replicas, (replica + 1) * parts // num_replicas
+    if last == first:
+        first, last = 0, 1
+    return slice(first * num_samples // parts, last * num_samples // parts)
+
+
 def _updated(model: keras.Model) -> Iterator[Any]:
     """The variables that layers change themselves: not those of frozen layers."""
     for layer in model.layers:

@@ -5,6 +5,7 @@ Every process reads the data, builds the network and takes the steps. A worker n
 for a while, such as the features of a frozen base, is in a temporary folder of its own.
 """
 
+import functools
 import io
 import json
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.images.batches import Batches
 from dlcli.errors import InputError, Interrupted
 from dlcli.recipe.language.fields import path_keys
 from dlcli.recipe.load import LoadedRecipe, load_text
@@ -26,10 +28,11 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.members import Members
 from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import prepare
-from dlcli.tasks.job import Job
+from dlcli.tasks.job import Job, num_parts
 from dlcli.tasks.run_models import with_architecture, with_run_files
 from dlcli.temporary import private_folder
 from dlcli.training.checkpoint import Saved
+from dlcli.training.parts import share_of
 
 FILES = ("weights", "file")  # keys of a model whose files may be elsewhere on each machine
 SETTLE_SECONDS = 5.0  # to hear from another process why the networks differ
@@ -72,6 +75,18 @@ def _without_places(loaded: LoadedRecipe) -> dict[str, Any]:
         for key in FILES if isinstance(section, dict) else ():
             section.pop(key, None)
     return {key: value for key, value in config.items() if key != "name"}
+
+
+def divide_reading(job: Job) -> None:
+    """Let each process read only its own samples of each batch from files."""
+    members = job.device.members
+    if members is None:
+        return
+    size, index = members.size, members.cluster.index
+    parts = num_parts(job.loaded.recipe.train)
+    for data, number in ((job.train_data, parts), (job.validation_data, size)):
+        if isinstance(data, Batches):
+            data.read_only(functools.partial(share_of, num_parts=number, num_replicas=size, replica=index))
 
 
 # The chief -----------------------------------------------------------------------------------------------------------
@@ -162,6 +177,7 @@ def _receive_recipe(members: Members, scratch: RunDir) -> tuple[LoadedRecipe, bo
 
 def _train(job: Job, scratch: RunDir, members: Members) -> None:
     job.set_up_cache(scratch)
+    divide_reading(job)
     loop = job.loop(scratch, job.console)
     facts, arrays = json.loads(members.from_chief()), members.from_chief()
     if facts is not None:

@@ -42,7 +42,7 @@ from dlcli.tasks.run_models import check_base, model_file, with_architecture, wi
 from dlcli.tasks.split_choice import first_split
 from dlcli.training import checkpoint
 from dlcli.training.loop import Loop, Tracker
-from dlcli.workflow.cluster import prepare_together, send_checkpoint, send_recipe, settle
+from dlcli.workflow.cluster import divide_reading, prepare_together, send_checkpoint, send_recipe, settle
 from dlcli.workflow.same_recipe import check_same_recipe, moved_keys, moved_paths
 
 CALL: ContextVar[list[str] | None] = ContextVar("call", default=None)
@@ -386,6 +386,7 @@ def _train_and_finish(
     try:
         describe(job, run)
         job.set_up_cache(run)
+        divide_reading(job)
         profiler = None if profile is None else Profiler(run.tensorboard, profile, job.console.say)
         loop = job.loop(run, _Observer(run, job.best_metric, job.console, tensorboard, tracking, profiler))
         _restore(run, job, loop)

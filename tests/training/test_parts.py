@@ -9,7 +9,7 @@ import tensorflow as tf
 from small_problem import make_data, make_dense_model, make_objective  # type: ignore[import-not-found]
 
 from dlcli.training import schedule
-from dlcli.training.parts import SEED_STRIDE, divide
+from dlcli.training.parts import SEED_STRIDE, divide, share_of
 from dlcli.training.step import TrainStep
 
 
@@ -22,6 +22,8 @@ def test_each_sample_is_in_one_part_of_one_replica(num_samples: int, num_parts: 
         division = divide(num_samples, max(num_parts, num_replicas), num_replicas, replica)
         own = np.arange(num_samples)[division.samples]
         assert len(own) > 0  # an empty batch has no gradient
+        read = share_of(num_samples, max(num_parts, num_replicas), num_replicas, replica)
+        np.testing.assert_array_equal(np.arange(num_samples)[read], own)
         parts = [own[division.samples_of(part)] for part in range(int(division.first), int(division.last))]
         np.testing.assert_array_equal(np.concatenate(parts), own)
         if division.has_own:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,14 @@ NUM_EXCHANGES = 20  # at least, in a run of this command
 
 @dataclass(frozen=True)
 class Task:
-    """Makes the process a task of a cluster on this machine, which draws no plots, and sends itself a signal when it
-    exchanges values with the others for the ``call``-th time."""
+    """Makes the process a task of a cluster on this machine, which draws no plots, sends itself a signal when it
+    exchanges values with the others for the ``call``-th time, and waits up to ``longest_delay`` seconds before each."""
 
     addresses: tuple[str, ...]
     index: int
     call: int = 0
     number: int = signal.SIGKILL
+    longest_delay: float = 0.0
 
     def __call__(self) -> None:
         from dlcli.runtime.members import Members
@@ -34,10 +37,12 @@ class Task:
         task = {"type": "worker", "index": self.index}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": self.addresses}, "task": task})
         exchange, count = Members.exchange, 0
+        generator = random.Random(self.index)
 
         def counted(members: Members, value: Any) -> list[Any]:
             nonlocal count
             count += 1
+            time.sleep(generator.uniform(0.0, self.longest_delay))
             if count == self.call:
                 os.kill(os.getpid(), self.number)
             return exchange(members, value)
@@ -76,7 +81,7 @@ def mirrored(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs" / "everything"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_give_the_results_of_two_devices(folder: Path, mirrored: Path) -> None:
     chief, worker = run_all(folder, *COMMAND, "--name", "both")
     chief.expect(0)
@@ -88,7 +93,7 @@ def test_two_processes_give_the_results_of_two_devices(folder: Path, mirrored: P
     assert not leftovers(folder / "runs" / "both")
 
 
-def check_hurt(folder: Path, mirrored: Path, *, hurt: int, call: int, number: int) -> None:
+def check_hurt(folder: Path, mirrored: Path, *, hurt: int, call: int, number: int, is_resumed: bool = True) -> None:
     """One of two processes is hurt; the other ends with one line that names it, and the run resumes exactly."""
     name = f"hurt-{hurt}-{call}-{number}"
     ends = run_all(folder, *COMMAND, "--name", name, hurt=hurt, call=call, number=number)
@@ -106,15 +111,45 @@ def check_hurt(folder: Path, mirrored: Path, *, hurt: int, call: int, number: in
     if number == signal.SIGTERM:
         assert status(run)[1].startswith("stopped in epoch")
         assert (run / "checkpoints.json").exists()
-    for end in run_all(folder, "train", "--resume", name, "--device", "cpu"):
-        end.expect(0)
+    if not is_resumed:
+        return
+    chief, worker = run_all(folder, "train", "--resume", name, "--device", "cpu")
+    assert "on 2 processes of a cluster, each with CPU" in chief.expect(0).stderr
+    assert worker.expect(0).stdout == ""
+    assert worker.stderr.count("\n") == 1
     assert_same_but_name(run, mirrored)
+    assert not leftovers(run)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("hurt", "call", "number"), [(1, 11, signal.SIGKILL), (1, 9, signal.SIGTERM)])
-def test_a_process_is_lost_or_stopped(folder: Path, mirrored: Path, hurt: int, call: int, number: int) -> None:
-    check_hurt(folder, mirrored, hurt=hurt, call=call, number=number)
+@pytest.mark.parametrize(("call", "number", "is_resumed"), [(11, signal.SIGKILL, True), (9, signal.SIGTERM, False)])
+def test_a_process_is_lost_or_stopped(folder: Path, mirrored: Path, call: int, number: int, is_resumed: bool) -> None:
+    check_hurt(folder, mirrored, hurt=1, call=call, number=number, is_resumed=is_resumed)
+
+
+@pytest.mark.long
+def test_a_process_that_hangs_is_lost(folder: Path) -> None:
+    addresses = free_addresses(2)
+    tasks = [Task(addresses, index, 11 * index, signal.SIGSTOP) for index in range(2)]
+    chief, worker = (processes.start(*COMMAND, "--name", "hangs", folder=folder, prepare=task) for task in tasks)
+    ended = chief.finish().expect(1)
+    worker.send(signal.SIGKILL)
+    worker.finish()
+    line = ended.stderr.strip().split("\n")[-1]
+    assert line.startswith("worker 1 (127.0.0.1:")
+    assert "has not responded for 30 seconds. Resume with: dlcli train --resume runs/hangs" in line
+    assert status(folder / "runs" / "hangs")[0] == "interrupted"
+
+
+@pytest.mark.long
+def test_processes_with_random_delays_never_wait_for_good(folder: Path) -> None:
+    stages = ("-s", "train.stages=[{name: all, epochs: 200}]", "-s", "train.early_stopping=null")
+    addresses = free_addresses(2)
+    tasks = [Task(addresses, index, longest_delay=0.02) for index in range(2)]
+    started = [processes.start(*COMMAND[:4], *stages, folder=folder, prepare=task) for task in tasks]
+    for process in started:
+        process.finish().expect(0)
+    assert len(rows(folder / "runs" / "everything")) == 200
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ from dlcli.data.augmentation.copy_paste import CopyPaste, Pasting
 from dlcli.data.augmentation.mixup import MixedBatch, Mixing
 from dlcli.data.augmentation.mosaic import NUM_PARTS, Mosaic, Parts, compose
 from dlcli.data.images.own_sizes import BatchesOfSizes
-from dlcli.data.images.source_loading import of_sources
+from dlcli.data.images.source_loading import of_share, of_sources
 from dlcli.data.images.tiles import Sizes, Tiling
 from dlcli.data.sampling import draw_balanced
 from dlcli.data.splits import NO_LABEL
@@ -28,6 +28,8 @@ from dlcli.errors import InputError
 PREFETCH = 2  # batches decoded ahead of the step: they bound the memory, whatever the size of the data set
 
 PARTNER = "partner "  # before the names of an element's tensors that are of the images whose objects are pasted
+
+Share = Callable[[int], slice]  # number of samples of a batch -> those of them that are needed
 
 Load = Callable[..., np.ndarray]  # index int64 [b] -> pixels [b, ...]; of tiles, index and windows int64 [b, 6]
 
@@ -111,6 +113,12 @@ class Batches:
         self._targets = targets
         self._pixels = None if pixels is None else tf.constant(pixels)
         self._loaders = {name: loader for target in targets for name, loader in target.loaders().items()}
+        self.share: Share | None = None
+
+    def read_only(self, share: Share | None) -> None:
+        """From now on reads only a share of the samples of each batch from files; the others become zeros, which must
+        not be used. Batches whose samples are mixed are read as a whole."""
+        self.share = None if self.mixes else share
 
     def load_by(self, load: Load) -> None:
         """Replaces the function that loads samples that are not in memory, for example by one with a cache."""
@@ -259,7 +267,8 @@ class Batches:
         tables = self._draw(epoch)["samples"]
         element = {"index": tf.constant(index), **{name: tf.gather(values, index) for name, values in tables.items()}}
         if self._is_loaded:
-            element |= self._decode({name: values[index] for name, values in self._loaded(epoch).items()})
+            rows = {name: values[index] for name, values in self._loaded(epoch).items()}
+            element |= self._decode(rows, reads_all=True)
         batch: dict[str, Any] = tf.function(self.assemble, autograph=False)(element)
         return batch
 
@@ -292,7 +301,7 @@ class Batches:
         repeated = tf.fill(tf.shape(index), step)
         return element | {name: tf.gather(values, repeated) for name, values in source["batches"].items()}
 
-    def _decode(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def _decode(self, batch: dict[str, Any], *, reads_all: bool = False) -> dict[str, Any]:
         # one call for each batch, which decodes its images in parallel
         loaders = dict(self._loaders)
         if self._pixels is None:
@@ -304,6 +313,8 @@ class Batches:
             parts = () if self._mosaic is None else (NUM_PARTS,)
             pair = () if self._copy_paste is None else (2,)
             load = of_sources(loader.load, 1 + len(pair) + len(parts)) if pair or parts else loader.load
+            if self.share is not None and not reads_all:
+                load = of_share(load, self.share)
             values = tf.numpy_function(self._noting(load), arguments, loader.dtype, stateful=False)
             values = tf.ensure_shape(values, [None, *pair, *parts, *loader.shape])
             decoded |= {name: values} if not pair else {name: values[:, 0], f"{PARTNER}{name}": values[:, 1]}

@@ -1,4 +1,4 @@
-"""Loading what the samples of a batch are composed of, where that is several samples each."""
+"""Loading a part of what a loader is asked for: each source of composed samples once, or a share of a batch."""
 
 from collections.abc import Callable
 
@@ -18,3 +18,16 @@ def of_sources(load: Load, rank: int) -> Load:
         return loaded[back.reshape(rows[0].shape)]
 
     return load_sources
+
+
+def of_share(load: Load, share: Callable[[int], slice]) -> Load:
+    """Loads a share of the samples of a batch; the others are zeros."""
+
+    def load_share(*rows: np.ndarray) -> np.ndarray:
+        own = share(len(rows[0]))
+        loaded = load(*(values[own] for values in rows))
+        whole = np.zeros((len(rows[0]), *loaded.shape[1:]), loaded.dtype)
+        whole[own] = loaded
+        return whole
+
+    return load_share

@@ -183,13 +183,15 @@ class ImageJob(Job):
         if section.augment or not self.train_data.is_random:
             return self.train_data
         train = self.recipe.train
-        return batches(
+        plain = batches(
             self.train_samples,
             batch_size=train.batch_size,
             seed=train.seed,
             balanced=is_balanced(self.recipe),
             num_tiles=tiles_per_image(self.recipe.data),
         )
+        plain.read_only(self.train_data.share)
+        return plain
 
     @property
     def _reads_images(self) -> bool:

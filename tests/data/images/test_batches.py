@@ -70,6 +70,29 @@ def test_an_epoch_is_the_same_from_memory_and_files_and_from_any_step_on(options
     assert not equal(whole, read(from_memory, 3))
 
 
+def test_a_share_of_each_batch_is_read() -> None:
+    asked: list[int] = []
+
+    def load(index: np.ndarray) -> np.ndarray:
+        asked.append(len(index))
+        return PIXELS[index]
+
+    whole = make(in_memory=False)
+    shared = make(in_memory=False)
+    shared.load_by(load)
+    shared.read_only(lambda number: slice(number // 2, number))
+    for batch, own in zip(read(whole, 2), read(shared, 2), strict=True):
+        half = len(batch["index"]) // 2
+        assert equal([{**batch, "x": 0}], [{**own, "x": 0}])
+        assert np.array_equal(batch["x"][half:], own["x"][half:])
+        assert not own["x"][:half].any()
+    assert asked == [4, 4, 3]
+    assert shared.at(2, np.arange(3))["x"].numpy().any(axis=(1, 2, 3)).all()
+    mixed = make(in_memory=False, mixing=Mixing(0.3, 1.0))
+    mixed.read_only(lambda number: slice(0, 1))
+    assert mixed.share is None  # a batch is mixed as a whole
+
+
 def test_each_sample_is_augmented_independently(everything: Augmentation) -> None:
     """A sample of an epoch gets the same pixels in any batch."""
     large = read(make(in_memory=True, augmentation=everything), 0)
