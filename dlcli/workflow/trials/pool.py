@@ -1,8 +1,8 @@
 """Worker processes that do one task after another, and survive what a task may do: crash, hang, fill the memory.
 
-A task and its outcome are JSON objects. A worker is replaced after some tasks, because what TensorFlow traces stays in
-memory, and at once when it dies or takes too long. Workers have a session of their own, so that Ctrl-C reaches only the
-parent; they end when the parent does, however it ends, because their stdin ends then.
+A task and its outcome are JSON objects. A worker is replaced after some tasks or when it has become large, because what
+TensorFlow traces stays in memory, and at once when it dies or takes too long. Workers have a session of their own, so
+that Ctrl-C reaches only the parent; they end when the parent does, however it ends, because their stdin ends then.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
@@ -23,6 +24,7 @@ from dlcli.printing import escaped_line
 from dlcli.runtime.launched import THREADS, child_environment
 
 TASKS_PER_WORKER = 50  # after which a worker is replaced
+MAX_RESIDENT = 2 * 2**30  # bytes of memory of a worker that is replaced, too: networks of cells leave 100 MiB each
 TOOK_TOO_LONG = "took longer than the limit on its time, and was stopped"
 MAX_REASON = 500  # characters of what a worker that died wrote last
 
@@ -94,6 +96,15 @@ class _Worker:
         assert self.process.stdout is not None
         return self.process.stdout
 
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the process holds; 0 where the system does not say it."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def send(self, task: Mapping[str, Any]) -> None:
         assert self.process.stdin is not None
         self.submitted = time.monotonic()
@@ -141,7 +152,12 @@ class Pool:
     """A number of workers, which are started when they are needed, and killed at the end of the context."""
 
     def __init__(
-        self, num_workers: int, *, command: Sequence[str] = (), tasks_per_worker: int = TASKS_PER_WORKER
+        self,
+        num_workers: int,
+        *,
+        command: Sequence[str] = (),
+        tasks_per_worker: int = TASKS_PER_WORKER,
+        max_resident: int = MAX_RESIDENT,
     ) -> None:
         """Make a pool.
 
@@ -149,10 +165,12 @@ class Pool:
             num_workers: tasks at the same time.
             command: of a worker; the default trains trials.
             tasks_per_worker: after which a worker is replaced.
+            max_resident: bytes of memory; a worker that holds more after a task is replaced.
         """
         self.num_workers = num_workers
         self._command = command or (sys.executable, "-P", "-m", "dlcli.workflow.trials.worker")
         self._tasks_per_worker = tasks_per_worker
+        self._max_resident = max_resident
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
@@ -215,7 +233,8 @@ class Pool:
 
     def _finish(self, worker: _Worker, outcome: dict[str, Any] | Lost) -> tuple[Any, dict[str, Any] | Lost]:
         key, worker.key = worker.key, None
-        if isinstance(outcome, Lost) or worker.num_tasks >= self._tasks_per_worker:
+        is_old = worker.num_tasks >= self._tasks_per_worker or worker.resident > self._max_resident
+        if isinstance(outcome, Lost) or is_old:
             worker.end()
             self._workers.remove(worker)
         return key, outcome

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dlcli.workflow.trials.pool import Lost, Pool
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
@@ -40,15 +42,27 @@ def test_tasks_run_at_the_same_time_and_workers_are_used_again() -> None:
         assert not Path(f"/proc/{process}").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_a_worker_that_has_become_large_is_replaced() -> None:
+    assert len(set(processes_of(Pool(1, command=COMMAND, max_resident=2**40), 2))) == 1
+    assert len(set(processes_of(Pool(1, command=COMMAND, max_resident=2**20), 2))) == 2
+
+
 def test_a_worker_is_replaced_after_some_tasks() -> None:
-    with Pool(1, command=COMMAND, tasks_per_worker=2) as pool:
+    processes = processes_of(Pool(1, command=COMMAND, tasks_per_worker=2), 4)
+    assert processes[0] == processes[1] != processes[2] == processes[3]
+
+
+def processes_of(workers: Pool, num_tasks: int) -> list[int]:
+    """The process that does each of several tasks."""
+    with workers as pool:
         processes = []
-        for number in range(4):
+        for number in range(num_tasks):
             pool.submit(number, task())
             _, outcome = pool.wait()
             assert isinstance(outcome, dict)
             processes.append(outcome["metrics"]["process"])
-    assert processes[0] == processes[1] != processes[2] == processes[3]
+    return processes
 
 
 def test_a_worker_that_crashes_ends_or_hangs_is_lost_alone() -> None:
