@@ -285,6 +285,10 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     text = values.get("text") or {}
     if text.get("unit") == "characters":
         text.pop("pretrained", None)
+    if text.get("windows") is not None:
+        text |= {"max_length": 1000, "windows": {**text["windows"], "length": 100, "stride": None}}
+    if text.get("unit") == "characters":
+        text.pop("characters", None)
     if text.get("pretrained") is None:
         text.pop("pretrained_trainable", None)
     if model.get("crf"):

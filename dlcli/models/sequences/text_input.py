@@ -13,7 +13,7 @@ Unit = Literal["words", "characters"]
 PADDING, UNKNOWN = 0, 1  # ids; those of the tokens start from 2
 
 
-def splitter(*, unit: Unit, standardize: Standardize, forms: Sequence[str] | None = None) -> Any:
+def splitter(*, unit: Unit, standardize: Standardize, forms: Sequence[str] | None = None, name: str = "tokens") -> Any:
     """Keras's layer that standardizes text and splits it into tokens: text ``[batch]`` -> int64 ``[batch, tokens]``.
 
     Only ASCII letters are lowercased; other letters are unchanged.
@@ -22,12 +22,13 @@ def splitter(*, unit: Unit, standardize: Standardize, forms: Sequence[str] | Non
         unit: split at white space, or into single characters.
         standardize: lowercase the text, remove ASCII punctuation, both or neither.
         forms: the vocabulary of spellings, with ids from 2 on; None to adapt the layer to text later.
+        name: of the layer.
     """
     return keras.layers.TextVectorization(
         standardize=None if standardize == "none" else standardize,
         split="whitespace" if unit == "words" else "character",
         vocabulary=None if forms is None else list(forms),
-        name="tokens",
+        name=name,
     )
 
 

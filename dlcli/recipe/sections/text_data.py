@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Le
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Section, Text
@@ -146,10 +146,58 @@ class PretrainedVectors(Section):
             yield "pretrained_trainable", "is for pretrained embeddings; name their file in pretrained, or remove it"
 
 
+class Characters(Section):
+    """The characters of words as a further input, by which unknown words differ: a convolution over the characters of
+    each word (Ma and Hovy 2016)."""
+
+    embedding: Count = 16
+    """Size of the embedding of a character."""
+    filters: Count = 32
+    """Number of filters of the convolution, and of numbers that are added to the embedding of a word."""
+    kernel_size: Annotated[int, Ge(1), Le(100)] = 3
+    """Number of characters in a kernel."""
+    max_length: Annotated[int, Ge(1), Le(1000)] = 20
+    """Maximum length of a word in characters; the rest is truncated."""
+
+
+class TextWindows(Section):
+    """Windows over long texts: each is read by itself, and the vectors of all are pooled before the output layer."""
+
+    length: Count
+    """Length of a window in tokens."""
+    stride: Count | None = None
+    """Tokens from the start of a window to that of the next. Default: `length`, so that windows do not overlap."""
+    pool: Literal["mean", "max"] = "mean"
+    """How the vectors of the windows become one: their mean, which gives the mean of the windows' logits, or the
+    maximum of each number."""
+
+    @property
+    def final_stride(self) -> int:
+        """The value, or its default."""
+        return self.stride or self.length
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        if self.final_stride > self.length:
+            yield "stride", f"must be at most length, {self.length}: no token is left out. Received {self.stride}."
+
+
 class ClassifiedTokens(PretrainedVectors, Tokens):
     """Tokenization. The vocabulary is built from the training split."""
+
+    characters: Characters | None = None
+    """The characters of words, after standardization, as a further input. Default: none."""
+    windows: TextWindows | None = None
+    """Read long texts in windows; `max_length` is then the maximum length of a whole text. Default: none."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
         if self.pretrained is not None and self.unit != "words":
             yield "pretrained", "is for words; remove it, or set unit to words"
+        if self.characters is not None and self.unit != "words":
+            yield "characters", "is for words; remove it, or set unit to words"
+        if self.windows is not None and self.windows.length >= self.max_length:
+            yield (
+                "windows.length",
+                f"must be less than max_length, {self.max_length}, the length of a whole text: raise max_length. "
+                f"Received {self.windows.length}.",
+            )

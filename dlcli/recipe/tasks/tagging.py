@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, LocalPath, Section, Text
 from dlcli.recipe.sections.loss import CrossEntropy
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
-from dlcli.recipe.sections.text_data import PretrainedVectors, TextSource
+from dlcli.recipe.sections.text_data import Characters, PretrainedVectors, TextSource
 from dlcli.recipe.sections.train import ClassTrain
 from dlcli.recipe.tasks.base import SEQUENCE_VERBS, STEP_METHODS, TaskRecipe
 
@@ -52,20 +52,6 @@ class TaggedJson(TaggedFiles):
     """Key of the list of words; elsewhere often `tokens`."""
     tags: Text = "tags"
     """Key of the list of tags, which are texts."""
-
-
-class Characters(Section):
-    """The characters of words as a further input, from which unknown words can be tagged: a convolution over the
-    characters of each word (Ma and Hovy 2016)."""
-
-    embedding: Count = 16
-    """Size of the embedding of a character."""
-    filters: Count = 32
-    """Number of filters of the convolution, and of numbers that are added to the embedding of a word."""
-    kernel_size: Annotated[int, Ge(1), Le(100)] = 3
-    """Number of characters in a kernel."""
-    max_length: Annotated[int, Ge(1), Le(1000)] = 20
-    """Maximum length of a word in characters; the rest is truncated."""
 
 
 class Words(PretrainedVectors):

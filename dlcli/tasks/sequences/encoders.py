@@ -19,6 +19,7 @@ from dlcli.models.sequences import (
     text_input,
     transformer,
 )
+from dlcli.models.sequences import windows as text_windows
 from dlcli.models.sequences.pooling import Pooling, pooled
 from dlcli.recipe.sections.sequence_model import (
     AnyStepModel,
@@ -31,7 +32,7 @@ from dlcli.recipe.sections.sequence_model import (
     SeriesResNet,
     Transformer,
 )
-from dlcli.recipe.sections.text_data import Tokens
+from dlcli.recipe.sections.text_data import TextWindows, Tokens
 from dlcli.recipe.tasks.sequence_to_sequence import EncoderDecoder
 
 DEFAULT_POOLING: dict[str, Pooling] = {"recurrent": "last", "convolutional": "max"}  # of others the mean
@@ -89,6 +90,16 @@ def series_vector(section: SeriesModel, scale: Scale) -> tuple[Any, Any]:
     values = keras.Input(shape=(None, len(scale.mean)), dtype="float32", name="values")
     x, mask = series_input.standardized(values, mean=scale.mean, variance=scale.variance)
     return values, pooled_vector(section, x, mask)
+
+
+def windowed_vector(section: SeriesModel, x: Any, mask: Any, windows: TextWindows | None) -> Any:
+    """One vector for each sequence, as :func:`pooled_vector`; of several windows, if they are given."""
+    if windows is None:
+        return pooled_vector(section, x, mask)
+    sizes = {"length": windows.length, "stride": windows.final_stride}
+    steps, is_step, index = text_windows.windows(x, mask, **sizes)
+    vectors = pooled_vector(section, steps, is_step)
+    return text_windows.pooled_windows(vectors, index, mask, **sizes, pool=windows.pool)
 
 
 def pooled_vector(section: SeriesModel, x: Any, mask: Any) -> Any:

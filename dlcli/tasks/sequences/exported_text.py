@@ -49,7 +49,7 @@ def text_input(model: keras.Model, name: Format, *, is_tagged: bool) -> TextInpu
         return _raw(model, is_tagged=is_tagged)
     layers = {layer.name: layer for layer in model.layers}
     lookup = layers["words" if is_tagged else "tokens"]
-    if is_tagged and "characters" in {layer.name for layer in model.layers}:
+    if "characters" in layers:
         raise InputError(
             f"--format {name}: the network reads the characters of words, which only a SavedModel can. Use --format "
             "saved_model."

@@ -1,5 +1,6 @@
 """The training job of sequences: texts or series, with a class or a number for each, or a tag for each word."""
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,14 +38,17 @@ from dlcli.tasks.losses import loss_arguments
 from dlcli.tasks.sequences.encoders import STANDARD, Moments, Scale, SequenceNetwork
 from dlcli.tasks.sequences.evaluation import evaluate_split
 from dlcli.tasks.sequences.labels import fit_thresholds
-from dlcli.tasks.sequences.network import Front, build_network
+from dlcli.tasks.sequences.network import Front, build_network, text_steps
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.pretrained import coverage, with_vectors
 from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.tasks.sequences.sources import open_sequences
 from dlcli.tasks.sequences.tokens import (
+    MAX_CHARACTERS,
     cut_lines,
+    encode_by,
     encode_texts,
+    fit_characters,
     fit_tokens,
     large_enough,
     too_rare,
@@ -61,8 +65,6 @@ from dlcli.tasks.several_labels import (
 from dlcli.training.objectives import classification as classification_objectives
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
-
-MAX_CHARACTERS = 10_000  # different ones
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,10 @@ def _fit(loaded: LoadedRecipe, recipe: SequenceRecipe, dataset: SequenceDataset)
             raise loaded.error("data.target", reason)
     if isinstance(recipe, TextRecipe):
         assert train.texts is not None
-        return fit_tokens(loaded, recipe.text, train.texts)
+        vocabulary = fit_tokens(loaded, recipe.text, train.texts)
+        if recipe.text.characters is None:
+            return vocabulary
+        return replace(vocabulary, characters=fit_characters(recipe.text, train.texts))
     if isinstance(recipe, Tagging):
         return _fit_words(loaded, recipe.text, train)
     assert train.values is not None
@@ -386,7 +391,10 @@ def _inputs(recipe: SequenceRecipe, samples: Sequences, front: Front, index: np.
     if isinstance(recipe, TextRecipe):
         assert samples.texts is not None
         assert isinstance(front, Vocabulary)
-        return encode_texts([samples.texts[i] for i in index], recipe.text, front)
+        texts = [samples.texts[i] for i in index]
+        if recipe.text.characters is None:
+            return encode_texts(texts, recipe.text, front)
+        return encode_by(functools.partial(text_steps, tokens=recipe.text, vocabulary=front), texts)
     if isinstance(recipe, Tagging):
         assert samples.words is not None
         assert isinstance(front, Vocabulary)

@@ -22,10 +22,10 @@ from dlcli.tasks.sequences.encoders import (
     Moments,
     Scale,
     SequenceNetwork,
-    pooled_vector,
     series_vector,
     steps_of,
     token_ids,
+    windowed_vector,
 )
 
 Front = Vocabulary | Scale
@@ -58,21 +58,20 @@ def build_text_network(
     """Build the network that predicts a class, labels or a number for each text."""
     section, tokens = recipe.model, recipe.text
     text = keras.Input(shape=(), dtype="string", name="text")
-    ids = token_ids(text, tokens, vocabulary, max_length=tokens.max_length)
-    ids = text_input.one_at_least(ids)
-    x = _embedded(ids, tokens, vocabulary)
-    vector = pooled_vector(section, x, keras.ops.not_equal(ids, text_input.PADDING))
+    inputs = text_steps(text, tokens, vocabulary)
+    ids, x = _vectors(inputs, tokens, vocabulary)
+    vector = windowed_vector(section, x, keras.ops.not_equal(ids, text_input.PADDING), tokens.windows)
     if isinstance(recipe, TextRegression):
         value = heads.regression(vector, mean=target.mean, deviation=target.variance**0.5)
         return SequenceNetwork(
-            keras.Model(text, value, name=section.kind), keras.Model(ids, value, name=f"{section.kind}_value")
+            keras.Model(text, value, name=section.kind), keras.Model(inputs, value, name=f"{section.kind}_value")
         )
     if isinstance(recipe, TextMultilabel):
         probabilities = heads.labels(vector, num_labels=num_outputs)
     else:
         probabilities = heads.classification(vector, num_classes=num_outputs)
     model = keras.Model(text, probabilities, name=section.kind)
-    return SequenceNetwork(model, keras.Model(ids, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+    return SequenceNetwork(model, keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits"))
 
 
 def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, *, num_classes: int) -> SequenceNetwork:
@@ -81,20 +80,10 @@ def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, 
     inputs = text_input.word_ids(
         text, forms=vocabulary.forms, token_of_form=vocabulary.token_of_form, max_length=words.max_length
     )
-    inputs = ids = text_input.one_at_least(inputs)
+    inputs = text_input.one_at_least(inputs)
     if words.characters is not None:
-        inputs = _with_characters(text, ids, words, vocabulary)
-        ids = inputs[..., 0]
-    x = _embedded(ids, words, vocabulary)
-    if words.characters is not None:
-        of_characters = word_characters.features(
-            inputs[..., 1:],
-            num_ids=FIRST + len(vocabulary.characters),
-            embedding=words.characters.embedding,
-            filters=words.characters.filters,
-            kernel_size=words.characters.kernel_size,
-        )
-        x = keras.layers.Concatenate(name="token_vectors")([x, of_characters])
+        inputs = _with_characters(text, inputs, words, vocabulary)
+    ids, x = _vectors(inputs, words, vocabulary)
     mask = keras.ops.not_equal(ids, text_input.PADDING)
     x = steps_of(section, x, mask)
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)
@@ -105,6 +94,38 @@ def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, 
         )
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def text_steps(text: Any, tokens: ClassifiedTokens, vocabulary: Vocabulary) -> Any:
+    """The steps of raw texts: token ids int32 ``[batch, steps]``, or each with those of the characters of its word,
+    ``[batch, steps, 1 + characters]``."""
+    ids = text_input.one_at_least(token_ids(text, tokens, vocabulary, max_length=tokens.max_length))
+    if tokens.characters is None:
+        return ids
+    of_characters = word_characters.characters_of_texts(
+        text,
+        ids,
+        standardize=tokens.final_standardize,
+        characters=vocabulary.characters,
+        max_length=tokens.characters.max_length,
+    )
+    return keras.ops.concatenate([ids[..., None], of_characters], axis=-1)
+
+
+def _vectors(inputs: Any, section: ClassifiedTokens | Words, vocabulary: Vocabulary) -> tuple[Any, Any]:
+    """The token ids of steps ``[batch, steps]``, and their vectors ``[batch, steps, width]``."""
+    if section.characters is None:
+        return inputs, _embedded(inputs, section, vocabulary)
+    ids = inputs[..., 0]
+    of_characters = word_characters.features(
+        inputs[..., 1:],
+        num_ids=FIRST + len(vocabulary.characters),
+        embedding=section.characters.embedding,
+        filters=section.characters.filters,
+        kernel_size=section.characters.kernel_size,
+    )
+    x = keras.layers.Concatenate(name="token_vectors")([_embedded(ids, section, vocabulary), of_characters])
+    return ids, x
 
 
 def _embedded(ids: Any, section: ClassifiedTokens | Words, vocabulary: Vocabulary) -> Any:

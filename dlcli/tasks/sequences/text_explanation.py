@@ -43,6 +43,8 @@ from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
 
 AUTO = ("integrated", "gradient-x-input", "leave-one-out")
+Points = NDArray[np.float32]
+
 AT_ONCE = 512  # texts that are tokenized in one call
 NUM_CHECKED = 1000  # texts by which methods are checked unless another number is given
 
@@ -72,15 +74,15 @@ def explain(run: RunDir, recipe: TextRecipe, request: ExplanationRequest, consol
     console.say(f"run {run.path}: explaining {len(index):,} of {len(samples):,} texts by {', '.join(methods)}")
     assert samples.texts is not None
     texts = [samples.texts[i] for i in index]
-    ids = token_ids(network, texts)
-    logits = logits_of(network, ids)
+    ids, points = token_ids(network, texts), points_of(network, texts)
+    logits = logits_of(network, points)
     if not np.isfinite(logits).all():
         raise InputError(f"{best.file}: its outputs must be finite to be explained. Received NaN or infinity.")
     shown = text_outputs(recipe, request.target, logits, samples, index, classes)
     naive = None if dataset is None or is_number else log_odds_of(network, dataset.splits["train"], len(classes))
     found = {}
     for done, (name, method) in enumerate(methods.items(), start=1):
-        found[name] = values_of(network, method, ids, shown.choices)
+        found[name] = values_of(network, method, points, shown.choices)
         console.evaluating(done, len(methods))
     known = recorded_verdicts(run, best.digest, list(methods))
     check = None
@@ -173,17 +175,31 @@ def token_ids(network: TokenNetwork, texts: Sequence[str]) -> list[Ids]:
     return [ids for part in parts for ids in part]
 
 
-def logits_of(network: TokenNetwork, texts: Sequence[Ids]) -> NDArray[np.float32]:
-    """The logits or numbers of texts, ``[n, outputs]``."""
-    return np.stack(of_equal_length(texts, lambda ids, _: list(network.scores.values(network.vectors(ids))[:, 0])))
+def points_of(network: TokenNetwork, texts: Sequence[str]) -> list[Points]:
+    """The vectors of the tokens of each text ``[tokens, width]``."""
+    usable = [encodable(text) for text in texts]
+    found: list[Points] = []
+    for start in range(0, len(usable), AT_ONCE):
+        raw = tf.constant(usable[start : start + AT_ONCE])
+        pairs = zip(network.ids(raw), network.embedded(raw).numpy(), strict=True)
+        found += [vectors[: len(ids)] for ids, vectors in pairs]
+    return found
 
 
-def values_of(network: TokenNetwork, method: Method, texts: Sequence[Ids], targets: NDArray[np.int32]) -> TextValues:
-    """The values of the tokens of each text for a class of each ``[n]``, against unknown tokens in their place."""
+def logits_of(network: TokenNetwork, texts: Sequence[Points]) -> NDArray[np.float32]:
+    """The logits or numbers of texts, ``[n, outputs]``, by the vectors of their tokens."""
+    return np.stack(of_equal_length(texts, lambda points, _: list(network.scores.values(points)[:, 0])))
 
-    def make(ids: Ids, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], dict[str, Any]]]:
-        points = network.vectors(ids)
-        starts = network.vectors(np.full_like(ids, UNKNOWN))
+
+def values_of(network: TokenNetwork, method: Method, texts: Sequence[Points], targets: NDArray[np.int32]) -> TextValues:
+    """The values of the tokens of each text for a class of each ``[n]``, against unknown tokens in their place.
+
+    Args:
+        texts: the vectors of their tokens.
+    """
+
+    def make(points: Points, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], dict[str, Any]]]:
+        starts = np.broadcast_to(network.unknown(UNKNOWN), points.shape).astype(np.float32)
         choices = np.stack([np.zeros(len(rows)), targets[rows]], axis=1).astype(np.int32)
         found = method(network.scores, points, starts, choices)
         facts = [{name: column[i].item() for name, column in found.facts.items()} for i in range(len(rows))]
@@ -223,6 +239,10 @@ def _check(
     console: Console,
 ) -> dict[str, Any]:
     """Check the methods on texts of a split."""
+    if network.scores.width != network.vectors(np.zeros(1, np.int32)).shape[-1]:
+        raise InputError(
+            "--check: hides words by their ids, but this network also reads their characters. Leave the option out."
+        )
     name = own_split(run, dataset.splits, request.split)
     texts = dataset.splits[name].texts
     assert texts is not None
@@ -231,14 +251,17 @@ def _check(
     console.say(f"checking {', '.join(methods)} on {len(index):,} texts of {name}")
     ids = token_ids(network, [texts[i] for i in index])
 
+    def vectors(some: Sequence[Ids]) -> list[Points]:
+        return [network.vectors(of_text) for of_text in some]
+
     def values(method: Method) -> Values:
-        return lambda some, labels: values_of(network, method, some, labels).values
+        return lambda some, labels: values_of(network, method, vectors(some), labels).values
 
     return check_methods(
         network,
         {method_name: values(method) for method_name, method in methods.items()},
         ids,
         naive,
-        logits_of=lambda some: logits_of(network, some),
+        logits_of=lambda some: logits_of(network, vectors(some)),
         progress=console.evaluating,
     )

@@ -9,11 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
 from dlcli.files import BadFile, read_file
 from dlcli.models.sequences.text_input import splitter
+from dlcli.models.sequences.word_characters import SPACES
 from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.text_data import Tokens
@@ -23,6 +25,8 @@ from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.step import Data
 
 MAX_VOCABULARY_BYTES = 2**28
+MAX_CHARACTERS = 10_000  # different ones
+AT_ONCE = 64  # texts whose characters are found together
 REPORTED_UNKNOWN = 0.0005  # proportion of unknown tokens from which on it is reported
 
 
@@ -80,6 +84,35 @@ def encode_texts(texts: Sequence[str], tokens: Tokens, vocabulary: Vocabulary, *
     usable = [encodable(text) for text in texts]
     max_length = tokens.max_length if is_cut else None
     return encode(usable, vocabulary, split=_splitter(tokens), max_length=max_length)
+
+
+def fit_characters(tokens: Tokens, texts: Sequence[str]) -> tuple[str, ...]:
+    """The characters of the words of the training texts, after standardization, behind those between words."""
+    found = fit_vocabulary(
+        [encodable(text) for text in texts],
+        split=lambda forms: splitter(unit="characters", standardize=tokens.final_standardize, forms=forms),
+        lower=False,
+        max_vocabulary=MAX_CHARACTERS,
+        min_count=tokens.final_min_count,
+    )
+    return (*SPACES, *(character for character in found.tokens if character not in SPACES))
+
+
+def encode_by(steps_of: Callable[[Any], Any], texts: Sequence[str]) -> Ragged:
+    """The steps of each text, as a network computes them.
+
+    Args:
+        steps_of: raw texts, a tensor ``[batch]`` -> int32 ``[batch, steps, ids]``, of which the first is 0 for padding.
+    """
+    raw = keras.Input(shape=(), dtype="string")
+    network = keras.Model(raw, steps_of(raw))
+    found: list[np.ndarray] = [np.empty(0)] * len(texts)
+    usable = [encodable(text) for text in texts]
+    for index in by_length(np.array([len(text) for text in texts], np.int64), AT_ONCE):
+        steps = np.asarray(network(tf.constant([usable[i] for i in index])))
+        for i, row in zip(index, steps, strict=True):
+            found[i] = row[row[:, 0] != 0]
+    return Ragged.join(found)
 
 
 def _splitter(tokens: Tokens) -> Callable[[Sequence[str] | None], Any]:

@@ -1,18 +1,26 @@
 """Networks of texts with labels or a number: outputs from raw texts and ids, and what explanations show."""
 
+import functools
+from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.text.vocabulary import Vocabulary
 from dlcli.errors import InputError
+from dlcli.explanation.sequences.tokens import open_tokens
 from dlcli.recipe.load import Recipe, TextRecipe, load
+from dlcli.report.cost.layer_table import layer_table
 from dlcli.tasks.sequences.encoders import Moments
-from dlcli.tasks.sequences.network import build_network
+from dlcli.tasks.sequences.network import build_network, text_steps
+from dlcli.tasks.sequences.text_explanation import logits_of, points_of
 from dlcli.tasks.sequences.text_outputs import check_text_target, text_outputs
+from dlcli.tasks.sequences.tokens import encode_by, encode_texts, fit_characters
 
 DATA = {"text_multilabel": "{kind: jsonl, path: a.jsonl, label: tags}", "text_regression": "{kind: csv, path: a.csv}"}
 SAMPLES = Sequences(("a:1", "a:2"), np.zeros(2, np.int32), (), texts=("x", "y"))
@@ -43,6 +51,52 @@ def test_raw_texts_and_their_ids_give_the_same_outputs(task: str, tmp_path: Path
         layer.kernel.assign(tf.zeros_like(layer.kernel))
         constant = np.asarray(network.model(tf.constant(["a"])))
         np.testing.assert_allclose(constant, 100.0 + 5.0 * scaled, rtol=1e-6)
+
+
+TEXTS = ["a b c a b", "", "b cab zab a b c a b c b a", "ccc"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("{windows: {length: 4, stride: 2}}", marks=pytest.mark.slow),
+        pytest.param("{windows: {length: 3, pool: max}, max_length: 7}", marks=pytest.mark.slow),
+        pytest.param("{characters: {embedding: 3, filters: 4, max_length: 3}}", marks=pytest.mark.slow),
+        "{characters: {}, windows: {length: 4}, standardize: none}",
+    ],
+)
+def test_windows_and_characters_are_the_same_in_training_and_in_the_saved_model(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    model = "{kind: recurrent, cell: simple, units: 4}"
+    file.write_text(f"task: text_classification\ndata: {{kind: lines, path: a}}\ntext: {text}\nmodel: {model}\n")
+    recipe = load(file).recipe
+    assert isinstance(recipe, TextRecipe)
+    vocabulary = replace(Vocabulary.plain(["a", "b", "c"]), characters=fit_characters(recipe.text, TEXTS * 2))
+    network = build_network(recipe, vocabulary, 2)
+    encoded = encode_texts(TEXTS, recipe.text, vocabulary)
+    if recipe.text.characters is not None:
+        steps = functools.partial(text_steps, tokens=recipe.text, vocabulary=vocabulary)
+        by_words, encoded = encoded, encode_by(steps, TEXTS)
+        np.testing.assert_array_equal(encoded.flat[:, 0], by_words.flat)
+        np.testing.assert_array_equal(encoded.lengths, by_words.lengths)
+    batch = SequenceBatches(inputs=encoded, targets={"class": np.zeros(4, np.int32)}, batch_size=4)
+    x = batch.assemble(batch.element(batch.source(0), 0))["x"]
+    trained = np.asarray(tf.nn.softmax(network.trained(x)))
+    np.testing.assert_allclose(np.asarray(network.model(tf.constant(TEXTS))), trained, atol=1e-6)
+    alone = np.concatenate([np.asarray(network.model(tf.constant([text]))) for text in TEXTS])
+    np.testing.assert_allclose(alone, trained, atol=1e-6)
+    keras.saving.save_model(network.model, tmp_path / "model.keras")
+    saved = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(np.asarray(saved(tf.constant(TEXTS))), trained, atol=1e-6)
+    opened = open_tokens(network.model, by_step=False)
+    logits = logits_of(opened, points_of(opened, TEXTS))
+    np.testing.assert_allclose(np.asarray(tf.nn.softmax(logits)), trained, atol=1e-6)
+    table = layer_table(network.trained, steps=11)
+    assert table.parameters == network.trained.count_params()
+    assert not table.not_counted
+    if recipe.text.characters is not None:  # an unknown word is more than unknown
+        words = np.asarray(network.model(tf.constant(["zab", "xxx"])))
+        assert np.abs(words[0] - words[1]).max() > 1e-6
 
 
 def test_what_is_explained_of_labels_and_numbers(tmp_path: Path) -> None:
