@@ -23,6 +23,7 @@ from dlcli.cli.output import say, write_json, write_json_line, write_row, write_
 from dlcli.cli.paths import expanded
 
 MOST_AREAS = 4  # classes of an image that are shown; --output and --json have all
+WIDEST_TEXT = 80  # characters of a text that a table shows
 
 
 @click.command(short_help="Predict with a trained model.")
@@ -194,6 +195,8 @@ def _show(form: str, name: str, predictions: Sequence[dict[str, Any]]) -> None:
         form: as in :data:`dlcli.recipe.tasks.base.Prediction`.
         name: the entry of each row that names its sample.
     """
+    if name == "text":
+        predictions = [{**row, name: _clipped(row[name])} for row in predictions]
     match form:
         case "classes":
             _show_classes(name, predictions)
@@ -231,6 +234,11 @@ def _show_line(form: str, name: str, row: Mapping[str, Any]) -> None:
             say(_tags_text(row))
         case _:
             write_row([row[name], row["predicted"]])
+
+
+def _clipped(text: str) -> str:
+    """A text as wide as a column of a table may be; files and JSON have all of it."""
+    return text if len(text) <= WIDEST_TEXT else text[: WIDEST_TEXT - 1] + "…"
 
 
 def _objects_row(name: str, row: Mapping[str, Any]) -> list[str]:

@@ -104,6 +104,8 @@ def test_a_sample_is_named_as_its_schema_says(capsys: pytest.CaptureFixture[str]
     _show("value", "text", [{"file": "--text 1", "text": "12+34", "predicted": "46"}])
     assert "12+34" in (shown := capsys.readouterr().out)
     assert "--text 1" not in shown
+    _show("value", "text", [{"text": "x" * 10_000, "predicted": "1"}])
+    assert capsys.readouterr().out.splitlines()[1] == f"{'x' * 79}…  1"
     by_text = {task for task, schema in TASKS.items() if "predict" in schema.verbs and schema.named_by == "text"}
     assert by_text == {"text_classification", "text_multilabel", "text_regression", "sequence_to_sequence"}
 

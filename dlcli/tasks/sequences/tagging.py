@@ -68,6 +68,9 @@ def evaluate_tags(
         of_predicted = _by_sentence(scored.predicted, tags.lengths, classes)
         metrics |= entities.metrics(of_labels, of_predicted)
         metrics |= _illegal_transitions(of_labels, of_predicted, classes)
+        if number := metrics["illegal_transitions"]:
+            remedy = "" if recipe.model.crf else "; see model.crf"
+            console.say(f"predicted tags break their scheme in {number:,} transitions (illegal_transitions){remedy}")
         if baseline is not None:
             of_baseline = _by_sentence(baseline, tags.lengths, classes)
             metrics["baseline_entity_f1"] = entities.metrics(of_labels, of_baseline)["entity_f1"]
