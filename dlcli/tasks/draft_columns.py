@@ -10,7 +10,7 @@ from dlcli.errors import InputError
 from dlcli.tasks.draft_table import DraftTable
 from dlcli.tasks.draft_text import LABEL, SPLIT, named
 
-LISTS = ("labels", "tags", "finding labels", "attributes", "genres", "categories", "keywords")
+LISTS = ("labels", "tags", "finding labels", "attributes", "genres", "categories", "topics", "keywords")
 SEPARATORS = ("|", ";", ",", " ")
 
 
