@@ -88,9 +88,9 @@ class Process:
         wait_until(lambda: text in self._read("err") or not self.is_alive())
         assert self.is_alive(), f"ended before it printed {text}: {self.finish()}"
 
-    def finish(self) -> Finished:
+    def finish(self, seconds: float = WAIT_SECONDS) -> Finished:
         """Waits for the end."""
-        self._process.join(WAIT_SECONDS)
+        self._process.join(seconds)
         if self.is_alive():
             self._process.kill()
             raise AssertionError(f"did not end: {self._read('out')}\n{self._read('err')}")

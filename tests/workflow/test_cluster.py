@@ -142,13 +142,14 @@ def test_a_process_that_hangs_is_lost(folder: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2100)
 def test_processes_with_random_delays_never_wait_for_good(folder: Path) -> None:
     stages = ("-s", "train.stages=[{name: all, epochs: 200}]", "-s", "train.early_stopping=null")
     addresses = free_addresses(2)
     tasks = [Task(addresses, index, longest_delay=0.02) for index in range(2)]
     started = [processes.start(*COMMAND[:4], *stages, folder=folder, prepare=task) for task in tasks]
     for process in started:
-        process.finish().expect(0)
+        process.finish(2000).expect(0)
     assert len(rows(folder / "runs" / "everything")) == 200
 
 
