@@ -9,6 +9,7 @@ import numpy as np
 from dlcli.data.series.steps import usual_step
 from dlcli.data.series.windows import Series, WindowBatches
 from dlcli.data.splits import Index, evenly_spaced
+from dlcli.recipe.language.errors import shortened
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.report.cost.layer_table import layer_table
@@ -31,6 +32,7 @@ from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
+MAX_NAMED = 20  # features in the summary of the data: a static column may have one for each series
 NUM_SHOWN = 6  # series in series.png
 
 
@@ -61,7 +63,8 @@ class ForecastJob(NetworkJob):
 
     def data_summary(self) -> str:
         window, features = self.recipe.window, self.dataset.table.features
-        others = f"; features: {', '.join(features[1:])}" if features[1:] else ""
+        others = f"; features: {', '.join(map(shortened, features[1 : MAX_NAMED + 1]))}" if features[1:] else ""
+        others += f" and {len(features) - 1 - MAX_NAMED:,} more" if len(features) - 1 > MAX_NAMED else ""
         steps = "step" if window.horizon == 1 else "steps"
         return f"forecasts {window.horizon} {steps} of {features[0]} from the last {window.history}{others}"
 
