@@ -332,8 +332,9 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if data.get("time_format") is not None:
             data |= {"time_format": "%d.%m.%Y", "day_first": None}
         values.get("window", {}).pop("season", None)
-        if values.get("window", {}).get("quantiles") is not None:
-            values["window"]["quantiles"] = (0.1, 0.5)
+        window = values.get("window", {})
+        if window.get("quantiles") is not None or window.get("distribution") is not None:
+            window["quantiles"] = (0.1, 0.5)
         data |= {"series": "series", "static": ("series", "region"), "future_features": ("holiday",)}
         data["calendar"] = ("hour", "month")
         data["on_missing"] = "keep"
