@@ -60,7 +60,8 @@ MOST_DIGITS = 9  # of the number of a filter
     multiple=True,
     metavar="NAME",
     help="What to explain of localization: class, left, top, right or bottom; of image regression, the name of a "
-    "number. Repeatable. Default: all of them.",
+    "number; of a forecast, a step ahead, such as 12. Repeatable. Default: all of them; of a forecast the first and "
+    "the last step.",
 )
 @click.option(
     "--object",
@@ -97,7 +98,8 @@ MOST_DIGITS = 9  # of the number of a filter
 @click.option(
     "--check",
     is_flag=True,
-    help="Check the methods, too, on images of a split: randomized weights, insertion and deletion, grid pointing.",
+    help="Check the methods, too, on samples of a split: randomized weights, insertion and deletion, for images grid "
+    "pointing, for texts predictions that change when tokens are hidden.",
 )
 @click.option(
     "--features",
@@ -181,6 +183,7 @@ def explain(
       dlcli explain translator --text "good morning"
       dlcli explain localize_shapes --target left --target right
       dlcli explain detect_scenes street.jpg --class person --object 2
+      dlcli explain beijing_pm25 --target 6 --target 12 --check
       dlcli explain adding_lstm --gradient-norms --beside adding_simple --beside adding_gru
       dlcli explain adding_lstm --gates
 
@@ -467,23 +470,29 @@ def _show_check(check: Mapping[str, Any]) -> None:
     if "turned" in check:
         _show_turned(check)
         return
-    methods, grid = check["randomization"]["methods"], check["grid_pointing"]
-    has_order = bool(check["insertion"])
+    methods, grid = check["randomization"]["methods"], check.get("grid_pointing")
+    noun = next(key for key in ("images", "series", "forecasts") if key in check)
+    measured: list[Mapping[str, Any]] = []
     header = ["checked", "random head", "random weights"]
-    header += ["insertion", "deletion", "mass in quarter", "quarter"] if has_order else []
+    if check["insertion"]:
+        header += ["insertion", "deletion"]
+        measured += [check["insertion"], check["deletion"]]
+    if check["insertion"] and grid:
+        header += ["mass in quarter", "quarter"]
+        measured += [grid["mass"], grid["quarter"]]
     cells = []
     for name in dict.fromkeys([*methods, *check["insertion"]]):
         found = methods.get(name, {})
-        values = [found.get("head"), found.get("all")]
-        if has_order:
-            values += [check["insertion"].get(name), check["deletion"].get(name)]
-            values += [grid["mass"].get(name), grid["quarter"].get(name)]
+        values = [found.get("head"), found.get("all"), *(of_check.get(name) for of_check in measured)]
         weak = f" ({found['weak']})" if found.get("weak") else ""
         cells.append([name, *map(_statistic, values), found.get("verdict", "naive") + weak])
     write_table([*header, ""], cells)
-    mosaics = f", {grid['mosaics']} mosaics of four" if has_order else ""
-    say(f"{check['images']} image{'' if check['images'] == 1 else 's'}{mosaics}; mean ± standard error")
-    for kind, reason in check["not_made"].items():
+    if measured and noun != "images":
+        say(f"insertion is high and deletion low where the first values decide: area below the {check['measured']}")
+    mosaics = f", {grid['mosaics']} mosaics of four" if measured and grid else ""
+    one = noun if noun == "series" else noun.removesuffix("s")
+    say(f"{check[noun]:,} {one if check[noun] == 1 else noun}{mosaics}; mean ± standard error")
+    for kind, reason in check.get("not_made", {}).items():
         say(f"no {kind}: {reason}")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.errors import InputError
+from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, is_failed
 from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
@@ -80,6 +81,19 @@ def weakness(found: Sequence[Mapping[str, Any]], *, limit: float, noun: str) -> 
     if number >= max(ENOUGH, needed):
         return None
     return f"weak: on {number:,} {noun}{'' if number == 1 else 's'}; {max(ENOUGH, needed):,} would do"
+
+
+def with_verdict(parts: Mapping[str, Any], *, noun: str) -> dict[str, Any]:
+    """The correlations with randomized networks, with the verdict on the method and what makes it weak.
+
+    Args:
+        parts: what is known of each part of the weights, as :func:`statistic` returns it.
+        noun: of the samples, as in :func:`weakness`.
+    """
+    found = list(parts.values())
+    is_bad = is_failed([of_part["mean"] for of_part in found])
+    weak = weakness(found, limit=LARGEST_CORRELATION, noun=noun)
+    return {**parts, "verdict": FAILED if is_bad else PASSED, "weak": weak}
 
 
 def verdicts(check: Mapping[str, Any]) -> dict[str, str]:

@@ -146,14 +146,15 @@ class ExplanationRequest:
         texts: samples given on the command line, for text models.
         methods: names of methods of attribution, such as ``gradcam``; ``auto`` chooses by the size of the images.
         target: the class to explain: a name, its index, ``predicted`` or ``label``.
-        outputs: names of what to explain where a network has several outputs, such as ``left``; empty for all.
+        outputs: names of what to explain where a network has several, such as ``left``, or steps ahead;
+            empty for the default.
         object_number: of the object to explain, counted from 1 in falling order of their scores.
         layer: the layer whose feature maps Grad-CAM weights; None for the last.
         baseline: the image without content that some methods compare with; None for black.
         steps: of integrated gradients; None for as many as completeness needs.
         split: train, validation or test; None for test, or validation where there is none.
         limit: number of images that are explained; None for all of the paths, and some of a split.
-        check: check the methods, too, on images of a split.
+        check: check the methods, too, on samples of a split.
         features: show what the filters of this stage or layer have learned instead of explaining outputs; ``all`` for
             each stage.
         filters: their numbers; empty for some.

@@ -202,9 +202,32 @@ def test_explanations_by_lags_and_columns(folder: Path) -> None:
     assert [row["file"] for row in rows] == ["new.csv after 339"] * 2
 
 
+@pytest.mark.slow
+def test_a_check_of_the_step_that_is_asked_for(folder: Path) -> None:
+    arguments = ("--target", "3", "--limit", 16, "--check", "--name", "third")
+    done = run("explain", "waves", *arguments, folder=folder)
+    assert "insertion is high and deletion low" in done.stdout
+    made = folder / "runs" / "waves" / "explanations" / "third"
+    assert {row["output"] for row in read_csv(made / "explanations.csv")} == {"step 3"}
+    check = read_json(made / "check.json")
+    assert check["forecasts"] == check["insertion"]["integrated"]["n"] == 16
+    assert check["insertion"]["integrated"]["mean"] > check["insertion"]["random"]["mean"]
+    verdict = check["randomization"]["methods"]["integrated"]["verdict"]
+    assert {row["check"] for row in read_csv(made / "explanations.csv")} == {verdict}
+    run("explain", "waves", "--limit", 1, folder=folder)  # whose rows know of the check
+    later = folder / "runs" / "waves" / "explanations" / "integrated" / "explanations.csv"
+    assert read_csv(later)[0]["check"] == verdict
+    run("report", "waves", folder=folder)
+    page = (folder / "runs" / "waves" / "report.html").read_text()
+    assert "Checked on 16 forecasts" in page
+    assert "deviation" in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("explain", "waves", "--target", "8"), "--target 8: expected a step ahead, from 1 to 7. Received 8."),
+        (("explain", "waves", "--target", "load"), "--target load: expected a step ahead, from 1 to 7."),
         (("train", "waves.yaml", "-s", "data.target=price"), "there must be a column 'price'. Received 'day', 'load'"),
         (("train", "waves.yaml", "-s", "data.on_missing=error"), "train with data.on_missing"),
         (("train", "waves.yaml", "-s", "window.season=20"), "window.season: must be at most history, 14. Received 20."),

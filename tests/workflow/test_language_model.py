@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from predictors import predictor_of  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
+from recurrent_norms import assert_gradients_reach_back  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
@@ -194,6 +195,8 @@ def test_explanations_of_next_tokens_are_causal(folder: Path, name: str, target:
     later = [float(row["integrated"]) for row in tokens if int(row["position"]) > position[row["file"]]]
     assert not any(later), "a later token cannot be a reason"
     assert any(float(row["integrated"]) for row in tokens)
+    if name != "words":  # a Transformer
+        assert_gradients_reach_back(folder, name)
 
 
 @pytest.mark.parametrize(

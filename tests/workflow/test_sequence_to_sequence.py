@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
+from recurrent_norms import assert_gradients_reach_back  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
@@ -162,6 +163,7 @@ def test_explanations_of_generated_tokens(folder: Path) -> None:
     assert sum(float(row["attention_weight"]) for row in tokens[:2]) == pytest.approx(1, rel=1e-3)
     translated = {(row["file"].rpartition(": ")[2], row["token"]): float(row["integrated"]) for row in tokens}
     assert translated["rouge", "red"] > translated["rouge", "big"]
+    assert_gradients_reach_back(folder, "phrases")
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,15 @@ def test_gradient_norms_of_two_runs(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_check_of_series_of_several_lengths(folder: Path) -> None:
+    done = run("explain", "waves", "--check", "--limit", 4, "--name", "checked", folder=folder)
+    assert "area below the probability of the class" in done.stdout
+    check = read_json(folder / "runs" / "waves" / "explanations" / "checked" / "check.json")
+    assert list(check["deletion"]) == ["integrated", "random", "deviation", "recent"]
+    assert check["randomization"]["methods"]["integrated"]["weak"].startswith("weak: on 4 samples; ")
+
+
+@pytest.mark.slow
 def test_gates_of_a_run(folder: Path) -> None:
     result = json.loads(run("explain", "waves", "--gates", "--limit", "2", "--json", folder=folder).stdout)
     assert (result["layer"], result["sequences"]) == ("lstm1", 2)
@@ -308,7 +317,7 @@ def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
         (("explain", "waves", "--gates", "--gradient-norms"), "--gradient-norms cannot be combined with --gates."),
         (("explain", "waves", "--gradient-norms", "--check"), "--gradient-norms cannot be combined with --check."),
         (("explain", "waves", "waves.npz", "--gradient-norms"), "--gradient-norms cannot be combined with a PATH."),
-        (("explain", "waves", "--check"), "--check: does not apply to explanations of runs/waves"),
+        (("explain", "waves", "--target", "1"), "--target: does not apply to explanations of runs/waves"),
         (("explain", "waves", "sums.npz"), "every step must have 2 features, as in training. Received 3."),
         (("attack", "waves", "--fgsm"), "dlcli attack does not support task: "),
     ],

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from predictors import assert_predicts  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
+from recurrent_norms import assert_gradients_reach_back  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
@@ -172,6 +173,7 @@ def test_explanations_name_the_words_that_a_tag_is_due_to(folder: Path) -> None:
     run("explain", "tagger", "--limit", 1, "--class", "VERB", "--method", "leave-one-out", folder=folder)
     made = folder / "runs" / "tagger" / "explanations" / "leave-one-out"
     assert all(row["class"].endswith("/VERB") for row in read_csv(made / "explanations.csv"))
+    assert_gradients_reach_back(folder, "tagger")
 
 
 CRF = ("-s", "model.crf=true", "-s", "train.label_smoothing=0")

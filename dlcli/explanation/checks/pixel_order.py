@@ -4,6 +4,7 @@ Petsiuk, Das and Saenko 2018, "RISE", section 4.3: pixels are replaced by a base
 map, and the area below the probability of the class is measured.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,19 +42,41 @@ def areas(
     fill = baseline(images)
     inserted, deleted = np.empty(len(images)), np.empty(len(images))
     for row, (image, empty) in enumerate(zip(images, fill, strict=True)):
-        position = np.argsort(order_of(scores[row], seed))  # of each pixel in the order
-        shares = np.linspace(0, 1, NUM_STEPS + 1)
-        is_first = position.reshape(1, *image.shape[:2], 1) < (shares * position.size).round()[:, None, None, None]
-        curves = []
-        for pixels in (np.where(is_first, image, empty), np.where(is_first, empty, image)):
-            labels = np.full(len(pixels), classes[row], np.int32)
+
+        def probabilities(pixels: NDArray[Any], label: int = int(classes[row])) -> NDArray[Any]:
+            labels = np.full(len(pixels), label, np.int32)
             parts = batches(len(pixels), num_at_once(network))
-            curves.append(np.concatenate([run(pixels[part], labels[part]).numpy() for part in parts]))
-        inserted[row], deleted[row] = (np.trapezoid(curve.astype(np.float64), shares) for curve in curves)
+            return np.concatenate([run(pixels[part], labels[part]).numpy() for part in parts])
+
+        inserted[row], deleted[row] = areas_of_sample(probabilities, image, empty, scores[row], seed=seed)
+    return inserted, deleted
+
+
+def areas_of_sample(
+    curve: Callable[[NDArray[Any]], NDArray[Any]],
+    sample: NDArray[Any],
+    empty: NDArray[Any],
+    scores: NDArray[Any],
+    *,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The areas below the curves of insertion and of deletion of one sample.
+
+    Args:
+        curve: versions of the sample ``[51, ...]`` -> the value of each on the curve ``[51]``.
+        sample, empty: the sample and what its parts are replaced by, of the same shape.
+        scores: of the parts: one for each value, or of the first axes of the sample alone, such as the pixels.
+    """
+    position = np.argsort(order_of(scores, seed))  # of each part in the order
+    shares = np.linspace(0, 1, NUM_STEPS + 1)
+    is_first = position < (shares * position.size).round()[:, None]
+    is_first = is_first.reshape(len(shares), *scores.shape, *[1] * (sample.ndim - scores.ndim))
+    versions = np.where(is_first, sample, empty), np.where(is_first, empty, sample)
+    inserted, deleted = (float(np.trapezoid(curve(some).astype(np.float64), shares)) for some in versions)
     return inserted, deleted
 
 
 def order_of(scores: NDArray[Any], seed: int) -> NDArray[np.int64]:
-    """The positions of the pixels of a map ``[height, width]``, flattened: high scores first, ties in random order."""
+    """The positions of the values of a map, such as ``[height, width]``, flattened: high ones first, ties at random."""
     ties = np.random.default_rng(seed).random(scores.size)
     return np.lexsort((ties, -scores.reshape(-1).astype(np.float64)))

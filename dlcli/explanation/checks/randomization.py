@@ -76,7 +76,7 @@ def randomized(network: Network, part: Part, seed: int) -> Iterator[None]:
     Args:
         part: ``head``, the last layer with weights, or ``all``.
     """
-    with shuffled(_trained_variables(network, part), seed):
+    with shuffled(variables_of([call.operation for call in network.calls], part), seed):
         yield
 
 
@@ -94,9 +94,9 @@ def shuffled(variables: Sequence[keras.Variable], seed: int) -> Iterator[None]:
             variable.assign(value)
 
 
-def _trained_variables(network: Network, part: Part) -> list[keras.Variable]:
-    """The variables of the layers, each once; those of the last layer that has some, for the head."""
-    layers = {id(call.operation): call.operation for call in network.calls if trained_variables(call.operation)}
+def variables_of(operations: Sequence[Any], part: Part) -> list[keras.Variable]:
+    """The trained variables of layers in the order of their calls, each once; for ``head`` those of the last."""
+    layers = {id(operation): operation for operation in operations if trained_variables(operation)}
     chosen = list(layers.values())[-1:] if part == "head" else list(layers.values())
     return [variable for layer in chosen for variable in trained_variables(layer)]
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlcli.explanation.checks.randomization import Part, shuffled, variables_of
 from dlcli.explanation.network import Tensor
 from dlcli.explanation.sequences.permutation import Series
 from dlcli.explanation.sequences.scores import Scores
@@ -22,10 +24,12 @@ class SeriesNetwork:
     """A network of series ``[steps, columns]``.
 
     Attributes:
+        model: the whole network.
         scores: of the outputs, one for the whole series, as a function of :meth:`points`.
         means: of the columns in the training split, where an explanation starts.
     """
 
+    model: keras.Model
     scores: Scores
     means: NDArray[np.float32]
 
@@ -42,6 +46,10 @@ class SeriesNetwork:
     def outputs(self, series: Sequence[Series]) -> NDArray[np.float32]:
         """The logits or numbers of series of any lengths, ``[n, values]``."""
         return np.stack(of_equal_length(series, lambda some, _: list(self.scores.values(self.points(some))[:, 0])))
+
+    def randomized(self, part: Part, seed: int) -> Any:
+        """A context in which the weights of the last layer (``head``), or ``all``, have a random order."""
+        return shuffled(variables_of(self.model.layers, part), seed)
 
 
 def open_series_network(model: keras.Model, means: NDArray[np.floating], *, is_class: bool) -> SeriesNetwork:
@@ -61,4 +69,4 @@ def open_series_network(model: keras.Model, means: NDArray[np.floating], *, is_c
         return tf.reshape(inner(values, training=False), [-1, 1, num_values])
 
     scores = Scores(outputs, int(model.inputs[0].shape[-1]), num_values, is_class=is_class)
-    return SeriesNetwork(scores, means.astype(np.float32))
+    return SeriesNetwork(model, scores, means.astype(np.float32))

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.explanation.checks.randomization import shuffled, trained_variables
+from dlcli.explanation.checks.randomization import Part, shuffled, variables_of
 from dlcli.explanation.network import NotExplainable, Tensor
 from dlcli.explanation.sequences.scores import Scores
 
@@ -48,10 +48,9 @@ class TokenNetwork:
         vector = self.vectors(np.array([token], np.int32))[0]
         return np.pad(vector, (0, self.scores.width - len(vector)))
 
-    def randomized(self, part: str, seed: int) -> Any:
+    def randomized(self, part: Part, seed: int) -> Any:
         """A context in which the weights of the last layer (``head``), or ``all``, have a random order."""
-        layers = self.model.layers if part == "all" else [self.model.get_layer("logits")]
-        return shuffled([variable for layer in layers for variable in trained_variables(layer)], seed)
+        return shuffled(variables_of(self.model.layers, part), seed)
 
 
 def open_tokens(model: keras.Model, *, by_step: bool, output: str = "logits", is_class: bool = True) -> TokenNetwork:

@@ -229,7 +229,7 @@ class Forecasting(TaskRecipe):
     samples = "tables of numbers"
     verbs = SEQUENCE_VERBS - {"serve"}
     options = frozenset(("--data", "--split"))
-    explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
+    explanation_options = frozenset(("--check", "--gates", "--gradient-norms", "--steps", "--target"))
     explanation_methods = SERIES_METHODS
     prediction = "steps"
     headline = "mae"

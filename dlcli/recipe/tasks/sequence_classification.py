@@ -18,7 +18,7 @@ class SequenceClassification(TaskRecipe):
     samples = "sequences of numbers"
     verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split")) | CLASSIFIER_OPTIONS
-    explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps"))
+    explanation_options = frozenset(("--check", "--class", "--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     prediction = "classes"
     reads_lines = True

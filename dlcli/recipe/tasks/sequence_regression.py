@@ -18,7 +18,7 @@ class SequenceRegression(TaskRecipe):
     samples = "sequences of numbers"
     verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split"))
-    explanation_options = frozenset(("--gates", "--gradient-norms", "--steps"))
+    explanation_options = frozenset(("--check", "--gates", "--gradient-norms", "--steps"))
     explanation_methods = SERIES_METHODS
     reads_lines = True
     headline = "mae"

@@ -128,7 +128,7 @@ class SequenceToSequence(TaskRecipe):
     samples = "texts"
     verbs = SEQUENCE_VERBS
     options = frozenset(("--beam", "--data", "--split", "--text"))
-    explanation_options = frozenset(("--steps", "--text"))
+    explanation_options = frozenset(("--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     named_by = "text"
     reads_lines = True

@@ -22,6 +22,7 @@ def lag_maps(
     from_end: bool,
     ahead: int = 0,
     unit: str,
+    warning: str = "",
 ) -> bytes:
     """A heat map for each of at most 6 series.
 
@@ -32,13 +33,16 @@ def lag_maps(
         from_end: steps are counted backward from the end, whose last one is -1; else from 1.
         ahead: the last steps, which come after this end; the first is 0.
         unit: what the values are.
+        warning: what must be known of all maps; empty for nothing.
     """
     maps, shown = maps[:MOST_MAPS], columns[:MOST_COLUMNS]
     height = 0.75 + 0.2 * len(shown)
     with style():
         figure = new_figure(8.0, height * len(maps) + 0.5)
         figure.set_layout_engine("constrained")
-        figure.suptitle(f"Red raises {unit}, blue lowers it", fontsize=9, color=GRAY)
+        figure.suptitle(
+            "; ".join(filter(None, [f"Red raises {unit}, blue lowers it", warning])), fontsize=9, color=GRAY
+        )
         for number, values in enumerate(maps):
             axes = figure.add_subplot(len(maps), 1, number + 1)
             values = values[:, :MOST_COLUMNS].astype(np.float64)

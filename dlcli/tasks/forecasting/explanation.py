@@ -29,14 +29,9 @@ from dlcli.tasks.forecasting.scoring import names_of
 from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import BestModel
 from dlcli.tasks.sequences.explanation import methods_of
-from dlcli.tasks.sequences.series_explanation import (
-    NUM_PERMUTED,
-    SERIES_AUTO,
-    ExplainedOutput,
-    Judged,
-    SeriesSamples,
-    explain_series,
-)
+from dlcli.tasks.sequences.series_explanation import NUM_PERMUTED, SERIES_AUTO, Judged, explain_series
+from dlcli.tasks.sequences.series_explanation_check import NUM_CHECKED, ToCheck
+from dlcli.tasks.sequences.series_explanation_files import ExplainedOutput, SeriesSamples
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
 
@@ -44,13 +39,13 @@ NUM_OF_SPLIT = 4  # forecasts of a split that are explained unless another numbe
 
 
 def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, console: Console) -> Explained:
-    """As :meth:`dlcli.tasks.task.Task.explain`: the first and the last step of forecasts, by lags and columns."""
+    """As :meth:`dlcli.tasks.task.Task.explain`: some steps of forecasts, by lags and columns."""
     best = _without_offset(load_forecaster(run, recipe, console))
     info = run.read_data_info("features", "scale")
     offset = offset_of_run(run)
-    methods = methods_of(request, SERIES_AUTO)
+    steps, methods = _steps(request.outputs, recipe.window.horizon), methods_of(request, SERIES_AUTO)
     network = open_series_network(_median(best.model, recipe), np.array(info["scale"]["mean"]), is_class=False)
-    needed_for = "permutation importance" if request.paths else None
+    needed_for = "permutation importance" if request.paths and not request.check else None
     table = own_series(run, recipe, needed_for=needed_for, console=console)
     if request.paths:
         names, values, true = [], [], []
@@ -75,7 +70,6 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
     forecasts = network.outputs(values) + offset
     if not np.isfinite(forecasts).all():
         raise InputError(f"{best.file}: its outputs must be finite to be explained. Received NaN or infinity.")
-    steps = dict.fromkeys((0, recipe.window.horizon - 1))
     samples = SeriesSamples(
         names=names,
         values=values,
@@ -90,7 +84,27 @@ def explain(run: RunDir, recipe: Forecasting, request: ExplanationRequest, conso
         unit=f"the forecast of {info['features'][0]}",
     )
     judged = None if table is None else _judged(run, request, table, network)
-    return explain_series(best, network, methods, samples, judged, request, console)
+    to_check = None
+    if request.check:
+        assert table is not None
+        to_check = _to_check(run, request, table, steps, np.sqrt(info["scale"]["variance"]))
+    return explain_series(run, best, network, methods, samples, judged, to_check, request, console)
+
+
+def _steps(asked: Sequence[str], horizon: int) -> list[int]:
+    """The positions of the steps ahead that are explained: those that are asked for, or the first and the last.
+
+    Raises:
+        InputError: there is no such step.
+    """
+    steps = []
+    for text in asked or ("1", str(horizon)):
+        digits = text.removeprefix("step ")
+        is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(horizon))
+        if not is_number or not 1 <= int(digits) <= horizon:
+            raise InputError(f"--target {text}: expected a step ahead, from 1 to {horizon}. Received {text}.")
+        steps.append(int(digits) - 1)
+    return list(dict.fromkeys(steps))
 
 
 def recurrent_samples(
@@ -136,3 +150,14 @@ def _judged(run: RunDir, request: ExplanationRequest, table: Table, network: Ser
         f"increase of the mean absolute error on {len(origins)} forecasts of {name}, when a part is taken from others"
     )
     return Judged(list(table.windows(origins)[0]), errors, title)
+
+
+def _to_check(
+    run: RunDir, request: ExplanationRequest, table: Table, steps: Sequence[int], deviations: NDArray[np.floating]
+) -> ToCheck:
+    """Windows of a split with the steps ahead that are explained."""
+    name = own_split(run, table.splits, request.split)
+    origins = table.splits[name].origins
+    chosen = origins[evenly_spaced(len(origins), request.limit or NUM_CHECKED)]
+    windows = list(table.windows(chosen)[0])
+    return ToCheck(windows, [steps] * len(windows), deviations, "forecasts", name, len(origins))

@@ -11,10 +11,10 @@ from dlcli.explanation.baselines import BASELINES
 from dlcli.explanation.checks.grid import mosaics, pointing
 from dlcli.explanation.checks.naive_maps import naive_maps
 from dlcli.explanation.checks.pixel_order import areas
-from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, PARTS, correlations, is_failed
+from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, PARTS, correlations
 from dlcli.explanation.logits import Classifier
 from dlcli.explanation.method import Method, in_parts
-from dlcli.tasks.explanation import FAILED, PASSED, SEEDS, statistic, weakness
+from dlcli.tasks.explanation import SEEDS, statistic, with_verdict
 from dlcli.tasks.images.aspects import Aspect
 from dlcli.tasks.images.attribution import WITH_LAYER
 
@@ -94,10 +94,7 @@ def _randomized(
         values = correlations(aspect.network, in_parts(method), images, targets, part=part, seeds=SEEDS)
         parts[part] = statistic(values.values.mean(axis=1)) | {"constant_maps": values.num_constant}
         step()
-    is_bad = is_failed([parts[part]["mean"] for part in PARTS])
-    found = [parts[part] for part in PARTS]
-    weak = weakness(found, limit=LARGEST_CORRELATION, noun="image")
-    return parts | {"verdict": FAILED if is_bad else PASSED, "weak": weak}
+    return with_verdict(parts, noun="image")
 
 
 def _no_mosaics() -> dict[str, Any]:

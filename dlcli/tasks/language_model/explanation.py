@@ -17,6 +17,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.language_model.generator import Generator, generator_of
 from dlcli.tasks.language_model.sources import open_texts
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.output_explanation import AUTO, OutputTokens, explain_outputs
@@ -25,6 +26,7 @@ from dlcli.tasks.task import Explained, ExplanationRequest
 
 NUM_OF_SPLIT = 4  # texts of a split that are explained unless another number is given
 CONTEXT = 48  # tokens of a long text
+LONG_CONTEXT = 101  # the same, for gradients that reach 100 steps back
 MOST_OUTPUTS = 12  # next tokens that are explained of a text: the last ones
 
 
@@ -48,7 +50,9 @@ def explain(run: RunDir, recipe: LanguageModel, request: ExplanationRequest, con
         if not generator.has_ends:  # of a long text the end, as of a split
             ids = [some[-CONTEXT:] for some in ids]
     else:
-        source, names, ids, num_texts = _of_split(run, recipe, request, generator)
+        source, names, ids, num_texts = _of_split(
+            run, recipe, request, generator, number=request.limit or NUM_OF_SPLIT, context=CONTEXT
+        )
     console.say(f"run {run.path}: explaining {len(names):,} of {num_texts:,} texts by {', '.join(methods)}")
     samples = [
         _sample(network, generator, name, np.array(some, np.int32), request.target, token)
@@ -80,19 +84,42 @@ def _named(target: str, generator: Generator) -> int | None:
     return FIRST + generator.tokens.index(target)
 
 
+def recurrent_samples(
+    run: RunDir, recipe: LanguageModel, request: ExplanationRequest, console: Console
+) -> RecurrentSamples:
+    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`: texts, or passages of one, of which the next token counts."""
+    best = load_model(run, console)
+    generator = generator_of(run, recipe, best.model)
+    number = request.limit or NUM_SEQUENCES
+    _, _, ids, _ = _of_split(run, recipe, request, generator, number=number, context=LONG_CONTEXT)
+    texts = [np.array([some], np.int32) for some in ids if some]
+    return RecurrentSamples(best, texts, is_class=True, part=generator.network())
+
+
 def _of_split(
-    run: RunDir, recipe: LanguageModel, request: ExplanationRequest, generator: Generator
+    run: RunDir,
+    recipe: LanguageModel,
+    request: ExplanationRequest,
+    generator: Generator,
+    *,
+    number: int,
+    context: int,
 ) -> tuple[str, list[str], list[list[int]], int]:
-    """The name of a split; the names and token ids of some of its texts, or of passages of one; how many it has."""
+    """The name of a split; the names and token ids of some of its texts, or of passages of one; how many it has.
+
+    Args:
+        number: of texts or passages.
+        context: number of tokens of a passage.
+    """
     dataset = open_texts(load(run.config), recipe.data)
     check_same_data(run, dataset)
     name = own_split(run, dataset.splits, request.split)
-    samples, number = dataset.splits[name], request.limit or NUM_OF_SPLIT
+    samples = dataset.splits[name]
     if isinstance(samples, Passage):
         ids = generator.encode(samples.text)
-        starts = evenly_spaced(max(1, len(ids) - CONTEXT), number)
+        starts = evenly_spaced(max(1, len(ids) - context), number)
         names = [f"{samples.place}, token {start + 1}" for start in starts]
-        return name, names, [ids[start : start + CONTEXT] for start in starts], max(1, len(ids) - CONTEXT)
+        return name, names, [ids[start : start + context] for start in starts], max(1, len(ids) - context)
     assert samples.texts is not None
     index = evenly_spaced(len(samples), number)
     labels = [generator.classes[samples.labels[i]] if generator.classes else None for i in index]

@@ -16,6 +16,7 @@ from dlcli.tasks.inspection import with_leakage, write_split_table
 from dlcli.tasks.language_model import evaluation, explanation, exporting, generation, inspection, job
 from dlcli.tasks.language_model.predictor import LanguagePredictor
 from dlcli.tasks.language_model.sources import Texts, open_texts
+from dlcli.tasks.recurrent import RecurrentSamples
 from dlcli.tasks.sequences import inspection as line_inspection
 from dlcli.tasks.sequences.encoders import slow_on_gpu
 from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, ExportRequest, GenerationRequest, Task
@@ -49,6 +50,9 @@ class LanguageModelTask(Task):
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)
+
+    def recurrent_samples(self, run: RunDir, request: ExplanationRequest, console: Console) -> RecurrentSamples:
+        return explanation.recurrent_samples(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)

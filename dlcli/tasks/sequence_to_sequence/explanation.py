@@ -16,6 +16,7 @@ from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, text_decoder_of
 from dlcli.tasks.sequence_to_sequence.prediction import named_sources
@@ -66,6 +67,35 @@ def explain(run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest
     )
 
 
+def recurrent_samples(
+    run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest, console: Console
+) -> RecurrentSamples:
+    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`: source texts, of which the first generated token counts."""
+    best = load_model(run, console)
+    decoder = text_decoder_of(run, recipe, best.model)
+    dataset = open_pairs(load(run.config), recipe.data)
+    check_same_data(run, dataset)
+    texts = dataset.splits[own_split(run, dataset.splits, request.split)].texts
+    assert texts is not None
+    index = evenly_spaced(len(texts), request.limit or NUM_SEQUENCES)
+    ids = [_ids(decoder, texts[i])[None] for i in index]
+    return RecurrentSamples(best, ids, is_class=True, part=_first_token(decoder))
+
+
+def _first_token(decoder: TextDecoder) -> keras.Model:
+    """Source token ids ``[b, steps]`` -> logits of the first generated token ``[b, 1, tokens]``."""
+    ids, ops = decoder.model.get_layer("embedding").input, keras.ops
+    start = ops.full_like(ids[:, :1], decoder.decoder.cell.num_tokens)
+    logits = decoder.decoder(*decoder.model.get_layer("answers").input, start, ops.ones_like(start, "float32"))
+    return keras.Model(ids, keras.layers.Identity(dtype="float32", name="logits")(logits))
+
+
+def _ids(decoder: TextDecoder, text: str) -> NDArray[np.int32]:
+    """The source token ids of a text."""
+    row = np.asarray(decoder.front(tf.constant([encodable(text)])))[0]
+    return np.asarray(row[row != PADDING], np.int32)
+
+
 def _scores(decoder: TextDecoder, before: tf.Variable) -> Scores:
     """The scores of the generated tokens as a function of the embeddings of the source tokens.
 
@@ -87,8 +117,7 @@ def _scores(decoder: TextDecoder, before: tf.Variable) -> Scores:
 
 def _sample(decoder: TextDecoder, before: tf.Variable, name: str, text: str, hypothesis: Hypothesis) -> OutputTokens:
     """A source text with the tokens that are generated for it, the end token included."""
-    row = np.asarray(decoder.front(tf.constant([encodable(text)])))[0]
-    ids = row[row != PADDING].astype(np.int32)
+    ids = _ids(decoder, text)
     table: NDArray[np.float32] = decoder.model.get_layer("embedding").embeddings.numpy()
     generated = [*hypothesis.ids, END][: decoder.recipe.text.max_length]
     outputs = [decoder.text_of([token]) if token != END else "[end]" for token in generated]

@@ -13,6 +13,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.inspection import with_leakage, write_split_table
+from dlcli.tasks.recurrent import RecurrentSamples
 from dlcli.tasks.sequence_to_sequence import evaluation, explanation, exporting, job, prediction
 from dlcli.tasks.sequence_to_sequence.predictor import TextPredictor
 from dlcli.tasks.sequence_to_sequence.sources import open_pairs
@@ -47,6 +48,9 @@ class SequenceToSequenceTask(Task):
 
     def explain(self, run: RunDir, request: ExplanationRequest, console: Console) -> Explained:
         return explanation.explain(run, self.recipe, request, console)
+
+    def recurrent_samples(self, run: RunDir, request: ExplanationRequest, console: Console) -> RecurrentSamples:
+        return explanation.recurrent_samples(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)

@@ -22,14 +22,9 @@ from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import own_data
 from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, methods_of
 from dlcli.tasks.sequences.prediction import collect_series
-from dlcli.tasks.sequences.series_explanation import (
-    NUM_PERMUTED,
-    SERIES_AUTO,
-    ExplainedOutput,
-    Judged,
-    SeriesSamples,
-    explain_series,
-)
+from dlcli.tasks.sequences.series_explanation import NUM_PERMUTED, SERIES_AUTO, Judged, explain_series
+from dlcli.tasks.sequences.series_explanation_check import NUM_CHECKED, ToCheck
+from dlcli.tasks.sequences.series_explanation_files import ExplainedOutput, SeriesSamples
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
 
@@ -43,7 +38,7 @@ def explain(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, con
     if classes:
         check_target(request.target, classes, has_labels=not request.paths)
     methods = methods_of(request, SERIES_AUTO)
-    needed_for = "permutation importance" if request.paths else None
+    needed_for = "permutation importance" if request.paths and not request.check else None
     dataset = own_data(run, recipe, needed_for=needed_for, console=console)
     samples, source = _samples(run, recipe, request, dataset)
     index = evenly_spaced(len(samples), request.limit or (len(samples) if request.paths else NUM_OF_SPLIT))
@@ -67,7 +62,11 @@ def explain(run: RunDir, recipe: LabeledSeries, request: ExplanationRequest, con
         unit="the log-odds of the class" if classes else "the prediction",
     )
     judged = None if dataset is None else _judged(run, request, dataset, network, is_class=bool(classes))
-    return explain_series(best, network, methods, explained, judged, request, console)
+    to_check = None
+    if request.check:
+        assert dataset is not None
+        to_check = _to_check(run, request, dataset, network, np.sqrt(info["scale"]["variance"]))
+    return explain_series(run, best, network, methods, explained, judged, to_check, request, console)
 
 
 def recurrent_samples(
@@ -148,3 +147,19 @@ def _judged(
     noun = "error rate" if is_class else "mean absolute error"
     title = f"increase of the {noun} on {len(index)} series of {name}, when a part is taken from other series"
     return Judged([samples.values[int(i)] for i in index], errors, title)
+
+
+def _to_check(
+    run: RunDir,
+    request: ExplanationRequest,
+    dataset: SequenceDataset,
+    network: SeriesNetwork,
+    deviations: NDArray[np.floating],
+) -> ToCheck:
+    """Series of a split with the class that is predicted for each, or the number."""
+    name = own_split(run, dataset.splits, request.split)
+    values = dataset.splits[name].values
+    assert values is not None
+    chosen = [values[int(i)] for i in evenly_spaced(len(values), request.limit or NUM_CHECKED)]
+    choices = network.outputs(chosen).argmax(axis=1)  # 0 for the only number
+    return ToCheck(chosen, [[int(choice)] for choice in choices], deviations, "series", name, len(values))

@@ -15,6 +15,7 @@ from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.explanation import class_index
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import BestModel, load_sequence_model
 from dlcli.tasks.sequences.evaluation import own_data
 from dlcli.tasks.sequences.explanation import methods_of
@@ -65,6 +66,23 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
     )
 
 
+def recurrent_samples(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: Console) -> RecurrentSamples:
+    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`: sentences, of which the tag of the last word counts."""
+    best = load_sequence_model(run, recipe, console)
+    dataset = own_data(run, recipe, console=console)
+    assert dataset is not None
+    sentences = dataset.splits[own_split(run, dataset.splits, request.split)].words
+    assert sentences is not None
+    usable = [words[: recipe.text.max_length] for words in sentences if words]
+    index = evenly_spaced(len(usable), request.limit or NUM_SEQUENCES)
+    return RecurrentSamples(best, [_raw(usable[int(i)]) for i in index], is_class=True)
+
+
+def _raw(words: Sequence[str]) -> tf.Tensor:
+    """A sentence as the network takes it, ``[1, words]``."""
+    return tf.constant([[encodable(word) for word in words]])
+
+
 def _predicted(
     best: BestModel, recipe: Tagging, sentences: Sequence[tuple[str, ...]], console: Console
 ) -> list[NDArray[np.int32]]:
@@ -80,8 +98,7 @@ def _sample(
     network: TokenNetwork, name: str, words: tuple[str, ...], classes: tuple[str, ...], tags: NDArray[np.int32]
 ) -> OutputTokens:
     """A sentence with the tags that are explained."""
-    raw = tf.constant([[encodable(word) for word in words]])
-    points = network.embedded(raw)[0, : len(words)].numpy()
+    points = network.embedded(_raw(words))[0, : len(words)].numpy()
     return OutputTokens(
         name=name,
         inputs=words,

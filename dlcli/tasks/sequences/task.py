@@ -77,7 +77,8 @@ class SequenceTask(Task):
                 return text_explanation.recurrent_samples(run, self.recipe, request, console)
             case SequenceClassification() | SequenceRegression():
                 return labeled_series_explanation.recurrent_samples(run, self.recipe, request, console)
-        raise self._lacks("explain --gradient-norms")
+            case Tagging():
+                return tag_explanation.recurrent_samples(run, self.recipe, request, console)
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)

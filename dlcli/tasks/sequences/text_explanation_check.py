@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.text.vocabulary import UNKNOWN
-from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, PARTS, is_failed, rank_correlation
+from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, PARTS, Part, rank_correlation
 from dlcli.explanation.sequences.hiding import SHARE, turned
 from dlcli.explanation.sequences.tokens import Ids, TokenNetwork
-from dlcli.tasks.explanation import FAILED, PASSED, SEEDS, statistic
+from dlcli.tasks.explanation import SEEDS, statistic, with_verdict
 
 NUM_RANDOMIZED = 50  # texts on which weights are randomized
 FEWEST_TOKENS = 3  # of a text whose order of tokens says something
@@ -68,8 +68,7 @@ def check_methods(
         for part in PARTS:
             parts[part] = _correlation(network, method, [texts[i] for i in long], predicted[long], part)
             step()
-        is_bad = is_failed([found["mean"] for found in parts.values()])
-        randomization[name] = parts | {"verdict": FAILED if is_bad else PASSED}
+        randomization[name] = with_verdict(parts, noun="text")
     return {
         "texts": len(texts),
         "hidden_share": SHARE,
@@ -82,7 +81,7 @@ def check_methods(
 
 
 def _correlation(
-    network: TokenNetwork, method: Values, texts: Sequence[Ids], classes: NDArray[np.int32], part: str
+    network: TokenNetwork, method: Values, texts: Sequence[Ids], classes: NDArray[np.int32], part: Part
 ) -> dict[str, Any]:
     """Spearman's correlation of the values of tokens with those of the network with randomized weights."""
     trained = method(texts, classes)

@@ -1,4 +1,4 @@
-"""Explanations of texts in a report: their tokens in colors, and predictions that turn when tokens are hidden."""
+"""Explanations of texts in a report: their tokens in colors."""
 
 import contextlib
 import itertools
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
-from dlcli.report.page.page import MarkedText, Table
-from dlcli.rundir.reading import read_json
+from dlcli.report.page.page import MarkedText
 from dlcli.rundir.tables import read_csv
 
 MAX_TEXTS = 8
@@ -34,13 +33,3 @@ def marked_texts(folder: Path, content: Mapping[str, Any]) -> list[MarkedText]:
             pairs = [(row["token"], float(row[method])) for row in itertools.islice(tokens, MAX_TOKENS)]
             found.append(MarkedText(titles.get(name, name), pairs, separator, f"by {method}"))
     return found
-
-
-def turned_table(path: Path) -> list[Table]:
-    """The share of predictions that turn, for each method and what knows nothing of the network, of a check.json."""
-    with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError):
-        check = read_json(path)
-        rows = [(name, found["mean"], found["standard_error"]) for name, found in check["turned"].items()]
-        caption = f"Predictions that change when the top fifth of the tokens are made unknown, {check['texts']} texts"
-        return [Table(["ranked by", "share", "standard error"], rows, caption)]
-    return []

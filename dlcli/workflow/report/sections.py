@@ -11,9 +11,9 @@ from dlcli.errors import InputError
 from dlcli.files import BadFile, read_file
 from dlcli.report.page.figures import embedded_png, embedded_svg
 from dlcli.report.page.page import Image, Section, Table
-from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
-from dlcli.workflow.report.explained_texts import marked_texts, turned_table
+from dlcli.workflow.report import explanation_checks
+from dlcli.workflow.report.explained_texts import marked_texts
 from dlcli.workflow.report.facts import Facts, capitalized, is_better, is_number, newest_results, spoken
 
 MAX_CLASSES = 60  # rows of the table of classes; beyond it, those with the lowest values
@@ -233,15 +233,12 @@ def explanations(facts: Facts, max_width: int) -> Section:
         text = "The methods are not checked on this model."
         missing = [(text, f"dlcli explain {_name(facts)} --check")] if can_check else []
         return Section("Explanations", lines, images=images, missing=missing, texts=texts)
-    rows = _verdicts(folder / "check.json")
     warnings = [
         f"{method} {text}: its maps hardly depend on the weights, so that they do not show what the model has learned."
-        for method, text in rows
+        for method, text in explanation_checks.verdicts(folder / "check.json")
         if "fails" in text
     ]
-    caption = f"Checked on {content.get('samples', 'unknown')} samples"
-    tables = [Table(["method", "parameter randomization"], rows, caption)] if rows else []
-    tables += turned_table(folder / "check.json")
+    tables = explanation_checks.tables(folder / "check.json")
     return Section("Explanations", lines, list(map(capitalized, warnings)), tables, images, texts=texts)
 
 
@@ -253,17 +250,6 @@ def _gradient_norms(names: Sequence[str], facts: Facts, max_width: int) -> list[
         for name in names[:1]
         for image in image_of(facts.run.explanations / name / "gradient_norms.png", alt, max_width)
     ]
-
-
-def _verdicts(path: Path) -> list[tuple[str, str]]:
-    """The verdict of parameter randomization on each method."""
-    with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError):
-        methods = read_json(path)["randomization"]["methods"]
-        return [
-            (str(method), str(found["verdict"]) + (f" ({found['weak']})" if found.get("weak") else ""))
-            for method, found in methods.items()
-        ]
-    return []
 
 
 def robustness(facts: Facts, max_width: int) -> Section:
