@@ -24,7 +24,8 @@ class RecurrentSamples:
         best: its best model.
         samples: raw inputs of one sequence each, with a batch dimension of 1.
         is_class: as in :func:`dlcli.explanation.sequences.gradient_norms.gradient_norms`.
-        part: the part of the best model that takes these samples and has the outputs that are meant; None for all.
+        part: the part of the best model that takes these samples and has the outputs that are meant; None for all of
+            it, up to the logits of classes.
     """
 
     best: BestModel
@@ -34,7 +35,17 @@ class RecurrentSamples:
 
     @property
     def model(self) -> keras.Model:
-        return self.best.model if self.part is None else self.part
+        whole = self.best.model
+        if self.part is not None:
+            return self.part
+        return keras.Model(whole.input, whole.get_layer("logits").output) if self.is_class else whole
+
+
+def alone(part: keras.Model) -> keras.Model:
+    """A part of a model as a model with layers of its own, each of which is called in this part alone."""
+    copy = keras.models.clone_model(part)
+    copy.set_weights(part.get_weights())
+    return copy
 
 
 def norms_of_run(run: RunDir, found: RecurrentSamples) -> GradientNorms:

@@ -291,7 +291,7 @@ def test_explanations_of_series_of_several_lengths(folder: Path) -> None:
     run("report", "waves", folder=folder)
     page = (folder / "runs" / "waves" / "report.html").read_text()
     assert "Maps of what speaks for and against" in page
-    assert "The methods are not checked" not in page
+    assert "dlcli explain runs/waves --check" in page
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,12 @@ def gates_of(model: keras.Model, sample: Any) -> Gates:
         NotExplainable: it has no such layer; the message is written to follow "FILE: ".
     """
     layer = _gated_layer(model)
-    inputs = keras.tree.flatten(layer.input)[0]  # which a mask may follow
-    x = np.asarray(keras.Model(model.input, inputs)(sample, training=False), dtype=np.float64)[0]
+    tensors = keras.tree.flatten(layer.input)  # the second may be a mask
+    found = keras.tree.flatten(keras.Model(model.input, tensors)(sample, training=False))
+    x = np.asarray(found[0], dtype=np.float64)[0]
     x = x[: _length(sample, len(x))]
+    if len(found) > 1:
+        x = x[: int(np.sum(np.asarray(found[1])[0]))]
     weights = [np.asarray(weight, dtype=np.float64) for weight in layer.get_weights()]
     compute = _lstm if isinstance(layer, keras.layers.LSTM) else _gru
     gates, state, outputs = compute(x, *weights)

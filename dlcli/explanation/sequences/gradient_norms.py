@@ -41,7 +41,8 @@ def gradient_norms(model: keras.Model, samples: Sequence[Any], *, is_class: bool
     """The norms with a network's own weights, and with weights that its initializers draw.
 
     Args:
-        model: raw samples -> outputs; classes have a layer ``logits``.
+        model: raw samples -> numbers, or logits ``[b, classes]`` or ``[b, steps, classes]``, of which the last step
+            counts.
         samples: raw inputs of one sequence each, with a batch dimension of 1.
         is_class: differentiate the log-odds of the most probable class; else the mean of the numbers.
         seed: of the initial weights.
@@ -81,8 +82,7 @@ def _norms(model: keras.Model, layer: str, samples: Sequence[Any], *, is_class: 
     """The norm at each step of each sequence, the last step first."""
     inputs = keras.tree.flatten(model.get_layer(layer).input)[0]  # which a mask may follow
     start = keras.Model(model.input, inputs)
-    last = model.get_layer("logits").output if is_class else model.outputs[0]
-    rest = keras.Model([*model.inputs, inputs], last)
+    rest = keras.Model([*model.inputs, inputs], model.outputs[0])
 
     def slopes(raw: Tensor) -> Tensor:
         x = start(raw, training=False)

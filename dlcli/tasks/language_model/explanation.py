@@ -17,7 +17,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.language_model.generator import Generator, generator_of
 from dlcli.tasks.language_model.sources import open_texts
-from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples, alone
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.output_explanation import AUTO, OutputTokens, explain_outputs
@@ -93,7 +93,7 @@ def recurrent_samples(
     number = request.limit or NUM_SEQUENCES
     _, _, ids, _ = _of_split(run, recipe, request, generator, number=number, context=LONG_CONTEXT)
     texts = [np.array([some], np.int32) for some in ids if some]
-    return RecurrentSamples(best, texts, is_class=True, part=generator.network())
+    return RecurrentSamples(best, texts, is_class=True, part=alone(generator.network()))
 
 
 def _of_split(

@@ -16,7 +16,7 @@ from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
-from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
+from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples, alone
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, text_decoder_of
 from dlcli.tasks.sequence_to_sequence.prediction import named_sources
@@ -78,16 +78,9 @@ def recurrent_samples(
     texts = dataset.splits[own_split(run, dataset.splits, request.split)].texts
     assert texts is not None
     index = evenly_spaced(len(texts), request.limit or NUM_SEQUENCES)
-    ids = [_ids(decoder, texts[i])[None] for i in index]
-    return RecurrentSamples(best, ids, is_class=True, part=_first_token(decoder))
-
-
-def _first_token(decoder: TextDecoder) -> keras.Model:
-    """Source token ids ``[b, steps]`` -> logits of the first generated token ``[b, 1, tokens]``."""
-    ids, ops = decoder.model.get_layer("embedding").input, keras.ops
-    start = ops.full_like(ids[:, :1], decoder.decoder.cell.num_tokens)
-    logits = decoder.decoder(*decoder.model.get_layer("answers").input, start, ops.ones_like(start, "float32"))
-    return keras.Model(ids, keras.layers.Identity(dtype="float32", name="logits")(logits))
+    first = {"before": np.array([[decoder.decoder.cell.num_tokens]], np.int32), "forced": np.ones((1, 1), np.float32)}
+    sources = [{"given": _ids(decoder, texts[i])[None], **first} for i in index]
+    return RecurrentSamples(best, sources, is_class=True, part=alone(decoder.network()))
 
 
 def _ids(decoder: TextDecoder, text: str) -> NDArray[np.int32]:

@@ -30,7 +30,7 @@ from dlcli.tasks.sequences.series_explanation_files import (
 from dlcli.tasks.task import Explained, ExplanationRequest
 
 SERIES_AUTO = ("integrated",)
-STEPS_OF_RANDOM = 64  # of integrated gradients in a network with random weights, whose shares need not be complete
+STEPS_OF_RANDOM = 32  # of integrated gradients in a network with random weights, whose shares need not be complete
 NUM_PERMUTED = 256  # series by which the importance of columns is measured
 NUM_BLOCKS = 8
 REPEATS = 3
@@ -178,7 +178,7 @@ def _importance(
     num_blocks = min(NUM_BLOCKS, longest)
     parts = column_parts([f"column {name}" for name in samples.columns])
     for number, part in enumerate(block_parts(num_blocks)):
-        parts[_name_of_block(number, num_blocks, judged.values, samples.ahead)] = part
+        parts[_name_of_block(number, num_blocks, judged.values, samples)] = part
     changes = permutation_importance(judged.errors, judged.values, parts, repeats=REPEATS, progress=console.evaluating)
     rows = []
     for name, values in changes.items():
@@ -197,11 +197,11 @@ def _importance(
     return rows
 
 
-def _name_of_block(number: int, num_blocks: int, series: Sequence[Series], ahead: int) -> str:
-    """``steps -24 to -13`` of series of one length; of others ``steps, 1/8 to 2/8 of the length``."""
+def _name_of_block(number: int, num_blocks: int, series: Sequence[Series], samples: SeriesSamples) -> str:
+    """``steps -24 to -13`` or ``steps 1 to 12`` of series of one length; else ``steps, 1/8 to 2/8 of the length``."""
     lengths = {len(values) for values in series}
     if len(lengths) > 1:
         return f"steps, {number}/{num_blocks} to {number + 1}/{num_blocks} of the length"
     (length,) = lengths
-    inside = np.flatnonzero(np.arange(length) * num_blocks // length == number) - length + ahead
+    inside = np.flatnonzero(np.arange(length) * num_blocks // length == number) + samples.step_of_first(length)
     return f"steps {inside[0]} to {inside[-1]}" if len(inside) > 1 else f"step {inside[0]}"

@@ -13,7 +13,7 @@ from dlcli.explanation.sequences.series import SeriesNetwork
 from dlcli.explanation.sequences.value_order import areas, naive_orders
 from dlcli.tasks.explanation import SEEDS, statistic, with_verdict
 
-NUM_CHECKED = 32  # series by which methods are checked unless another number is given
+NUM_CHECKED = 16  # series by which methods are checked unless another number is given
 FEWEST_VALUES = 3  # of a series whose order of values says something
 NAIVE = ("random", "deviation", "recent")
 

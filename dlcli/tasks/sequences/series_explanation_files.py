@@ -53,6 +53,10 @@ class SeriesSamples:
     unit: str
     ahead: int = 0
 
+    def step_of_first(self, length: int) -> int:
+        """The number of the first step of a series."""
+        return self.ahead - length if self.from_end else 1
+
 
 def row_of(
     samples: SeriesSamples,
@@ -74,7 +78,7 @@ def row_of(
         "completeness_error": facts.get("completeness_error"),
         "sum": float(shares.sum()),
         "largest": float(shares[step, column]),
-        "largest_step": int(step) - len(shares) + samples.ahead if samples.from_end else int(step) + 1,
+        "largest_step": int(step) + samples.step_of_first(len(shares)),
         "largest_column": samples.columns[int(column)],
         "note": note_of(shares, facts),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -75,7 +76,9 @@ def recurrent_samples(run: RunDir, recipe: Tagging, request: ExplanationRequest,
     assert sentences is not None
     usable = [words[: recipe.text.max_length] for words in sentences if words]
     index = evenly_spaced(len(usable), request.limit or NUM_SEQUENCES)
-    return RecurrentSamples(best, [_raw(usable[int(i)]) for i in index], is_class=True)
+    without_end = keras.layers.Cropping1D((0, 1), name="words_alone")  # after the last word is a step of padding
+    part = keras.Model(best.model.input, without_end(best.model.get_layer("logits").output))
+    return RecurrentSamples(best, [_raw(usable[int(i)]) for i in index], is_class=True, part=part)
 
 
 def _raw(words: Sequence[str]) -> tf.Tensor:

@@ -29,7 +29,7 @@ def tables(path: Path) -> list[Table]:
     """The verdicts, and what hiding or ordering the parts of samples says, beside what knows nothing of the network."""
     found = []
     rows = verdicts(path)
-    with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError, StopIteration):
+    with contextlib.suppress(InputError, OSError, KeyError, TypeError, AttributeError, ValueError, StopIteration):
         check = read_json(path)
         noun = next(noun for noun in NOUNS if noun in check)
         if rows:

@@ -9,19 +9,17 @@ from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.files import BadFile, read_file
-from dlcli.report.page.figures import embedded_png, embedded_svg
+from dlcli.report.page.figures import embedded_svg
 from dlcli.report.page.page import Image, Section, Table
 from dlcli.rundir.tables import read_csv
-from dlcli.workflow.report import explanation_checks
-from dlcli.workflow.report.explained_texts import marked_texts
+from dlcli.workflow.report.explanations import explanations
 from dlcli.workflow.report.facts import Facts, capitalized, is_better, is_number, newest_results, spoken
+from dlcli.workflow.report.images import image_of
 
 MAX_CLASSES = 60  # rows of the table of classes; beyond it, those with the lowest values
-MAX_PNG_BYTES = 2**26
 MAX_TEXT_BYTES = 2**26
 NOT_METRICS = ("samples", "trained_on")  # numbers in metrics.json that are shown elsewhere
 REMARK = re.compile(r"\S+ (?P<text>.*)")
-GRADIENT_NORMS = "networks"  # a key of explanation.json that says what is in it
 AN_EPOCH = re.compile(r"\S+ epoch \d+/\d+ ")
 
 
@@ -209,49 +207,6 @@ def mistakes(facts: Facts, max_width: int) -> Section:
     return Section("Mistakes", lines, images=images)
 
 
-def explanations(facts: Facts, max_width: int) -> Section:
-    """The newest maps of the current model, and what checks say about the methods."""
-    if facts.task is None or "explain" not in facts.task.verbs:
-        return Section("Explanations", ["dlcli explain does not support this task."])
-    every = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
-    found = [pair for pair in every if GRADIENT_NORMS not in pair[1]]
-    norms = _gradient_norms([name for name, content in every if GRADIENT_NORMS in content], facts, max_width)
-    if not found:
-        text = "There are no maps of what the model sees."
-        return Section("Explanations", images=norms, missing=[(text, f"dlcli explain {_name(facts)}")])
-    of_splits = [pair for pair in found if pair[1].get("source") in facts.info["data"]["samples"]]
-    checked = [pair for pair in found if (facts.run.explanations / pair[0] / "check.json").exists()]
-    name, content = next(iter(checked or of_splits or found))
-    lines = [f"explanations/{name}, of samples from: {content.get('source', 'unknown')}."]
-    folder = facts.run.explanations / name
-    images = image_of(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
-    images += image_of(folder / "attention.png", "Attention weights, not reasons", max_width) + norms
-    texts = marked_texts(folder, content)
-    lines += ["Red tokens speak for the class, blue ones against it."] if texts else []
-    if not checked:
-        can_check = "--check" in facts.task.explanation_options
-        text = "The methods are not checked on this model."
-        missing = [(text, f"dlcli explain {_name(facts)} --check")] if can_check else []
-        return Section("Explanations", lines, images=images, missing=missing, texts=texts)
-    warnings = [
-        f"{method} {text}: its maps hardly depend on the weights, so that they do not show what the model has learned."
-        for method, text in explanation_checks.verdicts(folder / "check.json")
-        if "fails" in text
-    ]
-    tables = explanation_checks.tables(folder / "check.json")
-    return Section("Explanations", lines, list(map(capitalized, warnings)), tables, images, texts=texts)
-
-
-def _gradient_norms(names: Sequence[str], facts: Facts, max_width: int) -> list[Image]:
-    """The newest plot of gradient norms, if there is one."""
-    alt = "Gradient norms by steps before the end, with trained and with initial weights"
-    return [
-        image
-        for name in names[:1]
-        for image in image_of(facts.run.explanations / name / "gradient_norms.png", alt, max_width)
-    ]
-
-
 def robustness(facts: Facts, max_width: int) -> Section:
     """Robust accuracy under each attack of the current model."""
     found = newest_results(facts.run.attacks, "attack.json", model=facts.info.get("model"))
@@ -318,13 +273,6 @@ def _limits_of(facts: Facts) -> Iterator[str]:
     if facts.info.get("base"):
         yield "The weights were pretrained: what they were trained on is not a part of this report."
     yield "A report cannot say what the model may be used for; a model card (--card) has a place for that."
-
-
-def image_of(path: Path, alt: str, max_width: int) -> list[Image]:
-    """A PNG file as a figure, if it exists and can be read."""
-    with contextlib.suppress(BadFile, OSError):
-        return [Image(embedded_png(read_file(path, MAX_PNG_BYTES), max_width=max_width), alt)]
-    return []
 
 
 def _name(facts: Facts) -> str:

@@ -11,7 +11,7 @@ from dlcli.report.page.page import Section, Table
 from dlcli.rundir.tables import read_csv
 from dlcli.training.direction import lower_is_better
 from dlcli.workflow.report.facts import capitalized, is_better, spoken
-from dlcli.workflow.report.sections import image_of
+from dlcli.workflow.report.images import image_of
 from dlcli.workflow.search.results import STATUSES, conclusion
 from dlcli.workflow.trials.directory import StudyDir
 from dlcli.workflow.trials.records import TrialLog

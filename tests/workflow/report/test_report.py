@@ -72,6 +72,37 @@ def test_results_of_an_earlier_model_are_left_out(runs: Path) -> None:
     assert "fgsm 0.1000 0.9000 0.1234" in text_of(report(runs.parent, "tiny"))
 
 
+def test_checks_are_shown_and_filters_and_gates_are_not_taken_for_maps(runs: Path) -> None:
+    model = read_json(runs / "tiny" / "run.json")["model"]
+
+    def write(name: str, plot: str, **content: object) -> Path:
+        folder = runs / "tiny" / "explanations" / name
+        folder.mkdir(parents=True)
+        shutil.copy(runs / "tiny" / "plots" / "batch.png", folder / plot)
+        (folder / "explanation.json").write_text(json.dumps({"sha256": model, **content}))
+        return folder
+
+    write("features-stage1", "stage1.png", source="test", settings={"features": {"stage1": "stage1"}})
+    write("gates", "gates.png", gates=[])
+    page = report(runs.parent, "tiny")
+    assert "There are no maps of what the model sees." in page
+    assert "Patches of images that excite the filters of a stage most" in page
+    assert "Gates of the recurrent layer" in page
+    folder = write("integrated", "maps.png", source="test", settings={"methods": ["integrated"]}, samples=5)
+    assert "The methods are not checked on this model." in report(runs.parent, "tiny")
+    parts = {part: {"mean": 0.9, "standard_error": 0.01, "n": 16} for part in ("head", "all")}
+    verdict = {**parts, "verdict": "fails the randomization check", "weak": None}
+    areas = {"integrated": {"mean": 0.8125, "standard_error": 0.03125, "n": 16}, "random": parts["all"]}
+    check = {"images": 16, "insertion": areas, "deletion": areas, "randomization": {"methods": {"integrated": verdict}}}
+    (folder / "check.json").write_text(json.dumps(check))
+    text = text_of(report(runs.parent, "tiny"))
+    assert "Checked on 16 images" in text
+    assert "Integrated fails the randomization check: its maps hardly depend on the weights" in text
+    assert "integrated 0.812 ± 0.031 0.812 ± 0.031 random 0.900 ± 0.010" in text
+    (folder / "check.json").write_text(json.dumps({"images": "many", "insertion": [1], "randomization": 3}))
+    assert "explanations/integrated, of samples from: test." in text_of(report(runs.parent, "tiny"))
+
+
 def test_warnings_stand_in_the_verdict(runs: Path) -> None:
     with (runs / "tiny" / "train.log").open("a") as log:
         log.write("2026-01-01T00:00:00Z warning: class <b>cat</b> is never predicted\n")

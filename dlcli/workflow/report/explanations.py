@@ -1,0 +1,83 @@
+"""The section of a report on explanations: maps or texts of the current model, their checks, and what was measured."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dlcli.report.page.page import Image, Section
+from dlcli.workflow.report import explanation_checks
+from dlcli.workflow.report.explained_texts import marked_texts
+from dlcli.workflow.report.facts import Facts, capitalized, newest_results
+from dlcli.workflow.report.images import image_of
+
+Found = Sequence[tuple[str, Mapping[str, Any]]]
+"""Name and explanation.json of results, the newest first."""
+
+MEASURED = {
+    "networks": ("gradient_norms.png", "Gradient norms by steps before the end, with trained and with initial weights"),
+    "gates": ("gates.png", "Gates of the recurrent layer over the steps of a sequence"),
+}
+"""A key of explanation.json that says what is in it: its plot, and what the plot shows."""
+FIRST = "first_layer.png"
+FEATURES = "Patches of images that excite the filters of a stage most, beside their deconvnet projections"
+
+
+def explanations(facts: Facts, max_width: int) -> Section:
+    """The newest maps of the current model, and what checks say about the methods."""
+    if facts.task is None or "explain" not in facts.task.verbs:
+        return Section("Explanations", ["dlcli explain does not support this task."])
+    every = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
+    found = [pair for pair in every if not (_features_of(pair[1]) or any(key in pair[1] for key in MEASURED))]
+    others = [*_features(every, facts, max_width), *_measured(every, facts, max_width)]
+    name_of_run = shlex.quote(str(facts.run.path))
+    if not found:
+        text = "There are no maps of what the model sees."
+        return Section("Explanations", images=others, missing=[(text, f"dlcli explain {name_of_run}")])
+    of_splits = [pair for pair in found if pair[1].get("source") in facts.info["data"]["samples"]]
+    checked = [pair for pair in found if (facts.run.explanations / pair[0] / "check.json").exists()]
+    name, content = next(iter(checked or of_splits or found))
+    lines = [f"explanations/{name}, of samples from: {content.get('source', 'unknown')}."]
+    folder = facts.run.explanations / name
+    images = image_of(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
+    images += image_of(folder / "attention.png", "Attention weights, not reasons", max_width) + others
+    texts = marked_texts(folder, content)
+    lines += ["Red tokens speak for the class, blue ones against it."] if texts else []
+    if not checked:
+        can_check = "--check" in facts.task.explanation_options
+        text = "The methods are not checked on this model."
+        missing = [(text, f"dlcli explain {name_of_run} --check")] if can_check else []
+        return Section("Explanations", lines, images=images, missing=missing, texts=texts)
+    warnings = [
+        capitalized(
+            f"{method} {text}: its maps hardly depend on the weights and do not show what the model has learned."
+        )
+        for method, text in explanation_checks.verdicts(folder / "check.json")
+        if "fails" in text
+    ]
+    tables = explanation_checks.tables(folder / "check.json")
+    return Section("Explanations", lines, warnings, tables, images, texts=texts)
+
+
+def _features_of(content: Mapping[str, Any]) -> int:
+    """The number of stages whose filters are shown; 0 for other explanations."""
+    settings = content.get("settings")
+    stages = settings.get("features") if isinstance(settings, dict) else None
+    return len(stages) if isinstance(stages, dict) else 0
+
+
+def _features(every: Found, facts: Facts, max_width: int) -> Iterator[Image]:
+    """The newest plot of what filters have learned: of every stage if there is one, or of a stage."""
+    for name, content in every:
+        num_stages = _features_of(content)
+        if num_stages:
+            of_stages = [file for file in (facts.run.explanations / name).glob("*.png") if file.name != FIRST]
+            for file in [facts.run.plots / "hierarchy.png"] if num_stages > 1 else of_stages[:1]:
+                yield from image_of(file, FEATURES, max_width)
+            return
+
+
+def _measured(every: Found, facts: Facts, max_width: int) -> Iterator[Image]:
+    """The newest plot of each measurement of a recurrent network."""
+    for key, (file, alt) in MEASURED.items():
+        for name in [name for name, content in every if key in content][:1]:
+            yield from image_of(facts.run.explanations / name / file, alt, max_width)
