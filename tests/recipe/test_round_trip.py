@@ -230,6 +230,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
             data.pop(key, None)
         if model["kind"] not in ("convnet", "mlp"):
             values["model"] = model = {"kind": "mlp"}
+        values.pop("search", None)  # whose cells are for images
     for section, key in ((data, "value_range"), (model, "input_range")):
         if section.get(key) is not None and not is_below(*section[key]):
             section[key] = (0, "1/2")
