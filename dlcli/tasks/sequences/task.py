@@ -79,6 +79,7 @@ class SequenceTask(Task):
                 return labeled_series_explanation.recurrent_samples(run, self.recipe, request, console)
             case Tagging():
                 return tag_explanation.recurrent_samples(run, self.recipe, request, console)
+        raise self._lacks("explain --gradient-norms")
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)
