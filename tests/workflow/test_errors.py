@@ -138,7 +138,9 @@ def test_decoding_each_epoch_and_resuming_within_one_is_exact(photos: Path, cach
 
 
 @pytest.mark.parametrize(
-    "corruption", [Path.unlink, lambda path: path.write_bytes(b"no image")], ids=["lost", "corrupt"]
+    "corruption",
+    [pytest.param(Path.unlink, marks=pytest.mark.slow), lambda path: path.write_bytes(b"no image")],
+    ids=["lost", "corrupt"],
 )
 def test_an_image_lost_or_corrupted_during_training(photos: Path, corruption: Callable[[Path], Any]) -> None:
     command = ("train", "photos.yaml", "-s", "data.cache=none")

@@ -105,7 +105,7 @@ def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     ("difference", "model"),
     [
         ("none", "kind: convolutional, filters: 8"),
-        ("last", "kind: transformer, units: 8, heads: 2, layers: 1"),
+        pytest.param("last", "kind: transformer, units: 8, heads: 2, layers: 1", marks=pytest.mark.slow),
         pytest.param("last", "kind: convolutional, filters: 8", marks=pytest.mark.slow),
         pytest.param("none", "kind: transformer, units: 8, heads: 2, layers: 1", marks=pytest.mark.slow),
     ],

@@ -144,7 +144,7 @@ def test_the_reference_run_covers_everything(never_stopped: Path) -> None:
 @pytest.mark.parametrize(
     ("seed", "num_kills"),
     [
-        (1, 4),
+        pytest.param(1, 4, marks=pytest.mark.slow),
         *(pytest.param(seed, 10, marks=pytest.mark.slow) for seed in range(100, 103)),
         *(pytest.param(seed, 10, marks=pytest.mark.long) for seed in range(103, 133)),
     ],

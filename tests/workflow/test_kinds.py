@@ -239,6 +239,7 @@ SCHEDULES = [
 CLIPPINGS = ["kind: norm, value: 1", "kind: global_norm, value: 1", "kind: value, value: 0.1"]
 
 
+@pytest.mark.slow
 def test_every_optimizer_schedule_and_clipping(tmp_path: Path) -> None:
     combinations = zip(itertools.cycle(OPTIMIZERS), SCHEDULES, itertools.cycle(CLIPPINGS), strict=False)
     for number, (optimizer, schedule, clipping) in enumerate(combinations):

@@ -19,7 +19,7 @@ def scored(origins: list[int]) -> Scored:
     baselines = {name: RNG.normal(size=(number, 3)) for name in ("naive_", "seasonal_naive_")}
     outputs = RNG.normal(size=(number, 3)).astype(np.float32)
     ones = np.ones(number)
-    return Scored(Window(horizon=3), np.array(origins), true, outputs, baselines, {}, ones, ones)
+    return Scored(Window(horizon=3), np.array(origins), true, outputs, baselines, {}, {}, ones, ones)
 
 
 def series(*parts: Part) -> Series:

@@ -88,7 +88,9 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
     def run(*arguments: str, trainer: Trainer | None = None, plots: bool = False) -> Result:
         if not plots:  # drawing takes most of the time
             monkeypatch.setattr(trials_of_sweep, "write_plots", lambda *arguments: None)
-        monkeypatch.setattr(workflow, "open_workers", lambda workers, ray: LocalPool(workers, trainer or Trainer()))
+        monkeypatch.setattr(
+            workflow, "open_workers", lambda workers, ray, device: LocalPool(workers, trainer or Trainer())
+        )
         return CliRunner().invoke(cli, ["sweep", *arguments])
 
     return run
@@ -301,7 +303,7 @@ def test_a_real_sweep_is_the_same_in_worker_processes(sweep: Callable[..., Resul
     options = ("-s", space, "-s", "train.epochs=2", "--trials", "2", "--json")
     trained = CliRunner().invoke(cli, ["sweep", "recipe.yaml", *options])
     found = result_of(trained)
-    monkeypatch.setattr(workflow, "open_workers", lambda workers, ray: LocalPool(workers))
+    monkeypatch.setattr(workflow, "open_workers", lambda workers, ray, device: LocalPool(workers))
     again = result_of(CliRunner().invoke(cli, ["sweep", "recipe.yaml", *options, "--name", "again"]))
     assert again["best"] == found["best"]
     assert found["best"]["values"] == {"train.optimizer.learning_rate": 0.03}
