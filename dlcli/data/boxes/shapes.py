@@ -15,10 +15,15 @@ from dlcli.data.images.decoding import TURNS
 
 @dataclass(frozen=True)
 class Shape:
-    """The pixels of an object: those in any of its polygons, float32 ``[n, 2]`` each, or in the runs of an encoding."""
+    """The pixels of an object: those in any of its polygons, float32 ``[n, 2]`` each, or in the runs of an encoding.
+
+    Attributes:
+        size: height and width of the image of an encoding, if they are known.
+    """
 
     polygons: tuple[NDArray[np.float32], ...] = ()
     runs: NDArray[np.int64] | None = None
+    size: tuple[int, int] | None = None
 
     def fill(self, height: int, width: int) -> NDArray[np.bool_]:
         """The pixels in an image of this size.
@@ -42,6 +47,9 @@ class Shape:
 
     def flaw(self, frame: Frame) -> str:
         """See :meth:`ObjectShape.flaw`."""
+        if self.size is not None and self.size != (frame.height, frame.width):
+            height, width = self.size
+            return f"its encoding is for an image of {width}x{height}, but the image has {frame.width}x{frame.height}"
         if self.runs is not None and self.runs.sum() != frame.width * frame.height:
             return f"its encoding is for {self.runs.sum():,} pixels, but the image has {frame.width * frame.height:,}"
         return ""

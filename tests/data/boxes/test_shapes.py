@@ -1,5 +1,7 @@
 """The masks of objects that are drawn when they are read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,9 @@ def test_digests_depend_on_the_shapes_and_the_frame() -> None:
 def test_an_encoding_must_be_for_the_size_of_the_image() -> None:
     assert RUNS.flaw(Frame(8, 5)) == ""
     assert RUNS.flaw(Frame(8, 6)) == "its encoding is for 40 pixels, but the image has 48"
+    turned = replace(RUNS, size=(8, 5))
+    assert not turned.flaw(Frame(5, 8))
+    assert turned.flaw(Frame(8, 5)) == "its encoding is for an image of 5x8, but the image has 8x5"
     assert CORNER.flaw(Frame(1, 1)) == ""
 
 

@@ -21,11 +21,18 @@ def shape_of(entry: Entry) -> Shape:
     if isinstance(value, list) and value:
         return Shape(polygons=tuple(_points(numbers) for numbers in value))
     if isinstance(value, dict) and "counts" in value:
-        return Shape(runs=_runs(value["counts"]))
+        return Shape(runs=_runs(value["counts"]), size=_size(value["size"]) if "size" in value else None)
     raise BadEntry(
         "segmentation must be a list of polygons [[x, y, x, y, …]] or a run-length encoding {counts, size}. Received "
         f"{reprlib.repr(value)}."
     )
+
+
+def _size(value: Any) -> tuple[int, int]:
+    is_size = isinstance(value, list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)
+    if not is_size:
+        raise BadEntry(f"size must be the height and width of the image. Received {reprlib.repr(value)}.")
+    return value[0], value[1]
 
 
 def _points(value: Any) -> Any:

@@ -173,7 +173,7 @@ def list_yolo(path: str | Path, *, allow_outside: bool = False) -> Listed:
                 objects=tuple(objects),
             )
         )
-    refuse(errors, "Correct the files above, or remove them.")
+    refuse(errors, "Correct the files above.")
     return Listed(tuple(annotated), tuple(left_out), tuple(_warn_of_unlisted(num_unlisted)))
 
 
@@ -220,6 +220,12 @@ def _read_index(file: Path) -> _Index:
         if split in splits:
             raise InputError(f"{file}: each split must be given once. '{key}' is the {split} split again.")
         splits[split] = tuple(spec.strip() for spec in specs)
+        same = next((other for other, theirs in splits.items() if other != split and theirs == splits[split]), None)
+        if same is not None:
+            raise InputError(
+                f"{file}: each split must have its own images. '{key}' names those of {same} again: remove the key, "
+                "and a part of the training images is held out."
+            )
         found = re.search(rf"^['\"]?{re.escape(key)}['\"]?\s*:", text, re.MULTILINE)
         line_of[split] = text.count("\n", 0, found.start()) + 1 if found else 1
     if "train" not in splits:

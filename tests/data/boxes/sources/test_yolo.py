@@ -126,7 +126,7 @@ def test_errors_are_reported_with_file_and_line(save: Save, common: Common) -> N
         "train/labels/b.txt:3: the width and height of a box must be >= 0. Received -0.1 and 0.1.",
         "train/labels/b.txt:4: a line must be a class and either 4 numbers (x, y, width, height) or at least 3 points. "
         "Received 5 numbers after the class: if the last is the confidence of a prediction, remove it.",
-        "Correct the files above, or remove them.",
+        "Correct the files above.",
     ]
 
 
@@ -148,6 +148,10 @@ def test_bad_boxes_obey_on_bad_box(save: Save, common: Common) -> None:
         ("- a\n", "data.yaml: must be the data.yaml of YOLO, with the keys train and names. Received no keys."),
         ("names: [a]\nval: x\n", "data.yaml: there must be train, the path of the images to train on. Received none."),
         ("train: images\n", "data.yaml: names must be the classes: a list, or numbers with names. Received none."),
+        (
+            "train: images\nval: images\nnames: [a]\n",
+            "data.yaml: each split must have its own images. 'val' names those",
+        ),
         ("train: images\nnames: [a, a]\n", "data.yaml: names must be different. Received 'a' again."),
         ("train: images\nnames: [a, {}]\n", "data.yaml: names must be the classes by their numbers. Received 1: {}."),
         ("train: 3\nnames: [a]\n", "data.yaml: train must be a path, or a list of paths. Received 3."),

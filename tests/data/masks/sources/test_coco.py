@@ -147,6 +147,10 @@ def test_splits_in_files_of_their_own(save: Save, common: Common, tmp_path: Path
         ({"segmentation": [[1, 2, 3, 4, 5, 1e10]]}, "of at least three corners in pixels"),
         ({"segmentation": {"counts": "5~"}}, "counts must be lengths of runs: a character from '0' to 'o'"),
         ({"segmentation": {"counts": [1, -1, 30]}}, "they must be whole numbers of pixels. Received [1, -1, 30]."),
+        (
+            {"segmentation": {"counts": [9], "size": [3]}},
+            "size must be the height and width of the image. Received [3].",
+        ),
         ({"segmentation": None}, "a run-length encoding {counts, size}. Received None."),
     ],
 )
