@@ -165,6 +165,16 @@ def number_error(name: str, cell: str) -> str | None:
     return f"column '{printable(name)}' must be at most {LARGEST:g} in magnitude. Received {shown}: rescale the column."
 
 
+def missing_error(name: str, *, may_be_unknown: bool) -> str:
+    """The error of a cell without a value.
+
+    Args:
+        may_be_unknown: whether values can also be unknown, and not only left out with their row.
+    """
+    options = "skip or unknown" if may_be_unknown else "skip"
+    return f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: {options}."
+
+
 def flag_error(name: str, cell: str) -> str | None:
     """The error in a cell of a column of 0 and 1, or None."""
     if cell.lower() in FLAGS:

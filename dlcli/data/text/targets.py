@@ -17,7 +17,16 @@ from dlcli.data.listing import Listing, SplitKeys, list_rows, name_some, warn_of
 from dlcli.data.sequences.dataset import SequenceDataset, assemble_sequences
 from dlcli.data.split_folders import files_by_split, rows_by_split
 from dlcli.data.splits import LeftOut
-from dlcli.data.table import FLAGS, MISSING, SUFFIXES, flag_error, read_cells, refuse_errors, role_columns
+from dlcli.data.table import (
+    FLAGS,
+    MISSING,
+    SUFFIXES,
+    flag_error,
+    missing_error,
+    read_cells,
+    refuse_errors,
+    role_columns,
+)
 from dlcli.data.text.files import plain_spaces, read_content
 from dlcli.data.text.json_lines import JSON_LINES, BadLine, read_json_lines, split_of, value_of
 from dlcli.errors import InputError
@@ -148,8 +157,7 @@ def _texts(
     def checked(name: str, cell: Any) -> Any:
         value = read(name, cell)
         if value is None and on_missing == "error":
-            options = "skip or unknown" if read is _flag else "skip"
-            raise BadLine(f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: {options}.")
+            raise BadLine(missing_error(name, may_be_unknown=read is _flag))
         return value
 
     source = str(files.path)

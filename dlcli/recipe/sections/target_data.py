@@ -70,6 +70,14 @@ def rules_of_labels(
             yield "label", f"must be another column than data.{role}. Received '{name}'."
 
 
+def rules_of_separator(label: str | None, separator: str | None) -> Iterator[tuple[str, str]]:
+    """The rule of what separates the labels in a cell: it is given if, and only if, a column has lists."""
+    if label is not None and separator is None:
+        yield "separator", "must be given with label: what separates the labels in a cell"
+    if label is None and separator is not None:
+        yield "separator", "is for a column with lists, label; remove it"
+
+
 class NumberTable(Decimals, ImageTable):
     """A CSV file with a row for each image: its path, and the numbers to predict."""
 
@@ -126,13 +134,7 @@ class LabelTable(ImageTable):
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
         yield from rules_of_labels(self.labels, self.label, self.roles)
-        if (self.label is None) != (self.separator is None):
-            yield (
-                "separator",
-                "is for a column with lists, label; remove it"
-                if self.label is None
-                else "must be given with label: what separates the labels in a cell",
-            )
+        yield from rules_of_separator(self.label, self.separator)
 
 
 class SceneLabels(Images):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import Text
 from dlcli.recipe.sections.table_data import Decimals, Headerless
-from dlcli.recipe.sections.target_data import Names, rules_of_columns, rules_of_labels
+from dlcli.recipe.sections.target_data import Names, rules_of_columns, rules_of_labels, rules_of_separator
 from dlcli.recipe.sections.text_data import TextColumns
 
 
@@ -37,10 +37,7 @@ class TextLabelsCsv(Headerless, LabelColumns):
 
     def rules(self) -> Iterator[tuple[str, str]]:
         yield from super().rules()
-        if self.label is not None and self.separator is None:
-            yield "separator", "must be given with label: what separates the labels in a cell"
-        if self.label is None and self.separator is not None:
-            yield "separator", "is for a column with lists, label; remove it"
+        yield from rules_of_separator(self.label, self.separator)
 
 
 class TextLabelsJsonl(LabelColumns):

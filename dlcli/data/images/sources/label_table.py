@@ -8,13 +8,21 @@ from typing import Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.data.files import printable
 from dlcli.data.images.dataset import CommonKeys, Reading
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.target_table import assemble_table, drop_incomplete, table_at
 from dlcli.data.label_lists import applied, labels_in, listed, refuse_between
 from dlcli.data.leakage import warn_of_similar_names
-from dlcli.data.table import FLAGS, MISSING, ImageRow, drop_repeated, flag_error, read_image_rows, refuse_errors
+from dlcli.data.table import (
+    FLAGS,
+    MISSING,
+    ImageRow,
+    drop_repeated,
+    flag_error,
+    missing_error,
+    read_image_rows,
+    refuse_errors,
+)
 
 OnMissing = Literal["error", "skip", "unknown"]
 
@@ -96,9 +104,7 @@ def _error_of(labels: Sequence[str], on_missing: OnMissing) -> Callable[[tuple[s
         for name, cell in zip(labels, cells, strict=True):
             if cell in MISSING:
                 if on_missing == "error":
-                    return (
-                        f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: skip or unknown."
-                    )
+                    return missing_error(name, may_be_unknown=True)
             elif (error := flag_error(name, cell)) is not None:
                 return error
         return None

@@ -15,7 +15,7 @@ from dlcli.data.images.targets import TABLE, TargetTable
 from dlcli.data.junk import is_junk
 from dlcli.data.listing import NO_ALIASES, name_some
 from dlcli.data.splits import DataWarning, LeftOut, split_named
-from dlcli.data.table import MISSING, ImageRow, drop_repeated, read_image_rows
+from dlcli.data.table import MISSING, ImageRow, drop_repeated, missing_error, read_image_rows
 from dlcli.errors import InputError
 
 OnMissing = Literal["error", "skip"]
@@ -59,7 +59,7 @@ def read_number_table(
         for name, cell in zip(targets, cells, strict=True):
             if cell in MISSING:
                 if on_missing == "error":
-                    return f"column '{printable(name)}' has no value. Fill it in, or set data.on_missing: skip."
+                    return missing_error(name, may_be_unknown=False)
             elif (error := cell_error(name, cell, decimal)) is not None:
                 return error
         return None
