@@ -28,9 +28,10 @@ from dlcli.recipe.load import load_text
 from dlcli.runtime.console import Console
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.proposer import CellProposer
-from dlcli.workflow.search.search import search
+from dlcli.workflow.search.search import SearchWork
 from dlcli.workflow.trials.pool import MAX_RESIDENT, Lost, Pool
 from dlcli.workflow.trials.records import TrialLog
+from dlcli.workflow.trials.work import start
 
 OPERATIONS = ("identity", "conv1", "sep3", "avg3", "max3")
 COMBINATIONS = 3
@@ -85,7 +86,7 @@ def soak(folder: Path, *, num_children: int, num_workers: int, every: int) -> bo
     """Search, and return whether no candidate was lost and memory did not grow."""
     console = Watching(every)
     loaded = load_text((RECIPE % (num_children, num_workers)).encode(), folder / "soak.yaml")
-    search(loaded, name="soak", runs=folder, device="cpu", ray=None, command=[], console=console)
+    start(SearchWork(loaded), name="soak", runs=folder, device="cpu", ray=None, command=[], console=console)
     records = TrialLog(folder / "soak" / "trials.jsonl").read()
     lost = sum(record.status != "complete" for record in records)
     print(f"  {len(records)} candidates, {lost} not complete")

@@ -22,8 +22,9 @@ from dlcli.recipe.language.overrides import parse_setting
 from dlcli.recipe.load import load_text
 from dlcli.runtime.console import Console
 from dlcli.workflow.sweep.files import epochs_of
-from dlcli.workflow.sweep.sweep import sweep
+from dlcli.workflow.sweep.sweep import SweepWork
 from dlcli.workflow.trials.records import Record, TrialLog
+from dlcli.workflow.trials.work import start
 
 KEY = "train.optimizer.learning_rate"
 SEEDS = 3
@@ -45,7 +46,8 @@ sweep:
 def records_of(folder: Path, name: str, *settings: str) -> list[Record]:
     """The records of a sweep with these settings."""
     loaded = load_text(RECIPE.encode(), folder / "recipe.yaml", [parse_setting(text) for text in settings])
-    sweep(loaded, name=name, runs=folder / "runs", device="cpu", ray=None, command=[], console=Console(quiet=True))
+    how: Any = {"device": "cpu", "ray": None, "command": [], "console": Console(quiet=True)}
+    start(SweepWork(loaded), name=name, runs=folder / "runs", **how)
     return TrialLog(folder / "runs" / name / "trials.jsonl").read()
 
 

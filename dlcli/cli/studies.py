@@ -111,15 +111,14 @@ def run_study(
     if options["name"] is not None:
         check_name(options["name"])
     loaded = _loaded(recipe, options, keys)
-    if kind == "search":
-        from dlcli.recipe.support import check_verb
+    from dlcli.recipe.support import check_verb
+    from dlcli.workflow.studies import work_of
+    from dlcli.workflow.trials.work import start
 
+    if kind == "search":
         check_verb(loaded.recipe, loaded.locate("task"), kind)
-        from dlcli.workflow.search.search import search as run
-    else:
-        from dlcli.workflow.sweep.sweep import sweep as run
     name = options["name"] or loaded.recipe.name or run_name(loaded.path)
-    return run(loaded, name=name, runs=options["runs"], **_how(options))
+    return start(work_of(kind, loaded), name=name, runs=options["runs"], **_how(options))
 
 
 def _loaded(recipe: Path, options: dict[str, Any], keys: Mapping[str, str]) -> "LoadedRecipe":
@@ -136,14 +135,12 @@ def _loaded(recipe: Path, options: dict[str, Any], keys: Mapping[str, str]) -> "
 
 
 def _resumed(kind: Kind, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    from dlcli.workflow.studies import work_of
     from dlcli.workflow.trials.directory import find_study
+    from dlcli.workflow.trials.work import resume
 
     study = find_study(options["runs"], name, kind)
-    if kind == "search":
-        from dlcli.workflow.search.search import resume
-    else:
-        from dlcli.workflow.sweep.sweep import resume
-    return resume(study, **_how(options))
+    return resume(study, lambda loaded: work_of(kind, loaded), **_how(options))
 
 
 def _how(options: dict[str, Any]) -> dict[str, Any]:

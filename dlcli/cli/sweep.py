@@ -43,7 +43,7 @@ def sweep(recipe: Path | None, resume: str | None, **options: Any) -> None:
 def _show(result: dict[str, Any]) -> None:
     objective, best, baseline = result["objective"], result["best"], result["baseline"]
     failed = f", {result['failed']} failed" if result["failed"] else ""
-    say(f"{result['sweep']}: {result['trials']} trials{failed}, {result['epochs']:,} epochs")
+    say(f"{result['directory']}: {result['trials']} trials{failed}, {result['epochs']:,} epochs")
     say(f"best {objective}: {_value(best, objective)}, trial {best['trial']}")
     for key, value in best["values"].items():
         say(f"  {key}: {as_recipe(value)}")
@@ -51,7 +51,7 @@ def _show(result: dict[str, Any]) -> None:
         say(f"the recipe's own values: {_value(baseline, objective)}")
     if result["importance"]:
         say("importance: " + ", ".join(f"{key} {share:.2f}" for key, share in result["importance"].items()))
-    say(f"recipe: {result['sweep']}/best.yaml; table: {result['sweep']}/trials.csv")
+    say(f"recipe: {result['directory']}/best.yaml; table: {result['directory']}/trials.csv")
 
 
 def _value(record: dict[str, Any], objective: str) -> str:

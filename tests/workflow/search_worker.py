@@ -28,7 +28,8 @@ def do(task: dict[str, Any]) -> dict[str, Any]:
     if task["kind"] == "check":
         splits = {"train": 100, "validation": 20, "test": 20}
         facts = {"splits": splits, "fingerprint": "f", "columns": ["train_loss", "val_accuracy"], "warnings": []}
-        return outcome | {"cost": cost} | facts
+        environment = {"device": "CPU", "versions": {"dlcli": "1"}, "machine": {"cores": 1}}
+        return outcome | {"cost": cost, "environment": environment} | facts
     limit = task.get("limits", {}).get("multiply_adds", 1e9)
     if cost["multiply_adds"] > limit:
         return outcome | {"cost": cost, "status": "refused", "error": "too large"}

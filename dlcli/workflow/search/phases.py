@@ -8,17 +8,17 @@ from typing import Any
 from dlcli.errors import CheckFailed
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.search import Search
-from dlcli.runtime.console import Console
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.files import write_best, write_front, write_plots
 from dlcli.workflow.search.finals import ORIGINS, Finalist, FinalProposer, best_trials, final_name, ranked
 from dlcli.workflow.search.proposer import CellProposer
 from dlcli.workflow.search.results import compared, described, line_about, summary
 from dlcli.workflow.trials.directory import StudyDir
-from dlcli.workflow.trials.pool import Lost, Workers
+from dlcli.workflow.trials.pool import Lost
 from dlcli.workflow.trials.records import Record, TrialLog
+from dlcli.workflow.trials.replay import Replay
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
-from dlcli.workflow.trials.study import complete
+from dlcli.workflow.trials.work import Setting
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,13 @@ class Phases:
         study: the directory.
         loaded: the recipe.
         section: its ``search`` section.
-        pool: the workers.
-        runs: the folder in which ``run:NAME`` is looked up.
-        device: of the workers.
-        console: where progress is printed.
+        setting: where trials are run.
     """
 
     study: StudyDir
     loaded: LoadedRecipe
     section: Search
-    pool: Workers
-    runs: Path
-    device: str
-    console: Console
+    setting: Setting
 
     @property
     def candidates(self) -> Candidates:
@@ -51,24 +45,16 @@ class Phases:
     @property
     def common(self) -> dict[str, Any]:
         """What all tasks of the workers have."""
-        return {"device": self.device, "path": str(self.loaded.path), "runs": str(self.runs)}
+        return {"device": self.setting.device, "path": str(self.loaded.path), "runs": str(self.setting.runs)}
 
-    def finish(self) -> dict[str, Any]:
-        """Do what is left of the search, and complete search.json.
-
-        Returns:
-            The content of search.json, and ``directory``.
+    def run(self) -> dict[str, Any]:
+        """Do what is left of the search, and return its result.
 
         Raises:
             CheckFailed: no trial or no finalist can be trained.
-            Interrupted: a signal was received; the search can be resumed.
         """
-        info = complete(self.study, self.console, lambda: {"result": self._all()})
-        return {"directory": str(self.study.path), **info}
-
-    def _all(self) -> dict[str, Any]:
         study, section = self.study, self.section
-        self.console.say(f"search {study.path}")
+        self.setting.console.say(f"search {study.path}")
         records = {"search": self._search(study.trials)}
         if section.baseline == "random":
             num_trained = sum(record.status != "refused" for record in records["search"])
@@ -109,10 +95,11 @@ class Phases:
         proposer = CellProposer(section, self.loaded.recipe.train.seed + is_baseline, is_baseline=is_baseline)
         log = TrialLog(path, proposer.mistake)
         total = section.budget.trials if of_baseline is None else of_baseline
-        hours = None if is_baseline else section.budget.hours
+        replayed = self.setting.replayed.get(path.name)
+        hours = None if is_baseline or replayed else section.budget.hours
         seen = log.read()
         if seen:
-            self.console.say(f"{log.path.name}: {len(seen)} trials are in the log")
+            self.setting.console.say(f"{log.path.name}: {len(seen)} trials are in the log")
 
         def task(number: int, proposal: Proposal) -> dict[str, Any]:
             where = {"folder": str(self.study.path), "optimize_graphs": False}
@@ -123,7 +110,7 @@ class Phases:
             seen.append(record)
             what = f"{'random' if is_baseline else 'trial'} {record.trial}"
             count = f"{sum(one.status != 'refused' for one in seen)} of {total}"
-            self.console.say(f"{what}  {count}  {line_about(record, section.metric, seen)}")
+            self.setting.console.say(f"{what}  {count}  {line_about(record, section.metric, seen)}")
 
         plan = Plan(
             task=task,
@@ -133,7 +120,7 @@ class Phases:
             seconds_a_trial=60 * section.trial.minutes,
             report=report,
         )
-        return run_trials(log, proposer, plan, self.pool)
+        return run_trials(log, Replay(proposer, replayed) if replayed else proposer, plan, self.setting.pool)
 
     def _train_finalists(self, best: Mapping[str, Sequence[Record]]) -> list[Finalist]:
         """Train the finalists at full size, each with new seeds, and rank them."""
@@ -150,13 +137,14 @@ class Phases:
 
         def report(record: Record) -> None:
             what = f"final {final_name(record.choices)}  {record.trial + 1} of {total}"
-            self.console.say(f"{what}  {line_about(record, section.metric)}")
+            self.setting.console.say(f"{what}  {line_about(record, section.metric)}")
 
         def seed(number: int) -> int:
             return candidates.final_seed(proposer.proposals[number].choices["repeat"])
 
         plan = Plan(task=task, seed=seed, num_trials=total, report=report)
-        records = run_trials(TrialLog(self.study.finals_log, proposer.mistake), proposer, plan, self.pool)
+        log = TrialLog(self.study.finals_log, proposer.mistake)
+        records = run_trials(log, proposer, plan, self.setting.pool)
         return ranked(records, section.metric, section.final.seeds)
 
     # The test split ---------------------------------------------------------------------------------------------------
@@ -179,11 +167,11 @@ class Phases:
         """
         found: dict[str, dict[str, float]] = {}
         left = list(runs)
-        while left or self.pool.num_running:
-            while left and self.pool.is_free:
+        while left or self.setting.pool.num_running:
+            while left and self.setting.pool.is_free:
                 name = left.pop(0)
-                self.pool.submit(name, {**self.common, "kind": "test", "run": str(self.study.finals / name)})
-            name, outcome = self.pool.wait()
+                self.setting.pool.submit(name, {**self.common, "kind": "test", "run": str(self.study.finals / name)})
+            name, outcome = self.setting.pool.wait()
             reason = outcome.reason if isinstance(outcome, Lost) else outcome["error"]
             if isinstance(outcome, Lost) or reason is not None:
                 raise CheckFailed(f"{self.study.finals / name}: cannot be evaluated on the test split: {reason}")

@@ -4,80 +4,59 @@ The logs in the directory are the state: each phase continues from what its log 
 any moment and resumed. This process imports no TensorFlow; its workers do.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlcli.errors import InputError
 from dlcli.recipe.language.errors import RecipeError
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.sections.search import Search
-from dlcli.recipe.yaml_writer import to_yaml, with_tuples
-from dlcli.runtime.console import Console
+from dlcli.recipe.yaml_writer import to_yaml
 from dlcli.workflow.search.candidates import Candidates, written_values
 from dlcli.workflow.search.phases import Phases
 from dlcli.workflow.search.proposer import CellProposer
 from dlcli.workflow.trials.check import check_in_worker
-from dlcli.workflow.trials.directory import BASELINE, FINALS, TRIALS, StudyDir
-from dlcli.workflow.trials.pool import Workers
-from dlcli.workflow.trials.ray_pool import open_workers
-from dlcli.workflow.trials.study import mark_resumed, new_study, resuming
+from dlcli.workflow.trials.directory import BASELINE, FINALS, TRIALS, Kind, StudyDir
+from dlcli.workflow.trials.work import Setting
 
 
-def search(
-    loaded: LoadedRecipe,
-    *,
-    name: str,
-    runs: Path,
-    device: str,
-    ray: str | None,
-    command: Sequence[str],
-    console: Console,
-) -> dict[str, Any]:
-    """Search, train the finalists, and compare them with those of random search.
+class SearchWork:
+    """A search as its recipe says.
 
     Args:
-        name: of the directory.
-        ray: the address of a Ray cluster that runs the trials; None for processes of this machine.
-        command: the command line, for the record.
-
-    Returns:
-        The final content of search.json, and ``directory``.
+        loaded: the recipe.
 
     Raises:
-        InputError: the recipe or its data cannot be used; nothing was created.
-        CheckFailed: no trial can be trained.
-        Interrupted: a signal was received; the search can be resumed.
+        InputError: it has no ``search`` section.
     """
-    section = section_of(loaded)
-    with open_workers(section.workers, ray, device) as pool:
-        facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
 
-        logs = [TRIALS, *([BASELINE] if section.baseline == "random" else []), FINALS]
-        info = {"written": written_values(loaded), "result": None}
-        study = new_study(runs, name, "search", loaded=loaded, facts=facts, command=command, logs=logs, info=info)
-        return Phases(study, loaded, section, pool, runs, device, console).finish()
+    kind: Kind = "search"
 
+    def __init__(self, loaded: LoadedRecipe) -> None:
+        self.loaded = loaded
+        self.section = section_of(loaded)
+        self.num_workers = self.section.workers
+        self.logs = (TRIALS, *([BASELINE] if self.section.baseline == "random" else []), FINALS)
 
-def resume(
-    study: StudyDir, *, device: str, ray: str | None, command: Sequence[str], console: Console
-) -> dict[str, Any]:
-    """Resume a search that was interrupted, from its logs.
+    def check(self, setting: Setting) -> dict[str, Any]:
+        """Have a worker read the data and build the recipe's own network at the size of a trial.
 
-    Returns:
-        As `search`.
+        Raises:
+            InputError: the data, the recipe or its objective cannot be used.
+        """
+        return _check(self.loaded, self.section, setting)
 
-    Raises:
-        InputError: it is complete, in use or corrupt, or its data have changed.
-    """
-    with resuming(study) as info:
-        loaded = load_text(to_yaml(with_tuples(info["written"])).encode(), study.recipe)
-        section = section_of(loaded)
-        runs = study.path.parent
-        with open_workers(section.workers, ray, device) as pool:
-            facts = _check(loaded, section, pool, runs=runs, device=device, console=console)
-            mark_resumed(study, facts, command)
-            return Phases(study, loaded, section, pool, runs, device, console).finish()
+    def info(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """No result yet."""
+        return {"result": None}
+
+    def run(self, study: StudyDir, setting: Setting) -> dict[str, Any]:
+        """Do what is left of the search.
+
+        Raises:
+            CheckFailed: no trial or no finalist can be trained.
+        """
+        return {"result": Phases(study, self.loaded, self.section, setting).run()}
 
 
 def section_of(loaded: LoadedRecipe) -> Search:
@@ -95,14 +74,7 @@ def section_of(loaded: LoadedRecipe) -> Search:
     return section
 
 
-def _check(
-    loaded: LoadedRecipe, section: Search, pool: Workers, *, runs: Path, device: str, console: Console
-) -> dict[str, Any]:
-    """Have a worker read the data and build the recipe's own network at the size of a trial.
-
-    Raises:
-        InputError: the data, the recipe or its objective cannot be used.
-    """
+def _check(loaded: LoadedRecipe, section: Search, setting: Setting) -> dict[str, Any]:
     candidates = Candidates(written_values(loaded), section, loaded.recipe.train.seed)
     cells = CellProposer(section, 0).ask(0).choices["genotype"]
     for key, values in (("trial", candidates.trial(cells, 0)), ("final", candidates.final(cells, 0))):
@@ -111,16 +83,14 @@ def _check(
         except RecipeError as error:  # a size that no network can have
             rules = "; ".join(f"{diagnostic.key}: {diagnostic.message}" for diagnostic in error.diagnostics)
             raise loaded.error(f"search.{key}", f"gives a recipe that is not valid: {rules}") from None
-    console.say("checking the data and starting the workers")
-    task = {"device": device, "recipe": candidates.trial(None, 0), "path": str(loaded.path), "runs": str(runs)}
-    outcome = check_in_worker(pool, task, loaded, console)
+    outcome = check_in_worker(setting, candidates.trial(None, 0), loaded)
     columns = [name for name in outcome["columns"] if name.startswith("val_")]
     if not columns:
         raise loaded.error("search", "needs a validation split; set data.validation above 0")
     if section.metric not in columns:
         raise loaded.error("search.objective.0", f"must be one of {', '.join(columns)}. Received {section.metric}.")
     for warning in _warnings(loaded, section):
-        console.warn(warning)
+        setting.console.warn(warning)
     return outcome
 
 

@@ -4,110 +4,65 @@ The log of trials is the state: a sweep that was killed at any moment is resumed
 TensorFlow; its workers do. The test split is never evaluated.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from dlcli.errors import InputError
-from dlcli.recipe.load import LoadedRecipe, load_text
-from dlcli.recipe.yaml_writer import to_yaml, with_tuples
-from dlcli.runtime.console import Console
+from dlcli.recipe.load import LoadedRecipe
 from dlcli.workflow.sweep.design import Design
 from dlcli.workflow.sweep.trials import Trials
 from dlcli.workflow.trials.check import check_in_worker
-from dlcli.workflow.trials.directory import TRIALS, StudyDir
-from dlcli.workflow.trials.pool import Workers
-from dlcli.workflow.trials.ray_pool import open_workers
-from dlcli.workflow.trials.study import complete, mark_resumed, new_study, resuming
+from dlcli.workflow.trials.directory import TRIALS, Kind, StudyDir
+from dlcli.workflow.trials.work import Setting
 
 
-def sweep(
-    loaded: LoadedRecipe,
-    *,
-    name: str,
-    runs: Path,
-    device: str,
-    ray: str | None,
-    command: Sequence[str],
-    console: Console,
-) -> dict[str, Any]:
-    """Run a new sweep to its end.
+class SweepWork:
+    """A sweep as its recipe says.
 
     Args:
-        name: of its directory.
-        ray: the address of a Ray cluster that runs the trials; None for processes of this machine.
-        command: the command line, for the record.
-
-    Returns:
-        The final content of sweep.json, and ``sweep``, the directory.
+        loaded: the recipe.
 
     Raises:
-        InputError: the recipe or its data cannot be used; nothing was created.
-        CheckFailed: no trial could be trained.
-        Interrupted: a signal was received; the sweep can be resumed.
+        InputError: it has no ``sweep`` section, or one that cannot be used.
     """
-    design = Design(loaded)
-    with open_workers(design.section.workers, ray, device) as pool:
-        facts = _check(design, pool, runs=runs, device=device, console=console)
-        info = {
-            "path": str(loaded.path.absolute()),
-            "written": loaded.tree.values,
-            "objective": facts["objective"],
-        }
-        study = new_study(runs, name, "sweep", loaded=loaded, facts=facts, command=command, logs=[TRIALS], info=info)
-        return _finish(study, design, facts["objective"], pool, device=device, console=console)
 
+    kind: Kind = "sweep"
+    logs = (TRIALS,)
 
-def resume(
-    study: StudyDir, *, device: str, ray: str | None, command: Sequence[str], console: Console
-) -> dict[str, Any]:
-    """Resume a sweep that was interrupted, from its log.
+    def __init__(self, loaded: LoadedRecipe) -> None:
+        self.loaded = loaded
+        self.design = Design(loaded)
+        self.num_workers = self.design.section.workers
 
-    Returns:
-        As `sweep`.
+    def check(self, setting: Setting) -> dict[str, Any]:
+        """Have a worker read the data and build the recipe's own network; returns what it found, with the
+        ``objective``.
 
-    Raises:
-        InputError: it is complete, in use or corrupt, or its data have changed.
-    """
-    with resuming(study) as info:
-        if not isinstance(info.get("path"), str):
-            raise InputError(f"{study.info}: is corrupt: 'path' is missing. Restore it from a copy.")
-        design = Design(load_text(to_yaml(with_tuples(info["written"])).encode(), Path(info["path"])))
-        with open_workers(design.section.workers, ray, device) as pool:
-            facts = _check(design, pool, runs=study.path.parent, device=device, console=console)
-            mark_resumed(study, facts, command)
-            return _finish(study, design, facts["objective"], pool, device=device, console=console)
+        Raises:
+            InputError: the data, the recipe or its objective cannot be used.
+        """
+        design, loaded = self.design, self.loaded
+        outcome = check_in_worker(setting, design.written, loaded)
+        objective = design.named_objective or outcome["best_metric"]
+        if objective not in outcome["columns"]:
+            known = ", ".join(name for name in outcome["columns"] if name.startswith("val_")) or "none"
+            raise loaded.error(
+                "sweep.objective",
+                f"the trials have no {objective}; with this recipe the validation metrics are: {known}",
+            )
+        for warning in design.warnings(objective, num_train=outcome["splits"]["train"]):
+            setting.console.warn(warning)
+        return {**outcome, "objective": objective}
 
+    def info(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The objective."""
+        return {"objective": facts["objective"]}
 
-def _check(design: Design, pool: Workers, *, runs: Path, device: str, console: Console) -> dict[str, Any]:
-    """Have a worker read the data and build the recipe's own network; returns what it found, with the ``objective``.
+    def run(self, study: StudyDir, setting: Setting) -> dict[str, Any]:
+        """Run the trials that are left.
 
-    Raises:
-        InputError: the data, the recipe or its objective cannot be used.
-    """
-    loaded = design.loaded
-    console.say("checking the data and starting the workers")
-    task = {"device": device, "recipe": design.written, "path": str(loaded.path), "runs": str(runs)}
-    outcome = check_in_worker(pool, task, loaded, console)
-    objective = design.named_objective or outcome["best_metric"]
-    if objective not in outcome["columns"]:
-        known = ", ".join(name for name in outcome["columns"] if name.startswith("val_")) or "none"
-        raise loaded.error(
-            "sweep.objective", f"the trials have no {objective}; with this recipe the validation metrics are: {known}"
-        )
-    for warning in design.warnings(objective, num_train=outcome["splits"]["train"]):
-        console.warn(warning)
-    return {**outcome, "objective": objective}
-
-
-def _finish(
-    study: StudyDir, design: Design, objective: str, pool: Workers, *, device: str, console: Console
-) -> dict[str, Any]:
-    """Run the trials that are left, and complete sweep.json."""
-    common = {"device": device, "runs": str(study.path.parent)}
-
-    def run() -> dict[str, Any]:
-        console.say(f"sweep {study.path}: {design.section.method}, {objective}")
-        return Trials(study, design, objective, console, common=common).run(pool)
-
-    return {"sweep": str(study.path), **complete(study, console, run)}
+        Raises:
+            CheckFailed: no trial could be trained.
+        """
+        objective = study.read_info()["objective"]
+        setting.console.say(f"sweep {study.path}: {self.design.section.method}, {objective}")
+        return Trials(study, self.design, objective, setting).run()

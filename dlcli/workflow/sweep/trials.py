@@ -6,7 +6,6 @@ from typing import Any
 
 from dlcli.errors import CheckFailed
 from dlcli.printing import escaped_line
-from dlcli.runtime.console import Console
 from dlcli.training.direction import lower_is_better
 from dlcli.workflow.sweep.design import Design
 from dlcli.workflow.sweep.files import (
@@ -21,9 +20,10 @@ from dlcli.workflow.sweep.files import (
 )
 from dlcli.workflow.sweep.proposer import EPOCHS, AshaProposer, SweepProposer, make_proposer, mistake, values_of
 from dlcli.workflow.trials.directory import StudyDir
-from dlcli.workflow.trials.pool import Workers
 from dlcli.workflow.trials.records import Record, TrialLog
+from dlcli.workflow.trials.replay import Replay
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
+from dlcli.workflow.trials.work import Setting
 
 MAX_SHOWN_ERROR = 100  # characters of an error in a line about a trial
 NO_LIMIT = 10**9  # trials, where hours or the proposer limit them
@@ -36,19 +36,17 @@ class Trials:
         folder: the directory.
         design: what the sweep does.
         objective: of the trials.
-        console: where progress is printed.
-        common: ``device`` and ``runs`` of all tasks.
+        setting: where they are run.
 
     Raises:
         InputError: the log is corrupt.
     """
 
-    def __init__(
-        self, folder: StudyDir, design: Design, objective: str, console: Console, *, common: dict[str, Any]
-    ) -> None:
-        self._folder, self._design, self._objective, self._console = folder, design, objective, console
+    def __init__(self, folder: StudyDir, design: Design, objective: str, setting: Setting) -> None:
+        self._folder, self._design, self._objective, self._setting = folder, design, objective, setting
         self._recipe = design.recipe_of_trials(objective)
-        self._common = {**common, "recipe": self._recipe, "path": str(design.loaded.path)}
+        where = {"device": setting.device, "runs": str(setting.runs)}
+        self._common = {**where, "recipe": self._recipe, "path": str(design.loaded.path)}
         self._seeds = [design.seed + number for number in range(design.section.seeds)]
         self._proposer: SweepProposer = make_proposer(
             design.section, design.space, objective=objective, epochs=design.epochs, seed=design.seed
@@ -59,22 +57,29 @@ class Trials:
         )
         self._records: list[Record] = self.log.read()
 
-    def run(self, pool: Workers) -> dict[str, Any]:
-        """Run the trials that are left; returns the result."""
+    def run(self) -> dict[str, Any]:
+        """Run the trials that are left; returns the result.
+
+        Raises:
+            CheckFailed: no trial was trained to its end.
+        """
         if self._records:
-            self._console.say(f"{len(self._records)} trials of {self._folder.trials.name} are kept")
+            self._setting.console.say(f"{len(self._records)} trials of {self._folder.trials.name} are kept")
         section = self._design.section
         total = self._design.num_trials
         if section.asha is not None:
             self._folder.paused.mkdir(exist_ok=True)
+        replayed = self._setting.replayed.get(self._folder.trials.name)
+        hours = None if replayed else section.budget.hours
         plan = Plan(
             task=self._task,
             seed=lambda trial: self._design.seed,
             num_trials=NO_LIMIT if section.asha is not None or total is None else total,
-            seconds=None if section.budget.hours is None else 3600 * section.budget.hours,
+            seconds=None if hours is None else 3600 * hours,
             report=self._report,
         )
-        records = run_trials(self.log, self._proposer, plan, pool)
+        proposer = Replay(self._proposer, replayed) if replayed else self._proposer
+        records = run_trials(self.log, proposer, plan, self._setting.pool)
         best = best_of(records, self._objective)
         if best is None:
             raise CheckFailed("no trial was trained to its end. See trials.csv for the errors.")
@@ -93,7 +98,7 @@ class Trials:
         self._records.append(record)
         self._write_table(self._records)
         self._remove_checkpoints(self._proposer.continuable())
-        self._console.say(self._line(record))
+        self._setting.console.say(self._line(record))
 
     def _write_table(self, records: Sequence[Record]) -> None:
         write_table(

@@ -6,15 +6,15 @@ from typing import Any
 from dlcli.errors import CheckFailed, InputError
 from dlcli.recipe.language.errors import Diagnostic, RecipeError
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.runtime.console import Console
-from dlcli.workflow.trials.pool import Lost, Workers
+from dlcli.workflow.trials.pool import Lost
+from dlcli.workflow.trials.work import Setting
 
 
-def check_in_worker(pool: Workers, task: Mapping[str, Any], loaded: LoadedRecipe, console: Console) -> dict[str, Any]:
+def check_in_worker(setting: Setting, recipe: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, Any]:
     """Check a recipe in a worker, which is then ready for the first trial; warnings about the data are printed.
 
     Args:
-        task: what all tasks have (``device``, ``path``, ``runs``), and the ``recipe``, derived from ``loaded``.
+        recipe: plain values, derived from ``loaded``.
         loaded: the recipe of the user, in which errors are located.
 
     Returns:
@@ -24,8 +24,10 @@ def check_in_worker(pool: Workers, task: Mapping[str, Any], loaded: LoadedRecipe
         InputError: the data or the recipe cannot be used.
         CheckFailed: the worker crashed.
     """
-    pool.submit("check", {**task, "kind": "check"})
-    _, outcome = pool.wait()
+    setting.console.say("checking the data and starting the workers")
+    task = {"kind": "check", "recipe": recipe, "path": str(loaded.path)}
+    setting.pool.submit("check", {**task, "device": setting.device, "runs": str(setting.runs)})
+    _, outcome = setting.pool.wait()
     if isinstance(outcome, Lost):
         raise CheckFailed(f"{loaded.path}: {outcome.reason}")
     if outcome.get("diagnostics"):
@@ -36,5 +38,5 @@ def check_in_worker(pool: Workers, task: Mapping[str, Any], loaded: LoadedRecipe
     if outcome["status"] == "failed":
         raise (InputError if outcome.get("is_input") else CheckFailed)(outcome["error"])
     for warning in outcome["warnings"]:
-        console.warn(warning)
+        setting.console.warn(warning)
     return outcome

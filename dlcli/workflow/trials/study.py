@@ -51,6 +51,7 @@ def new_study(
             "samples": facts["splits"],
             "config": resolved(loaded.recipe),
             "logs": list(logs),
+            **facts["environment"],
         }
         replace_json(study.info, common | dict(info))
 
@@ -69,8 +70,6 @@ def resuming(study: StudyDir) -> Iterator[dict[str, Any]]:
         info = study.read_info()
         if info["status"] == "completed":
             raise InputError(f"{study.path}: this {study.kind} is complete. Its best recipe is {study.best}.")
-        if not isinstance(info.get("written"), dict):
-            raise InputError(f"{study.info}: is corrupt: 'written' is missing. Restore it from a copy.")
         logs = info.get("logs")
         for path in [study.log_of_trials(name) for name in LOGS if isinstance(logs, list) and name in logs]:
             if not path.exists():

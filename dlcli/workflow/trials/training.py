@@ -13,6 +13,7 @@ from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
+from dlcli.runtime.machine import describe_machine
 from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import prepare, task_of
 from dlcli.tasks.run_models import with_run_files
@@ -58,7 +59,8 @@ def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]
 
     Returns:
         The ``cost`` of the network, the number of samples of each of the ``splits``, the ``fingerprint`` of the data,
-        the ``columns`` of metrics, the ``best_metric``, and the ``warnings`` about the data.
+        the ``columns`` of metrics, the ``best_metric``, the ``warnings`` about the data, and the ``environment`` as in
+        run.json: ``device``, ``versions`` and ``machine``.
 
     Raises:
         InputError: the data or the recipe cannot be used.
@@ -71,6 +73,7 @@ def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]
         "fingerprint": job.dataset.fingerprint(),
         "columns": list(job.loop(RunDir(runs), _Rows()).columns),
         "best_metric": job.best_metric,
+        "environment": {"device": device.name, "versions": workflow.versions(), "machine": describe_machine()},
         "warnings": [*(warning.text for warning in job.dataset.warnings), *console.warnings],
     }
 

@@ -10,9 +10,10 @@ import pytest
 from dlcli.recipe.load import load
 from dlcli.runtime.console import Console
 from dlcli.workflow.sweep import trials
-from dlcli.workflow.sweep.sweep import sweep
+from dlcli.workflow.sweep.sweep import SweepWork
 from dlcli.workflow.trials.pool import TASKS_PER_WORKER
 from dlcli.workflow.trials.records import TrialLog
+from dlcli.workflow.trials.work import start
 
 NUM_TRIALS = 500
 RECIPE = """\
@@ -53,7 +54,7 @@ def test_memory_does_not_grow_and_no_trial_is_lost(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(trials, "write_table", measured)
     how: Any = {"device": "cpu", "ray": None, "command": [], "console": Console(quiet=True)}
-    result = sweep(load(tmp_path / "recipe.yaml"), name="soak", runs=tmp_path, **how)
+    result = start(SweepWork(load(tmp_path / "recipe.yaml")), name="soak", runs=tmp_path, **how)
     assert (result["trials"], result["failed"]) == (NUM_TRIALS, 0)
     records = TrialLog(tmp_path / "soak" / "trials.jsonl").read()
     assert [record.trial for record in records] == list(range(NUM_TRIALS))

@@ -15,8 +15,8 @@ from local_pool import LocalPool  # type: ignore[import-not-found]
 from dlcli.cli import cli
 from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.recipe.load import load
-from dlcli.workflow.sweep import sweep as workflow
 from dlcli.workflow.sweep import trials as trials_of_sweep
+from dlcli.workflow.trials import work
 
 RECIPE = """\
 task: classification
@@ -64,6 +64,7 @@ class Trainer:
             columns = [f"{split}_{name}" for split in ("train", "val") for name in ("loss", "accuracy")]
             found = {"columns": columns, "best_metric": "val_loss", "splits": {"train": 40, "validation": 10}}
             found["fingerprint"] = self.fingerprint
+            found["environment"] = {"device": "CPU", "versions": {"dlcli": "1"}, "machine": {"cores": 1}}
             return {"status": "complete", "error": None, "warnings": [], **found}
         if self._left == 0:
             raise KeyboardInterrupt
@@ -88,9 +89,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
     def run(*arguments: str, trainer: Trainer | None = None, plots: bool = False) -> Result:
         if not plots:  # drawing takes most of the time
             monkeypatch.setattr(trials_of_sweep, "write_plots", lambda *arguments: None)
-        monkeypatch.setattr(
-            workflow, "open_workers", lambda workers, ray, device: LocalPool(workers, trainer or Trainer())
-        )
+        monkeypatch.setattr(work, "open_workers", lambda workers, ray, device: LocalPool(workers, trainer or Trainer()))
         return CliRunner().invoke(cli, ["sweep", *arguments])
 
     return run
@@ -303,7 +302,7 @@ def test_a_real_sweep_is_the_same_in_worker_processes(sweep: Callable[..., Resul
     options = ("-s", space, "-s", "train.epochs=2", "--trials", "2", "--json")
     trained = CliRunner().invoke(cli, ["sweep", "recipe.yaml", *options])
     found = result_of(trained)
-    monkeypatch.setattr(workflow, "open_workers", lambda workers, ray, device: LocalPool(workers))
+    monkeypatch.setattr(work, "open_workers", lambda workers, ray, device: LocalPool(workers))
     again = result_of(CliRunner().invoke(cli, ["sweep", "recipe.yaml", *options, "--name", "again"]))
     assert again["best"] == found["best"]
     assert found["best"]["values"] == {"train.optimizer.learning_rate": 0.03}
