@@ -8,21 +8,21 @@ import click
 
 from dlcli.cli.options import (
     allow_code_option,
-    complete_runs,
+    complete_runs_and_studies,
     devices_option,
     json_option,
     quiet_option,
-    run_argument,
     runs_option,
 )
 from dlcli.cli.output import say, write_json
+from dlcli.cli.reproduce_study import compare_with, refuse_for_study, show_study, train_again
 from dlcli.errors import CheckFailed, InputError
 
 TOLERANCE = 0.01
 
 
-@click.command(short_help="Train a run again and compare.")
-@run_argument(required=True)
+@click.command(short_help="Train a run, a search or a sweep again and compare.")
+@click.argument("run", shell_complete=complete_runs_and_studies)
 @click.option(
     "--epochs-only",
     type=click.IntRange(min=1),
@@ -38,7 +38,7 @@ TOLERANCE = 0.01
     "--with",
     "other",
     metavar="RUN",
-    shell_complete=complete_runs,
+    shell_complete=complete_runs_and_studies,
     help="Compare with this run, trained already, such as on another machine; train nothing.",
 )
 @click.option(
@@ -85,6 +85,9 @@ def reproduce(
     different: the first epoch and column that differ are named, and the exit status is 1. Data that have changed are
     named, and nothing is trained.
 
+    RUN may be a search or a sweep: every trial in its logs is trained again, and so are the finalists of a search; then
+    trials and winner are compared. That takes as long as the first time.
+
     \b
     Examples:
       dlcli reproduce digits_convnet
@@ -93,12 +96,23 @@ def reproduce(
       dlcli reproduce flowers --with other_machine/runs/flowers
       dlcli reproduce digits_convnet --evaluation test
       dlcli reproduce digits_convnet --attack pgd
+      dlcli reproduce search_digits
     """
     given = {"--epochs-only": epochs_only, "--data": data, "--with": other}
     results = {"--evaluation": evaluation, "--attack": attack}
     _check_options([option for option, value in {**results, **given}.items() if value is not None])
     from dlcli.rundir.runs import find_run
+    from dlcli.workflow.trials.directory import find_any_study
 
+    if (study := find_any_study(runs, run)) is not None:
+        of_run = {"--epochs-only": epochs_only, **results}
+        refuse_for_study(study, next((option for option, value in of_run.items() if value is not None), None))
+        if other is not None:
+            found = compare_with(study, runs, other, tolerance=tolerance)
+        else:
+            found = train_again(study, data=data, tolerance=tolerance, device=device, quiet=quiet)
+        _finish(found, as_json)
+        return
     run_dir = find_run(runs, run)
     with_run = None if other is None else find_run(runs, other)
     if with_run is not None and with_run.path.resolve() == run_dir.path.resolve():
@@ -156,6 +170,8 @@ def _finish(result: dict[str, Any], as_json: bool) -> None:
         write_json(result)
     elif "of" in result:
         _show_results(result)
+    elif "compared" in result:
+        show_study(result)
     elif "environment" in result:
         _show(result)
     if not result["reproduced"]:

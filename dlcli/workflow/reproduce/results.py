@@ -23,7 +23,7 @@ from dlcli.workflow.attack.plan import Plan
 from dlcli.workflow.attack.request import Request
 from dlcli.workflow.evaluate import EvaluationRequest, evaluate
 from dlcli.workflow.reproduce.environment import environment_changes
-from dlcli.workflow.reproduce.tables import Compared, Place, compare_tables
+from dlcli.workflow.reproduce.tables import compare_tables, flat, verdict_of
 from dlcli.workflow.train import versions
 
 NOT_RESULTS = ("evaluated", "data", "epoch")
@@ -59,12 +59,12 @@ def reproduce_evaluation(run: RunDir, name: str, *, tolerance: float, console: C
         request = EvaluationRequest(split, top_k=top, views=views or None)  # type: ignore[arg-type]
         new = Path(evaluate(copy, request, console=console)["folder"])
         after = read_json(new / "metrics.json", MAX_METRICS_BYTES)
-        numbers = compare_tables([_flat(before)], [_flat(after)], key="", tolerance=tolerance)
+        numbers = compare_tables([_results(before)], [_results(after)], key="", tolerance=tolerance)
         parts = [("metrics.json", numbers)]
         if (old / "predictions.csv").exists():
             tables = [read_csv(folder / "predictions.csv") for folder in (old, new)]
             parts.append(("predictions.csv", compare_tables(*tables, key="row", tolerance=tolerance)))
-    return {"run": str(run.path), "of": str(old), **_verdict(parts)}
+    return {"run": str(run.path), "of": str(old), **verdict_of(parts)}
 
 
 def reproduce_attack(run: RunDir, name: str, *, runs: Path, tolerance: float, console: Console) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def reproduce_attack(run: RunDir, name: str, *, runs: Path, tolerance: float, co
     recorded = {"versions": before["versions"]} if isinstance(before.get("versions"), dict) else {}
     changes = environment_changes(recorded, {"versions": versions()})
     environment = {key: list(values) for key, values in changes.items()}
-    return {"run": str(run.path), "of": str(old), **_verdict(parts), "environment": environment}
+    return {"run": str(run.path), "of": str(old), **verdict_of(parts), "environment": environment}
 
 
 def _existing(run: RunDir, folder: Path | None, name: str) -> Path:
@@ -135,24 +135,9 @@ def _copy_of(run: RunDir) -> Iterator[RunDir]:
         yield RunDir(copy)
 
 
-def _flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The results in metrics.json, where a list is one cell for each of its values."""
-    cells: dict[str, Any] = {}
-
-    def add(key: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for name, inner in value.items():
-                add(f"{key}.{name}", inner)
-        elif isinstance(value, list):
-            for number, inner in enumerate(value):
-                add(f"{key}.{number}", inner)
-        else:
-            cells[key] = value
-
-    for key, value in metrics.items():
-        if key not in NOT_RESULTS:
-            add(key, value)
-    return cells
+def _results(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The results in metrics.json, by dotted keys."""
+    return flat({key: value for key, value in metrics.items() if key not in NOT_RESULTS})
 
 
 def _plan(path: Path, settings: dict[str, Any]) -> Plan:
@@ -184,20 +169,3 @@ def _request(run: RunDir, runs: Path, before: Mapping[str, Any]) -> Request:
         has_logits=False,
         target=None,
     )
-
-
-def _verdict(parts: list[tuple[str, Compared]]) -> dict[str, Any]:
-    def first(places: list[tuple[str, Place | None]]) -> str | None:
-        return next((f"{name}, {place}" for name, place in places if place is not None), None)
-
-    is_exact, is_close = all(part.is_equal for _, part in parts), all(part.is_close for _, part in parts)
-    return {
-        "reproduced": is_close,
-        "verdict": "exact" if is_exact else "close" if is_close else "different",
-        "compared": " and ".join(
-            f"{name} ({part.num_rows:,} rows)" if name.endswith(".csv") else name for name, part in parts
-        ),
-        "first": first([(name, part.first) for name, part in parts]),
-        "beyond": first([(name, part.beyond) for name, part in parts]),
-        "largest": max(part.largest for _, part in parts),
-    }

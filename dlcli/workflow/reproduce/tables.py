@@ -9,8 +9,8 @@ from dlcli.recipe.language.errors import shortened
 
 TIMES = ("seconds",)
 """Columns that differ from run to run."""
-NOISY = ("gradient_norm",)
-"""Columns that rounding changes most, and that no result depends on: they must be equal bit for bit or may differ."""
+NOISY = ("gradient_norm", "weights")
+"""Columns that rounding changes most, and digests: they must be equal bit for bit or may differ."""
 SCALE = 0.01  # differences of smaller numbers are relative to this
 
 
@@ -92,6 +92,54 @@ def compare_tables(
         place = Place(name, "", *(("", None) if len(old) > len(new) else (None, "")))
         first, beyond = first or place, beyond or place
     return Compared(first, beyond, largest, min(len(old), len(new)))
+
+
+def verdict_of(parts: Sequence[tuple[str, Compared]]) -> dict[str, Any]:
+    """What the comparisons of several files say together.
+
+    Args:
+        parts: the name of each file, and how it compares.
+
+    Returns:
+        ``verdict`` (exact, close, different), ``reproduced``, ``compared`` (in words), ``first`` and ``beyond`` (the
+        first difference, and the first beyond the tolerance) and ``largest``.
+    """
+
+    def first(places: list[tuple[str, Place | None]]) -> str | None:
+        return next((f"{name}, {place}" for name, place in places if place is not None), None)
+
+    is_exact, is_close = all(part.is_equal for _, part in parts), all(part.is_close for _, part in parts)
+    return {
+        "reproduced": is_close,
+        "verdict": "exact" if is_exact else "close" if is_close else "different",
+        "compared": " and ".join(f"{name}{_counted(name, part.num_rows)}" for name, part in parts),
+        "first": first([(name, part.first) for name, part in parts]),
+        "beyond": first([(name, part.beyond) for name, part in parts]),
+        "largest": max(part.largest for _, part in parts),
+    }
+
+
+def _counted(name: str, number: int) -> str:
+    rows = next((rows for ending, rows in ((".csv", "rows"), (".jsonl", "trials")) if name.endswith(ending)), None)
+    return "" if rows is None else f" ({number:,} {rows})"
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values by dotted keys, such as ``chosen.search.values.0``."""
+    cells: dict[str, Any] = {}
+
+    def add(key: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                add(f"{key}.{name}" if key else name, inner)
+        elif isinstance(value, list):
+            for number, inner in enumerate(value):
+                add(f"{key}.{number}", inner)
+        else:
+            cells[key] = value
+
+    add("", values)
+    return cells
 
 
 def relative_difference(old: Any, new: Any) -> float:

@@ -16,16 +16,11 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.job import Job
 from dlcli.tasks.run_models import model_file
 from dlcli.workflow.headline import final_metrics
+from dlcli.workflow.reproduce.again import SUFFIX, NotTheSame
 from dlcli.workflow.reproduce.environment import environment_changes, unrecorded
 from dlcli.workflow.reproduce.tables import Compared, compare_tables
 from dlcli.workflow.same_recipe import describe_changes, recipe_changes
 from dlcli.workflow.train import refuse_other_class_weights, train
-
-SUFFIX = "-reproduced"
-
-
-class NotTheSame(Exception):
-    """What would be trained differs from what the run was trained on; the message says in what."""
 
 
 def reproduce(
