@@ -13,6 +13,9 @@ from dlcli.data.sequences.ragged import Ragged
 Split = Callable[[Sequence[str] | None], Any]
 """Makes a layer that splits text into forms and numbers them from 2: the given ones, or those it is adapted to."""
 
+Merge = tuple[int, int, int]
+"""The ids of two neighboring tokens, and of the token that they are joined to."""
+
 PADDING, UNKNOWN = 0, 1  # ids without a token
 END = PADDING  # as a target: the end of a text; inputs do not contain it
 FIRST = 2  # id of the first token
@@ -44,6 +47,8 @@ class Vocabulary:
         forms: spellings as they occur in text.
         token_of_form: the id of each form's token.
         characters: those of words whose characters are an input too; the id of the i-th is ``FIRST + i``.
+        alphabet: of subwords, the characters that they are joined from; they are the first tokens.
+        merges: of subwords, in the order in which they were learned.
         vectors: the initial embeddings, if they are pretrained.
     """
 
@@ -51,6 +56,8 @@ class Vocabulary:
     forms: tuple[str, ...]
     token_of_form: tuple[int, ...]
     characters: tuple[str, ...] = ()
+    alphabet: "Vocabulary | None" = None
+    merges: tuple[Merge, ...] = ()
     vectors: Vectors | None = field(default=None, compare=False, repr=False)
 
     @classmethod

@@ -6,6 +6,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from dlcli.models.sequences.subwords import Subwords
+
 Tensor = Any  # a symbolic keras.KerasTensor
 Standardize = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"]
 Unit = Literal["words", "characters"]
@@ -40,6 +42,7 @@ def token_ids(
     forms: Sequence[str],
     token_of_form: Sequence[int],
     max_length: int | None,
+    name: str = "tokens",
 ) -> Tensor:
     """Token ids: int32 ``[batch, tokens]``, 0 after each text's end.
 
@@ -49,8 +52,9 @@ def token_ids(
         forms: spellings of tokens.
         token_of_form: the token id of each spelling, from 2 on; several spellings may be one token.
         max_length: maximum number of tokens, to which texts are truncated; None for all.
+        name: of the layer that splits texts.
     """
-    ids = splitter(unit=unit, standardize=standardize, forms=forms)(text)
+    ids = splitter(unit=unit, standardize=standardize, forms=forms, name=name)(text)
     if max_length is not None:
         ids = ids[:, :max_length]
     table = np.array([PADDING, UNKNOWN, *token_of_form], np.int32)
@@ -59,6 +63,38 @@ def token_ids(
     else:
         ids = keras.ops.take(table, ids)
     return ids
+
+
+def subword_ids(
+    text: Tensor,
+    *,
+    standardize: Standardize,
+    forms: Sequence[str],
+    token_of_form: Sequence[int],
+    tokens: Sequence[str],
+    num_characters: int,
+    merges: Sequence[Sequence[int]],
+    max_length: int | None,
+) -> Tensor:
+    """The ids of subwords: int32 ``[batch, tokens]``, 0 after each text's end.
+
+    Args:
+        text: ``[batch]``.
+        forms, token_of_form: spellings of characters, as in `token_ids`.
+        standardize, max_length: as in `token_ids`.
+        tokens, num_characters, merges: as in :class:`dlcli.models.sequences.subwords.Subwords`.
+    """
+    characters = token_ids(
+        text,
+        unit="characters",
+        standardize=standardize,
+        forms=forms,
+        token_of_form=token_of_form,
+        max_length=None,
+        name="alphabet",
+    )
+    ids = Subwords(tokens=tokens, num_characters=num_characters, merges=merges, name="tokens")(characters)
+    return ids if max_length is None else ids[:, :max_length]
 
 
 def word_ids(words: Tensor, *, forms: Sequence[str], token_of_form: Sequence[int], max_length: int) -> Tensor:

@@ -96,22 +96,25 @@ class TextFiles(TextSource, ClassifiedSource):
 
 LabeledTexts = Annotated[TextCsv | TextJsonl | TextLines | TextFiles, Field(discriminator="kind")]
 
+Unit = Literal["words", "characters", "subwords"]
 Standardize = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"]
 
 
 class Tokens(Section):
     """Tokenization. The vocabulary is built from the training split."""
 
-    unit: Literal["words", "characters"] = "words"
-    """What a token is: a word between white space, or a single character."""
+    unit: Unit = "words"
+    """What a token is: a word between white space, a single character, or a subword: a part of a word that byte-pair
+    encoding finds in the training split."""
     standardize: Standardize | None = None
     """Standardization of the text before it is split into tokens: lowercase it, strip punctuation, both, or none.
-    Default: both for words, none for characters."""
+    Default: both for words, lowercase for subwords, none for characters."""
     max_vocabulary: Annotated[int, Field(ge=1), Le(10**6)] = 20_000
-    """Maximum size of the vocabulary: the most frequent tokens. All others become one unknown token."""
+    """Maximum size of the vocabulary: the most frequent tokens. All others become one unknown token. Of subwords, a
+    few thousand are usual."""
     min_count: Count | None = None
-    """How often a token must occur in the training split to be in the vocabulary. Default: 2 for words, 1 for
-    characters."""
+    """How often a token must occur in the training split to be in the vocabulary. Default: 2 for words and subwords, 1
+    for characters."""
     max_length: Count = 400
     """Maximum length of a text in tokens; the rest is truncated."""
     embedding: Count = 64
@@ -122,12 +125,13 @@ class Tokens(Section):
         """The standardization of the text, or its default."""
         if self.standardize is not None:
             return self.standardize
-        return "lower_and_strip_punctuation" if self.unit == "words" else "none"
+        usual: dict[Unit, Standardize] = {"words": "lower_and_strip_punctuation", "subwords": "lower"}
+        return usual.get(self.unit, "none")
 
     @property
     def final_min_count(self) -> int:
         """The value, or its default."""
-        return self.min_count or (2 if self.unit == "words" else 1)
+        return self.min_count or (1 if self.unit == "characters" else 2)
 
 
 class PretrainedVectors(Section):

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.table_data import SplitFiles
-from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens
+from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens, Unit
 from dlcli.recipe.sections.train import SmoothTrain
 from dlcli.recipe.tasks.base import SEQUENCE_VERBS, STEP_METHODS, TaskRecipe
 
@@ -59,8 +59,9 @@ class ManyLines(SplitFiles, TextSource):
 class LanguageTokens(Tokens):
     """Tokenization. The vocabulary is built from the training split."""
 
-    unit: Literal["words", "characters"] = "characters"
-    """What a token is: a word between white space, or a single character."""
+    unit: Unit = "characters"
+    """What a token is: a word between white space, a single character, or a subword: a part of a word that byte-pair
+    encoding finds in the training split."""
     standardize: Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"] | None = None
     """Standardization of the text before it is split into tokens: lowercase it, strip punctuation, both, or none.
     Default: none."""

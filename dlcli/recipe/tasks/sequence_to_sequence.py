@@ -70,6 +70,8 @@ class Addition(DividedSource):
 class PairTokens(Tokens):
     """Tokenization of source and target texts, whose two vocabularies are built from the training split."""
 
+    unit: Literal["words", "characters"] = "words"
+    """What a token is: a word between white space, or a single character."""
     max_length: Count = 100
     """Maximum length in tokens of source and target texts, which are truncated, and of generated ones."""
 

@@ -1,7 +1,7 @@
 """Evaluates a language model on a split or on another text."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +31,7 @@ from dlcli.tasks.task import EvaluationRequest
 
 SAMPLE_LENGTH = 500  # tokens of sample.txt for one long text
 LINES_PER_CLASS = 5  # lines of sample.txt for many texts
-ORDER = {"characters": 5, "words": 2}  # of the n-grams: those with the lowest loss on tinyshakespeare
+ORDER = {"characters": 5, "subwords": 3, "words": 2}  # of the n-grams: those with the lowest loss on tinyshakespeare
 MAX_COUNTED = 2**22  # tokens that n-grams are counted in
 
 
@@ -126,7 +126,7 @@ def evaluate_texts(
         by_words=recipe.text.unit == "words",
     )
     metrics["unknown"] = float(np.mean(targets.flat == UNKNOWN))
-    spelled = _spelled(recipe, texts, targets)
+    spelled = _spelled(generator, texts, inputs, targets)
     metrics["bits_per_byte"] = language.bits_per_byte(float(nats.sum()), **spelled)
     if train is None and metrics["unknown"] >= REPORTED_UNKNOWN:
         console.warn(f"{metrics['unknown']:.1%} of the {recipe.text.unit} are unknown: all count as the same token")
@@ -176,21 +176,37 @@ def _baselines(generator: Generator, train: Passage | Sequences, inputs: Ragged,
     return found
 
 
-def _spelled(recipe: LanguageModel, texts: Sequence[str], targets: Ragged) -> dict[str, Any]:
+def _spelled(generator: Generator, texts: Sequence[str], inputs: Ragged, targets: Ragged) -> dict[str, Any]:
     """What :func:`language.bits_per_byte` needs: the bytes of unknown tokens, and of all that are predicted.
 
     Words are joined by one byte, and the end of a line is one byte.
     """
+    recipe = generator.recipe
     has_ends, between = not isinstance(recipe.data, LongText), int(recipe.text.unit == "words")
     strips = recipe.text.final_standardize.endswith("punctuation")
     unknown, total = [], 0
-    for text, ids in zip(texts, np.split(targets.flat, np.cumsum(targets.lengths)[:-1]), strict=True):
-        parts = num_bytes(pieces(encodable(text), unit=recipe.text.unit, strips_punctuation=strips))
+    firsts = inputs.flat[inputs.starts]
+    for text, first, ids in zip(texts, firsts, np.split(targets.flat, np.cumsum(targets.lengths)[:-1]), strict=True):
+        parts = num_bytes(pieces(encodable(text), unit=_pieces_of(recipe), strips_punctuation=strips))
+        if recipe.text.unit == "subwords":
+            parts = _of_subwords(generator, parts, ids if has_ends else np.append(first, ids))
         predicted = parts[: len(ids)] if has_ends else parts[1 : len(ids) + 1]  # the first of a long text is not
         unknown.append(predicted[ids[: len(predicted)] == UNKNOWN])
         total += int(predicted.sum()) + between * max(0, len(predicted) - int(has_ends))
         total += int(has_ends and ids[-1] == END)
     return {"unknown": np.concatenate(unknown), "num_bytes": total}
+
+
+def _pieces_of(recipe: LanguageModel) -> Literal["words", "characters"]:
+    return "words" if recipe.text.unit == "words" else "characters"
+
+
+def _of_subwords(generator: Generator, of_characters: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The number of bytes of each subword, by those of the characters of its text."""
+    lengths = [len(generator.tokens[id_ - FIRST]) if id_ >= FIRST else int(id_ == UNKNOWN) for id_ in ids]
+    ends = np.cumsum(lengths)
+    sums = np.concatenate([[0], np.cumsum(of_characters)])
+    return np.asarray(sums[ends] - sums[ends - lengths])[np.array(lengths) > 0]
 
 
 def _sequences(inputs: Ragged, targets: Ragged) -> list[np.ndarray]:

@@ -66,7 +66,7 @@ def explain(run: RunDir, recipe: LanguageModel, request: ExplanationRequest, con
         methods,
         request,
         source=source,
-        separator=" " if recipe.text.unit == "words" else "",
+        unit=recipe.text.unit,
         console=console,
     )
 

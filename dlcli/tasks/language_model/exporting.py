@@ -34,6 +34,10 @@ def exportable(run: RunDir, recipe: LanguageModel, request: ExportRequest, conso
     """As :meth:`dlcli.tasks.task.Task.exportable`."""
     if request.data is not None:
         raise InputError("--data: a language model is checked on the run's own data. Remove the option.")
+    if recipe.text.unit == "subwords":
+        raise InputError(
+            f"{run.path}: language models of subwords cannot be exported; those of words or characters can."
+        )
     best = load_model(run, console)
     generator = generator_of(run, recipe, best.model)
     dataset = open_texts(load(run.config), recipe.data)

@@ -38,7 +38,7 @@ from dlcli.tasks.language_model.sources import (
     window_batches,
 )
 from dlcli.tasks.sequences.network_job import NetworkJob
-from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, unknown_lines, write_vocabulary
+from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, subword_layers, unknown_lines, write_vocabulary
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.objectives.objective import Objective
 
@@ -52,6 +52,10 @@ class LanguageJob(NetworkJob):
     vocabulary: Vocabulary
     train_data: Batches
     validation_data: Batches | None
+
+    @property
+    def custom_layers(self) -> list[str]:
+        return subword_layers(self.recipe.text)
 
     def table(self) -> LayerTable:
         return _table(self.recipe, self.vocabulary, start_tokens_of(self.dataset), self.recipe.text.max_length)
@@ -96,7 +100,8 @@ class LanguageJob(NetworkJob):
 
     def data_notes(self) -> list[str]:
         if isinstance(self.dataset, SequenceDataset):
-            return cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
+            splits = {name: part.texts or () for name, part in self.dataset.splits.items()}
+            return cut_lines(splits, self.recipe.text, self.vocabulary)
         unit = self.recipe.text.unit
         return [line for split in self.dataset.splits for line in unknown_lines(split, self._ids(split), unit)]
 

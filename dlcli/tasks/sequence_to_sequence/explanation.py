@@ -62,7 +62,7 @@ def explain(run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest
         methods,
         request,
         source=source,
-        separator=" " if recipe.text.unit == "words" else "",
+        unit=recipe.text.unit,
         console=console,
     )
 

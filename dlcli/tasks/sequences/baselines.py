@@ -1,7 +1,7 @@
 """The baselines beside the evaluation of texts and of sequences of numbers, fitted on the training split."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.evaluation import multilabel, series_baseline
 from dlcli.evaluation.class_predictions import MANY_CLASSES
 from dlcli.evaluation.text_baseline import tf_idf_labels, tf_idf_numbers, tf_idf_predictions
-from dlcli.recipe.load import NumberRecipe
+from dlcli.recipe.load import NumberRecipe, TextRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.recipe.tasks.text_multilabel import TextMultilabel
@@ -39,7 +39,7 @@ def class_baseline(
         assert train.texts is not None
         assert samples.texts is not None
         name = "logistic regression on TF-IDF features"
-        predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=recipe.text.unit)
+        predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=_unit(recipe))
     else:
         name = "ridge regression on random convolutions"
         chosen = _chosen(train, samples, console)
@@ -61,7 +61,7 @@ def number_baseline(
     assert samples.targets is not None
     if isinstance(recipe, TextRegression):
         name = "TF-IDF features"
-        predicted = tf_idf_numbers(train.texts or (), train.targets, samples.texts or (), unit=recipe.text.unit)
+        predicted = tf_idf_numbers(train.texts or (), train.targets, samples.texts or (), unit=_unit(recipe))
     else:
         name = "random convolutions"
         chosen = _chosen(train, samples, console)
@@ -100,7 +100,7 @@ def label_baseline(
         console.say(f"the TF-IDF baseline is not computed for more than {MANY_CLASSES} labels")
         return result
     groups = [part.texts or () for part in (samples, validation) if part is not None]
-    scores, *of_validation = tf_idf_labels(train.texts or (), train.applies, groups, unit=recipe.text.unit)
+    scores, *of_validation = tf_idf_labels(train.texts or (), train.applies, groups, unit=_unit(recipe))
     thresholds = np.full(scores.shape[1], multilabel.DEFAULT_THRESHOLD)
     if validation is not None and validation.applies is not None:
         thresholds = multilabel.choose_thresholds(validation.applies, of_validation[0])
@@ -114,6 +114,11 @@ def label_baseline(
         if found.get(metric, np.inf) <= result.get(f"tf_idf_{metric}", -np.inf):
             console.say(f"{metric}: no better than logistic regression on TF-IDF features (tf_idf_{metric})")
     return result
+
+
+def _unit(recipe: TextRecipe) -> Literal["words", "characters"]:
+    """What the features of a baseline count."""
+    return "characters" if recipe.text.unit == "characters" else "words"
 
 
 def _chosen(train: Sequences, samples: Sequences, console: Console) -> np.ndarray | None:

@@ -74,7 +74,19 @@ class Scale:
 
 
 def token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: int | None) -> Any:
-    """The token ids of raw texts, as :func:`dlcli.models.sequences.text_input.token_ids` computes them."""
+    """The token ids of raw texts, int32 ``[batch, tokens]``, padded with 0; `max_length` None for all of them."""
+    if tokens.unit == "subwords":
+        alphabet = vocabulary.alphabet or vocabulary
+        return text_input.subword_ids(
+            text,
+            standardize=tokens.final_standardize,
+            forms=alphabet.forms,
+            token_of_form=alphabet.token_of_form,
+            tokens=vocabulary.tokens,
+            num_characters=len(alphabet.tokens),
+            merges=vocabulary.merges,
+            max_length=max_length,
+        )
     return text_input.token_ids(
         text,
         unit=tokens.unit,

@@ -54,6 +54,11 @@ def text_input(model: keras.Model, name: Format, *, is_tagged: bool) -> TextInpu
             f"--format {name}: the network reads the characters of words, which only a SavedModel can. Use --format "
             "saved_model."
         )
+    if "alphabet" in layers:
+        raise InputError(
+            f"--format {name}: the network splits words into subwords, which only a SavedModel can. Use --format "
+            "saved_model."
+        )
     front = keras.Model(model.inputs[0], lookup.output)
 
     def read(samples: Sequences, position: int) -> np.ndarray:

@@ -51,6 +51,7 @@ from dlcli.tasks.sequences.tokens import (
     fit_characters,
     fit_tokens,
     large_enough,
+    subword_layers,
     too_rare,
     unknown_lines,
     write_vocabulary,
@@ -79,6 +80,8 @@ class SequenceJob(NetworkJob):
 
     @property
     def custom_layers(self) -> list[str]:
+        if isinstance(self.recipe, TextRecipe):
+            return subword_layers(self.recipe.text)
         return ["Crf"] if isinstance(self.recipe, Tagging) and self.recipe.model.crf else []
 
     def table(self) -> LayerTable:
@@ -147,7 +150,9 @@ class SequenceJob(NetworkJob):
         elif self.dataset.classes != ("",):
             lines += class_counts(self._labels, self.dataset.classes)
         if isinstance(self.recipe, TextRecipe):
-            lines += cut_lines({name: part.texts or () for name, part in self.dataset.splits.items()}, self.recipe.text)
+            assert isinstance(self.front, Vocabulary)
+            splits = {name: part.texts or () for name, part in self.dataset.splits.items()}
+            lines += cut_lines(splits, self.recipe.text, self.front)
         if isinstance(self.front, Vocabulary):
             lines += coverage(self.front)
         for split, data in (("train", self.train_data), ("validation", self.validation_data)):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dlcli.data.files import hash_content
 from dlcli.explanation.sequences.attribution import Method
 from dlcli.explanation.sequences.scores import Scores
+from dlcli.recipe.sections.text_data import Unit
 from dlcli.report.page.page import MarkedText
 from dlcli.report.plots.token_maps import token_maps
 from dlcli.rundir.tables import rows_text
@@ -65,7 +66,7 @@ def explain_outputs(
     request: ExplanationRequest,
     *,
     source: str,
-    separator: str,
+    unit: Unit,
     console: Console,
 ) -> Explained:
     """What the input tokens of each sample say for each of its output tokens.
@@ -73,7 +74,7 @@ def explain_outputs(
     Args:
         samples: at least one.
         source: what the samples are called.
-        separator: between tokens: a space between words, nothing between characters.
+        unit: what the tokens are; there are spaces between words.
     """
     rows: list[dict[str, Any]] = []
     token_rows: list[dict[str, Any]] = []
@@ -91,7 +92,7 @@ def explain_outputs(
             pairs = list(zip(sample.inputs, found[first].values[number].tolist(), strict=True))
             note = f"{described(first, of_output[0], of_output[0]['note'])}: {strongest(pairs)}"
             title = f"{sample.name}: {sample.outputs[number]} {of_output[0]['probability']:.2f}"
-            texts.append(MarkedText(title, pairs, separator, note))
+            texts.append(MarkedText(title, pairs, " " if unit == "words" else "", note))
         maps.append((sample.name, sample.inputs, sample.outputs, found[first].values))
         if sample.attention is not None:
             attention.append((sample.name, sample.inputs, sample.outputs, sample.attention))
@@ -118,7 +119,7 @@ def explain_outputs(
                 "class": request.target,
                 "baseline": "unknown token",
                 "steps": request.steps or "auto",
-                "unit": "words" if separator else "characters",
+                "unit": unit,
             },
         },
         texts=texts[:MOST_PRINTED],

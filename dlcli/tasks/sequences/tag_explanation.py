@@ -63,7 +63,7 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
         for i, words, of_words in zip(index, chosen, tags, strict=True)
     ]
     return explain_outputs(
-        best, network.scores, explained, methods, request, source=source, separator=" ", console=console
+        best, network.scores, explained, methods, request, source=source, unit="words", console=console
     )
 
 

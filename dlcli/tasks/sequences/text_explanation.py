@@ -101,7 +101,7 @@ def explain(run: RunDir, recipe: TextRecipe, request: ExplanationRequest, consol
     if naive is not None:
         values["log-odds"] = [naive[some, target] for some, target in zip(ids, shown.choices, strict=True)]
     titles = [f"{name}: {title}" for name, title in zip(names, shown.titles, strict=True)]
-    marked = marked_texts(titles, spelled, values, rows, "" if recipe.text.unit == "characters" else " ")
+    marked = marked_texts(titles, spelled, values, rows, " " if recipe.text.unit == "words" else "")
     return Explained(
         name="-".join(methods),
         rows=rows,

@@ -18,11 +18,12 @@ from dlcli.tasks.sequences.tokens import read_vocabulary
 
 
 def spelled_tokens(run: RunDir, tokens: Tokens, text: str, ids: Ids) -> list[str]:
-    """The tokens of a text as it spells them, unknown ones too; else as the vocabulary does."""
-    strips = tokens.final_standardize in ("lower_and_strip_punctuation", "strip_punctuation")
-    found = pieces(text, unit=tokens.unit, strips_punctuation=strips)
-    if len(found) == len(ids) or (len(ids) == tokens.max_length and len(found) > len(ids)):
-        return found[: len(ids)]
+    """The tokens of a text as it spells them, unknown ones too; else, and for subwords, as the vocabulary does."""
+    if tokens.unit != "subwords":
+        strips = tokens.final_standardize in ("lower_and_strip_punctuation", "strip_punctuation")
+        found = pieces(text, unit=tokens.unit, strips_punctuation=strips)
+        if len(found) == len(ids) or (len(ids) == tokens.max_length and len(found) > len(ids)):
+            return found[: len(ids)]
     vocabulary = read_vocabulary(run.vocabulary)
     return [vocabulary[number - FIRST] if number >= FIRST else "[UNK]" for number in ids]
 

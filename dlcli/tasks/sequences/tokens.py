@@ -1,6 +1,7 @@
 """Vocabularies by the ``text`` section of a recipe, token ids of texts, and how well the tokens are predicted."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,19 @@ import tensorflow as tf
 
 from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.ragged import Ragged
-from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary, encode, fit_vocabulary
+from dlcli.data.text.merges import with_merges
+from dlcli.data.text.vocabulary import AT_A_TIME, FIRST, PADDING, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
 from dlcli.files import BadFile, read_file
-from dlcli.models.sequences.text_input import splitter
+from dlcli.models.sequences.subwords import kinds_of_characters, segments_of
+from dlcli.models.sequences.text_input import Unit, one_at_least, splitter
 from dlcli.models.sequences.word_characters import SPACES
 from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
+from dlcli.tasks.sequences.encoders import token_ids
 from dlcli.training.objectives import sequences as sequence_objectives
 from dlcli.training.step import Data
 
@@ -36,15 +40,38 @@ def fit_tokens(loaded: LoadedRecipe, tokens: Tokens, texts: Sequence[str]) -> Vo
     Raises:
         RecipeError: it would have fewer than two tokens.
     """
+    usable = [encodable(text) for text in texts]
     vocabulary = fit_vocabulary(
-        [encodable(text) for text in texts],
+        usable,
         split=_splitter(tokens),
         lower=tokens.final_standardize.startswith("lower"),
         max_vocabulary=tokens.max_vocabulary,
         min_count=tokens.final_min_count,
     )
+    if tokens.unit == "subwords":
+        vocabulary = with_merges(
+            vocabulary,
+            _segments(tokens, usable, vocabulary),
+            max_vocabulary=tokens.max_vocabulary,
+            min_count=tokens.final_min_count,
+        )
     remedies = too_rare(tokens.final_min_count) + (["set text.unit: characters"] if tokens.unit == "words" else [])
     return large_enough(loaded, vocabulary, tokens.unit, num_texts=len(texts), remedies=remedies)
+
+
+def _segments(tokens: Tokens, texts: Sequence[str], alphabet: Vocabulary) -> Counter[tuple[int, ...]]:
+    """The segments of texts that subwords are parts of, as ids of characters, and how often each occurs."""
+    found: Counter[tuple[int, ...]] = Counter()
+    kinds = kinds_of_characters(alphabet.tokens)
+    for start in range(0, len(texts), AT_A_TIME):
+        part = encode(texts[start : start + AT_A_TIME], alphabet, split=_splitter(tokens), max_length=None)
+        ids = tf.RaggedTensor.from_row_lengths(part.flat, part.lengths).to_tensor()
+        segments, counts = np.unique(segments_of(ids, kinds)[0].numpy(), axis=0, return_counts=True)
+        for segment, count in zip(segments, counts.tolist(), strict=True):
+            characters = tuple(segment[segment != PADDING].tolist())
+            if UNKNOWN not in characters:
+                found[characters] += count
+    return found
 
 
 def too_rare(min_count: int) -> list[str]:
@@ -81,9 +108,16 @@ def encode_texts(texts: Sequence[str], tokens: Tokens, vocabulary: Vocabulary, *
     Args:
         is_cut: whether to truncate texts to ``max_length`` tokens.
     """
-    usable = [encodable(text) for text in texts]
     max_length = tokens.max_length if is_cut else None
+    if tokens.unit == "subwords":
+        return encode_by(lambda raw: one_at_least(token_ids(raw, tokens, vocabulary, max_length=max_length)), texts)
+    usable = [encodable(text) for text in texts]
     return encode(usable, vocabulary, split=_splitter(tokens), max_length=max_length)
+
+
+def subword_layers(tokens: Tokens) -> list[str]:
+    """The names of the layers of ours that split texts into tokens."""
+    return ["Subwords"] if tokens.unit == "subwords" else []
 
 
 def fit_characters(tokens: Tokens, texts: Sequence[str]) -> tuple[str, ...]:
@@ -102,7 +136,8 @@ def encode_by(steps_of: Callable[[Any], Any], texts: Sequence[str]) -> Ragged:
     """The steps of each text, as a network computes them.
 
     Args:
-        steps_of: raw texts, a tensor ``[batch]`` -> int32 ``[batch, steps, ids]``, of which the first is 0 for padding.
+        steps_of: raw texts, a tensor ``[batch]`` -> int32 ``[batch, steps]``, or ``[batch, steps, ids]``, of which the
+            first is 0 for padding.
     """
     raw = keras.Input(shape=(), dtype="string")
     network = keras.Model(raw, steps_of(raw))
@@ -111,13 +146,14 @@ def encode_by(steps_of: Callable[[Any], Any], texts: Sequence[str]) -> Ragged:
     for index in by_length(np.array([len(text) for text in texts], np.int64), AT_ONCE):
         steps = np.asarray(network(tf.constant([usable[i] for i in index])))
         for i, row in zip(index, steps, strict=True):
-            found[i] = row[row[:, 0] != 0]
+            found[i] = row[(row if row.ndim == 1 else row[:, 0]) != PADDING]
     return Ragged.join(found)
 
 
 def _splitter(tokens: Tokens) -> Callable[[Sequence[str] | None], Any]:
     def split(forms: Sequence[str] | None) -> Any:
-        return splitter(unit=tokens.unit, standardize=tokens.final_standardize, forms=forms)
+        unit: Unit = "words" if tokens.unit == "words" else "characters"  # of which subwords are joined
+        return splitter(unit=unit, standardize=tokens.final_standardize, forms=forms)
 
     return split
 
@@ -164,24 +200,29 @@ def check_tokens(path: Path, tokens: Sequence[str], layer: Any) -> None:
         )
 
 
-def count_longer(texts: Sequence[str], tokens: Tokens) -> int:
-    """The number of texts longer than ``max_length`` tokens, as the model counts them."""
+def count_longer(texts: Sequence[str], tokens: Tokens, vocabulary: Vocabulary | None = None) -> int:
+    """The number of texts longer than ``max_length`` tokens, as the model counts them.
+
+    Args:
+        vocabulary: of subwords; the number of words and characters is the same with every one.
+    """
 
     def is_long(text: str) -> bool:  # before punctuation is removed, which only shortens it
-        return (len(text) if tokens.unit == "characters" else len(text.split())) > tokens.max_length
+        return (len(text.split()) if tokens.unit == "words" else len(text)) > tokens.max_length
 
     candidates = [text for text in texts if is_long(text)]
     if not candidates:
         return 0
-    any_vocabulary = Vocabulary.plain(["a"])  # the number of tokens is the same with every one
-    lengths = encode_texts(candidates, tokens, any_vocabulary, is_cut=False).lengths
+    lengths = encode_texts(candidates, tokens, vocabulary or Vocabulary.plain(["a"]), is_cut=False).lengths
     return int((lengths > tokens.max_length).sum())
 
 
-def cut_lines(splits: Mapping[str, Sequence[str]], tokens: Tokens, *, what: str = "texts") -> list[str]:
-    """A line for each split that has texts longer than ``max_length``."""
+def cut_lines(
+    splits: Mapping[str, Sequence[str]], tokens: Tokens, vocabulary: Vocabulary | None = None, *, what: str = "texts"
+) -> list[str]:
+    """A line for each split that has texts longer than ``max_length``; arguments are those of `count_longer`."""
     most = f"text.max_length, {tokens.max_length} {tokens.unit}"
-    numbers = {name: count_longer(texts, tokens) for name, texts in splits.items()}
+    numbers = {name: count_longer(texts, tokens, vocabulary) for name, texts in splits.items()}
     return [
         f"{name}: {number:,} of {len(splits[name]):,} {what} are longer than {most}, and truncated"
         for name, number in numbers.items()
