@@ -93,6 +93,8 @@ def test_entities_are_measured_beside_the_most_frequent_tags(folder: Path) -> No
     assert float(rows[0]["f1"]) == pytest.approx(found["entity_f1"])
     assert found["entity_f1"] > found["baseline_entity_f1"] > 0.5
     assert found["accuracy"] > found["baseline_accuracy"] > 0.7
+    assert found["over_baseline"] == pytest.approx(found["accuracy"] - found["baseline_accuracy"])
+    assert found["over_baseline_low"] <= found["over_baseline"] <= found["over_baseline_high"]
     assert found["illegal_transitions_of_labels"] > 0  # entities that begin with I-
     assert run("runs", "list", folder=folder).stdout.count("test_entity_f1") == 1
     assert f"test_entity_f1: {found['entity_f1']:.4f}" in trained.stdout

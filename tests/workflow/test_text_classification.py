@@ -82,6 +82,8 @@ def test_a_run_reports_its_results(made: Path) -> None:
     assert info["status"] == "completed"
     assert info["final"]["test_accuracy"] > 0.8
     assert info["final"]["test_baseline_accuracy"] > 0.8
+    difference = info["final"]["test_accuracy"] - info["final"]["test_baseline_accuracy"]
+    assert info["final"]["test_over_baseline"] == pytest.approx(difference)
     assert read_json(path / "labels.json") == {"classes": ["bad", "good"]}
     tokens = [json.loads(line) for line in (path / "vocabulary.txt").read_text().splitlines()]
     assert len(tokens) == info["data"]["vocabulary"]

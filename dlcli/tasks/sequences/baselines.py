@@ -9,6 +9,7 @@ from dlcli.data.sequences.dataset import Sequences
 from dlcli.data.splits import evenly_spaced
 from dlcli.evaluation import multilabel, series_baseline
 from dlcli.evaluation.class_predictions import MANY_CLASSES
+from dlcli.evaluation.paired import compare_samples
 from dlcli.evaluation.text_baseline import tf_idf_labels, tf_idf_numbers, tf_idf_predictions
 from dlcli.recipe.load import NumberRecipe, TextRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
@@ -25,13 +26,17 @@ def class_baseline(
     recipe: TextClassification | SequenceClassification,
     train: Sequences,
     samples: Sequences,
-    accuracy: float,
+    is_correct: np.ndarray,
     *,
     num_classes: int,
     console: Console,
 ) -> dict[str, float]:
     """``baseline_accuracy``: of logistic regression on TF-IDF features of texts, or of ridge regression on random
-    convolutions of sequences of numbers; empty if it would take too long. Says so if the ``accuracy`` is no better."""
+    convolutions of sequences of numbers, and what :func:`against_baseline` adds; empty if it would take too long.
+
+    Args:
+        is_correct: whether the network's prediction is right for each of ``samples``, bool ``[n]``.
+    """
     if num_classes > MANY_CLASSES:
         console.say(f"the baseline is not computed for more than {MANY_CLASSES} classes")
         return {}
@@ -46,10 +51,44 @@ def class_baseline(
         if chosen is None:
             return {}
         predicted = series_baseline.predict_classes(_steps(train, chosen), train.labels[chosen], _steps(samples))
-    found = float(np.mean(predicted == samples.labels))
-    if accuracy <= found:
-        console.say(f"no better than the baseline, {name} (baseline_accuracy)")
-    return {"baseline_accuracy": found}
+    return against_baseline(is_correct, predicted == samples.labels, name=name, console=console)
+
+
+def against_baseline(
+    is_correct: np.ndarray,
+    of_baseline: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    name: str,
+    console: Console,
+) -> dict[str, float]:
+    """The accuracy of a baseline and, paired by samples, how far that of the network is above it, which is printed too.
+
+    Args:
+        is_correct, of_baseline: whether the predictions of both are right, bool ``[n]``.
+        groups: as for :func:`dlcli.evaluation.paired.compare_samples`.
+        name: what the baseline is.
+
+    Returns:
+        ``baseline_accuracy``, ``over_baseline``, and its 95% interval, ``over_baseline_low`` and
+        ``over_baseline_high``.
+    """
+    found = compare_samples(of_baseline, is_correct, groups)
+    assert found.interval is not None
+    low, high = found.interval
+    if found.value <= 0:
+        verdict = f"no better than the baseline, {name} (baseline_accuracy)"
+    elif found.is_evidence:
+        verdict = f"better than the baseline, {name} (baseline_accuracy)"
+    else:
+        verdict = f"no evidence of being better than the baseline, {name} (baseline_accuracy)"
+    console.say(f"accuracy: {verdict}: {found.value:+.4f}, 95% interval {low:+.4f} to {high:+.4f}")
+    return {
+        "baseline_accuracy": found.means[0],
+        "over_baseline": found.value,
+        "over_baseline_low": low,
+        "over_baseline_high": high,
+    }
 
 
 def number_baseline(

@@ -221,9 +221,7 @@ def evaluate_split(
     metrics |= reduction.calibration_metrics()
     report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
     if train is not None:
-        metrics |= class_baseline(
-            recipe, train, samples, metrics["accuracy"], num_classes=len(classes), console=console
-        )
+        metrics |= class_baseline(recipe, train, samples, scored.is_correct, num_classes=len(classes), console=console)
     predictions = classification.predictions(samples.names, scored, classes)
     if samples.texts is not None:
         predictions = (row | {"text": text} for row, text in zip(predictions, samples.texts, strict=True))
