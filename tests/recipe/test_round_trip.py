@@ -284,11 +284,11 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     if values["task"] in ("tagging", "step_prediction", "language_model"):
         model.pop("pooling", None)
     text = values.get("text") or {}
-    if text.get("unit") == "characters":
+    if text.get("unit") in ("characters", "subwords"):
         text.pop("pretrained", None)
     if text.get("windows") is not None:
         text |= {"max_length": 1000, "windows": {**text["windows"], "length": 100, "stride": None}}
-    if text.get("unit") == "characters":
+    if text.get("unit") in ("characters", "subwords"):
         text.pop("characters", None)
     if text.get("pretrained") is None:
         text.pop("pretrained_trainable", None)

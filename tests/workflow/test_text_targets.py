@@ -1,7 +1,10 @@
 """Labels and numbers of texts from end to end: training, evaluation beside baselines, prediction, explanation."""
 
 import csv
+import io
 import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -33,6 +36,16 @@ NUMBERS = (
     .replace("label: topics, separator: ;", "target: price")
     .replace("topics.csv", "prices.csv")
 )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Gives the process a text on stdin."""
+
+    text: str
+
+    def __call__(self) -> None:
+        sys.stdin = io.TextIOWrapper(io.BytesIO(self.text.encode()))
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +172,12 @@ def test_refused_labels_and_numbers(made: Path) -> None:
     assert "'price' is 7 in all of train: there is nothing to learn" in done.stderr
     done = run("explain", "topics", "--class", "label", folder=made, status=2)
     assert "--class label: any number of labels may apply to a text." in done.stderr
+
+
+@pytest.mark.parametrize(("name", "expected"), [("topics", "sport"), ("prices", "10")])
+def test_lines_of_stdin_are_predicted_as_they_arrive(made: Path, name: str, expected: str) -> None:
+    lines = "the goal of a team today\n\nbank euro\n"
+    done = processes.run("predict", name, "-", folder=made, prepare=Reading(lines)).expect(0)
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["the goal of a team today", "", "bank euro"]
+    assert rows[0][1].startswith(expected)

@@ -20,6 +20,7 @@ class TextMultilabel(TaskRecipe):
     explanation_methods = STEP_METHODS
     prediction = "labels"
     named_by = "text"
+    reads_lines = True
     headline = "mean_average_precision"
     baselines = ("tf_idf_mean_average_precision", "baseline_mean_average_precision")
 

@@ -19,6 +19,7 @@ class TextRegression(TaskRecipe):
     explanation_options = frozenset(("--steps", "--text"))
     explanation_methods = STEP_METHODS
     named_by = "text"
+    reads_lines = True
     headline = "mae"
     baselines = ("ridge_mae", "baseline_mae")
 
