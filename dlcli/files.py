@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dlcli.errors import InputError
 
+BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # byte order marks
 GZIP = b"\x1f\x8b\x08"  # the first bytes of a file that gzip has compressed (RFC 1952)
 
 
@@ -132,10 +133,23 @@ def read_text(
     Raises:
         InputError: it cannot be opened, is too large, or is not in the encoding.
     """
+    data = read_limited(path, noun=noun, max_bytes=max_bytes, remedy=remedy)
+    return decoded(data, str(path), noun=noun, encoding=encoding, other_encoding=other_encoding)
+
+
+def read_limited(path: Path, *, noun: str, max_bytes: int, remedy: str) -> bytes:
+    """The bytes of a file that a recipe or command names, which may be compressed by gzip.
+
+    Args:
+        noun, remedy: as for :func:`read_text`.
+
+    Raises:
+        InputError: it cannot be opened or is too large.
+    """
     data = read_start(path, max_bytes + 1, remedy)
     if len(data) > max_bytes:
         raise InputError(f"{path}: a {noun} may have at most {max_bytes:,} bytes. Split it or give a smaller one.")
-    return decoded(data, str(path), noun=noun, encoding=encoding, other_encoding=other_encoding)
+    return data
 
 
 def decoded(data: bytes, name: str, *, noun: str, encoding: str = "utf-8", other_encoding: str = "") -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from dlcli.report.plots.box_labels import place_labels
 from dlcli.report.plots.figure import VERMILION, font_runs, shown
 from dlcli.report.plots.mask_overlay import tinted
 
@@ -50,8 +51,7 @@ def with_boxes(image: Image.Image, boxes: Sequence[LabeledBox]) -> bytes:
         if box.mask is not None:
             pixels = tinted(np.asarray(drawn), box.mask > 0, box.color)
             drawn = Image.fromarray(np.rint(pixels).astype(np.uint8))
-    for box in reversed(boxes):
-        _draw(drawn, box)
+    _draw(drawn, boxes)
     return _png(drawn)
 
 
@@ -74,21 +74,50 @@ def crop(image: Image.Image, corners: Sequence[float]) -> bytes:
     return _png(image.convert("RGB").crop((x, y, end_x, end_y)))
 
 
-def _draw(drawn: Image.Image, box: LabeledBox) -> None:
+@dataclass(frozen=True)
+class _Label:
+    """A label's texts with their fonts, and its size in pixels, with a margin as wide as a box's outline."""
+
+    parts: Sequence[tuple[str, ImageFont.FreeTypeFont]]
+    ascent: int
+    size: tuple[float, float]
+    margin: int
+
+    @classmethod
+    def of(cls, text: str, image_size: tuple[int, int]) -> "_Label":
+        """The label of a box in an image of this width and height."""
+        parts = _with_fonts(shown(text, 40), max(8.0, min(image_size) / 25))
+        ascents, descents = zip(*(font.getmetrics() for _, font in parts), strict=True)
+        margin = _outline(image_size)
+        length = sum(_length(*part) for part in parts)
+        return cls(parts, max(ascents), (length + 2 * margin, max(ascents) + max(descents) + 2 * margin), margin)
+
+    def draw(self, canvas: ImageDraw.ImageDraw, place: tuple[float, float], color: str) -> None:
+        """Draws it with its left and top at a place."""
+        x, y = place
+        canvas.rectangle((x, y, x + self.size[0], y + self.size[1]), fill=color)
+        for text, font in self.parts:
+            canvas.text((x + self.margin, y + self.margin + self.ascent), text, fill="white", font=font, anchor="ls")
+            x += _length(text, font)
+
+
+def _outline(size: tuple[int, int]) -> int:
+    """The width of a box's outline in an image of this size."""
+    return max(1, round(min(size) / 150))
+
+
+def _draw(drawn: Image.Image, boxes: Sequence[LabeledBox]) -> None:
     canvas = ImageDraw.Draw(drawn)
-    width = max(1, round(min(drawn.size) / 150))
-    left, top, right, bottom = box.corners
-    # box edges lie between pixels: the last pixel inside is one before the right and bottom edges
-    canvas.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=box.color, width=width)
-    parts = _with_fonts(shown(box.label, 40), max(8.0, min(drawn.size) / 25))
-    ascents, descents = zip(*(font.getmetrics() for _, font in parts), strict=True)
-    height, length = max(ascents) + max(descents) + 2 * width, sum(_length(*part) for part in parts) + 2 * width
-    x = max(0.0, min(left, drawn.width - length))
-    y = top - height if top >= height else top
-    canvas.rectangle((x, y, x + length, y + height), fill=box.color)
-    for text, font in parts:
-        canvas.text((x + width, y + width + max(ascents)), text, fill="white", font=font, anchor="ls")
-        x += _length(text, font)
+    labels = [_Label.of(box.label, drawn.size) for box in boxes]
+    corners = [tuple(box.corners) for box in boxes]
+    places = place_labels(corners, [label.size for label in labels], (0, 0, *drawn.size))
+    for box in reversed(boxes):
+        left, top, right, bottom = box.corners
+        # box edges lie between pixels: the last pixel inside is one before the right and bottom edges
+        edges = (left, top, max(left, right - 1), max(top, bottom - 1))
+        canvas.rectangle(edges, outline=box.color, width=_outline(drawn.size))
+    for box, label, place in reversed(list(zip(boxes, labels, places, strict=True))):
+        label.draw(canvas, place, box.color)
 
 
 def _png(image: Image.Image) -> bytes:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from dlcli.report.plots.box_labels import write_labels
 from dlcli.report.plots.classification import matrix_of
 from dlcli.report.plots.figure import (
     BLUE,
@@ -171,15 +172,13 @@ def _draw(axes: Axes, image: Images, boxes: Sequence[MarkedBox], color: str) -> 
             pixels = tinted(pixels, marked.mask > 0, marked.color(color))
     draw_image(axes, pixels, (0.0, 255.0))
     height, width = image.shape[:2]
-    for marked in reversed(boxes[:MAX_BOXES]):  # the first one above the others
-        edge = marked.color(color)
-        outline_box(axes, marked.box, image.shape, edge)
-        x, y = np.clip(marked.box[:2], 0, 1) * (width, height) - 0.5
-        axes.text(
-            *(x, y, printable(marked.label, 24)),
-            fontsize=6,
-            color="white",
-            va="bottom" if marked.box[1] > 0.05 else "top",
-            bbox={"facecolor": edge, "edgecolor": "none", "pad": 0.6},
-            clip_on=True,
-        )
+    shown = boxes[:MAX_BOXES]
+    for marked in reversed(shown):  # the first one above the others
+        outline_box(axes, marked.box, image.shape, marked.color(color))
+    write_labels(
+        axes,
+        [tuple(np.clip(marked.box, 0, 1) * (width, height, width, height) - 0.5) for marked in shown],
+        [printable(marked.label, 24) for marked in shown],
+        [marked.color(color) for marked in shown],
+        fontsize=6,
+    )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from dlcli.report.plots.box_labels import write_labels
 from dlcli.report.plots.figure import BLUE, GRAY, GREEN, LINE_COLORS, VERMILION, new_figure, png, printable, style
 from dlcli.report.plots.image_grid import MAX_IMAGES, Images, Overlay, image_grid, outline_box
 from dlcli.report.plots.images import preview
@@ -84,26 +85,20 @@ def with_masks(images: Images, masks: npt.NDArray[np.uint8], labels: npt.NDArray
 
 def _overlay(boxes: npt.NDArray[Any], labels: npt.NDArray[Any], names: Sequence[str], shape: Sequence[int]) -> Overlay:
     def draw(axes: Axes, position: int) -> None:
-        for box, label in zip(boxes[position], labels[position], strict=True):
-            if label >= 0:
-                color = LINE_COLORS[int(label) % len(LINE_COLORS)]
-                outline_box(axes, box, shape, color)
-                _write(axes, box, printable(names[int(label)], 16), color, shape)
+        own = labels[position][labels[position] >= 0]
+        own_boxes = boxes[position][labels[position] >= 0]
+        colors = [LINE_COLORS[int(label) % len(LINE_COLORS)] for label in own]
+        for box, color in zip(own_boxes, colors, strict=True):
+            outline_box(axes, box, shape, color)
+        write_labels(
+            axes,
+            [tuple(np.clip(box, 0, 1) * (shape[1], shape[0], shape[1], shape[0]) - 0.5) for box in own_boxes],
+            [printable(names[int(label)], 16) for label in own],
+            colors,
+            fontsize=5,
+        )
 
     return draw
-
-
-def _write(axes: Axes, box: npt.NDArray[Any], text: str, color: str, shape: Sequence[int]) -> None:
-    """A label at the upper left corner of a box, inside of the image."""
-    left, top = box[0] * shape[1] - 0.5, box[1] * shape[0] - 0.5
-    axes.text(
-        *(left, top, text),
-        fontsize=5,
-        color="white",
-        verticalalignment="top" if top < 0.08 * shape[0] else "bottom",
-        clip_on=True,
-        bbox={"facecolor": color, "edgecolor": "none", "pad": 0.6},
-    )
 
 
 def counts_and_sizes(

@@ -265,8 +265,8 @@ def test_objects_without_masks_and_encodings_of_other_sizes_are_bad(tmp_path: Pa
     with pytest.raises(InputError) as error:
         read_dataset(given, console, has_masks=True)
     assert str(error.value).replace(f"{tmp_path}/", "").splitlines()[:2] == [
-        "boxes.json: annotation 0 (cat): there is no mask",
-        "boxes.json: annotation 4 (cat): its encoding is for 2,408 pixels, but the image has 2,400",
+        "boxes.json: annotation 0 of a.png (cat): there is no mask",
+        "boxes.json: annotation 4 of c.png (cat): its encoding is for 2,408 pixels, but the image has 2,400",
     ]
     skipped = read_dataset(given.model_copy(update={"on_bad_box": "skip"}), console, has_masks=True)
     assert objects(skipped).counts.tolist() == [1, 0, 2]

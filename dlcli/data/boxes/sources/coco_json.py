@@ -86,6 +86,8 @@ def read_coco_file(
                     crowds.append(f"{place}: {where}")
                 else:
                     image = _reference(entry, "image_id", ids["image"], "images")
+                    if image in images:  # one without a name is reported
+                        where += f" of {printable(images[image].file_name[:200])}"
                     category = _reference(entry, "category_id", ids["category"], "categories")
                     label = categories.get(category, "")  # a category without a name is reported, its objects are not
                     objects.setdefault(image, []).append(make(f"{place}: {where}", label, entry))

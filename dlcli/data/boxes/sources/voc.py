@@ -1,17 +1,15 @@
 """Images with boxes in Pascal VOC's format: an XML file for each image, and lists of the splits."""
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
-from xml.etree import ElementTree
 
-from dlcli.data.boxes.annotated import Annotated, Listed, known_size, whole
-from dlcli.data.boxes.boxes import Object
+from dlcli.data.boxes.annotated import Annotated, Listed
 from dlcli.data.boxes.dataset import AnyReading, assemble_objects
-from dlcli.data.files import list_folder, name_below, printable
+from dlcli.data.boxes.sources.voc_xml import read_annotation
+from dlcli.data.files import list_folder, name_below
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.samples import Dataset
@@ -19,7 +17,6 @@ from dlcli.data.junk import is_junk, reason_of_junk
 from dlcli.data.listing import refuse
 from dlcli.data.split_folders import find_splits
 from dlcli.data.splits import SPLITS, DataWarning, LeftOut, split_named
-from dlcli.data.table import parse_number
 from dlcli.errors import InputError
 from dlcli.files import read_text
 
@@ -37,11 +34,8 @@ ANNOTATION_FOLDERS = (
 )
 IMAGE_FOLDERS = ("jpegimages", "pngimages", "images", "image", "imgs", "img", "photos", "photo", "data")
 """Usual names, in lowercase."""
-SIDES = ("xmin", "ymin", "xmax", "ymax")
 LIST_FOLDER = "ImageSets/Main"
-MAX_BYTES = 8 * 2**20  # of an annotation
 MAX_LIST_BYTES = 2**28
-DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY)")  # could refer to other files, or expand to gigabytes
 
 
 def read_voc(
@@ -337,36 +331,10 @@ def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> A
     Raises:
         InputError: it is not an annotation of one image.
     """
-    text = read_text(file, noun="VOC annotation", max_bytes=MAX_BYTES, remedy="Fix its permissions or remove it.")
-    declaration = DECLARATION.search(text)
-    if declaration:
-        line = text.count("\n", 0, declaration.start()) + 1
-        raise InputError(f"{file}:{line}: an annotation must have no declarations. Received {declaration.group()}.")
-    parser = ElementTree.XMLParser()
-    try:
-        parser.feed(text)
-        annotation = parser.close()
-    except ElementTree.ParseError as error:
-        what = str(error).partition(":")[0]
-        raise InputError(f"{file}:{error.position[0]}: this is not valid XML ({what}).") from None
-    if annotation.tag != "annotation":
-        raise InputError(f"{file}: a VOC annotation must be an <annotation>. Received <{printable(annotation.tag)}>.")
-    size = annotation.find("size")
-    objects = []
     place = name_below(root, file)
-    for number, element in enumerate(annotation.findall("object"), 1):
-        where = f"{file}: object {number}"
-        label = printable(_text(element, "name", where))
-        absent = [side for side in SIDES if not (element.findtext(f"bndbox/{side}") or "").strip()]
-        if absent:
-            flaw = "there is no box (bndbox)" if len(absent) == 4 else f"its box has no {' and no '.join(absent)}"
-            objects.append(Object(f"{place}: object {number}", label, None, flaw))
-            continue
-        x1, y1, x2, y2 = (_number(element, f"bndbox/{side}", where) for side in SIDES)
-        is_difficult = (element.findtext("difficult") or "").strip() == "1"
-        objects.append(Object(f"{place}: object {number}", label, (x1, y1, x2, y2), is_difficult=is_difficult))
+    annotation = read_annotation(file, place=place)
     try:
-        image = gallery.find((annotation.findtext("filename") or "").strip(), file.stem)
+        image = gallery.find(annotation.file_name, file.stem)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     return Annotated(
@@ -374,29 +342,6 @@ def _read_annotation(file: Path, root: Path, gallery: _Gallery, split: str) -> A
         place=place,
         file=image,
         split=split,
-        objects=tuple(objects),
-        size=None if size is None else known_size(_side(size, "width", file), _side(size, "height", file)),
+        objects=annotation.objects,
+        size=annotation.size,
     )
-
-
-def _text(element: ElementTree.Element, path: str, where: str) -> str:
-    text = (element.findtext(path) or "").strip()
-    if not text:
-        raise InputError(f"{where}: there must be {path} with a value. Received none.")
-    return text
-
-
-def _number(element: ElementTree.Element, path: str, where: str) -> float:
-    text = _text(element, path, where)
-    number = parse_number(text)
-    if number is None:
-        raise InputError(f"{where}: {path} must be a number of pixels. Received '{printable(text[:50])}'.")
-    return number
-
-
-def _side(size: ElementTree.Element, path: str, file: Path) -> int:
-    number = _number(size, path, f"{file}: size")
-    side = whole(number)
-    if side is None:
-        raise InputError(f"{file}: size: {path} must be a whole number of pixels. Received {number:g}.")
-    return side

@@ -71,7 +71,7 @@ def error(path: Path, common: Common, **options: Any) -> list[str]:
 
 def test_an_object_without_a_box_obeys_on_bad_box(save: Save, common: Common) -> None:
     path = save(content({"bbox": None}, {"image_id": 2}))
-    assert error(path, common)[0] == "boxes.json: annotation 1 (cat): there is no box (bbox)"
+    assert error(path, common)[0] == "boxes.json: annotation 1 of a.png (cat): there is no box (bbox)"
     assert read(path, common, on_bad_box="skip").splits["train"].names == ("b.png",)
     assert read(path, common, on_bad_box="repair").splits["train"].names == ("b.png",)
 
@@ -172,7 +172,7 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
     [
         (no_id(without="id"), "annotation at position 0: there must be 'id'. Received none."),
         (no_id(without="image_id"), "annotation 1: there must be 'image_id'. Received none."),
-        (no_id(without="category_id"), "annotation 1: there must be 'category_id'. Received none."),
+        (no_id(without="category_id"), "annotation 1 of a.png: there must be 'category_id'. Received none."),
         (no_id(without="id", key="images"), "image at position 0: there must be 'id'. Received none."),
         (no_id(without="file_name", key="images"), "image 1: there must be 'file_name'. Received none."),
         (no_id(without="width", key="images"), "image 1: there must be 'width'. Received none."),
@@ -183,7 +183,7 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
         ),
         (
             content({"category_id": "cat"}),
-            "annotation 1: category_id must be the id of one of the categories. Received 'cat'.",
+            "annotation 1 of a.png: category_id must be the id of one of the categories. Received 'cat'.",
         ),
         (content({"image_id": [1]}), "annotation 1: image_id must be a whole number or text. Received [1]."),
         (content({"id": True}), "annotation at position 0: id must be a whole number or text. Received True."),
@@ -196,7 +196,7 @@ def no_id(*, without: str, key: str = "annotations") -> dict[str, Any]:
         *(
             (
                 content({"bbox": bbox}),
-                f"annotation 1: bbox must be four numbers [x, y, width, height]. Received {bbox}.",
+                f"annotation 1 of a.png: bbox must be four numbers [x, y, width, height]. Received {bbox}.",
             )
             for bbox in ([1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, True], 5)
         ),
@@ -264,9 +264,9 @@ def test_bad_boxes_are_named_by_their_id(save: Save, common: Common) -> None:
         )
     )
     assert error(path, common) == [
-        "boxes.json: annotation 1 (cat): its corners are swapped: xmin 10 is greater than xmax -10",
-        "boxes.json: annotation 2 (cat): its box is empty: it has no area in the image",
-        "boxes.json: annotation 3 (dog): its box must be in pixels of the image: xmax is inf",
+        "boxes.json: annotation 1 of a.png (cat): its corners are swapped: xmin 10 is greater than xmax -10",
+        "boxes.json: annotation 2 of b.png (cat): its box is empty: it has no area in the image",
+        "boxes.json: annotation 3 of c.png (dog): its box must be in pixels of the image: xmax is inf",
         "3 of 3 boxes cannot be used. Correct them, or set data.on_bad_box in a recipe: repair or skip.",
     ]
 
@@ -274,7 +274,7 @@ def test_bad_boxes_are_named_by_their_id(save: Save, common: Common) -> None:
 def test_numbers_that_are_not_finite_are_named_by_what_they_belong_to(save: Save, common: Common) -> None:
     path = save(content({}, {"image_id": 2, "bbox": [10, float("nan"), 20, 10]}))
     assert error(path, common)[0] == (
-        "boxes.json: annotation 2 (cat): its box must be in pixels of the image: ymin is nan"
+        "boxes.json: annotation 2 of b.png (cat): its box must be in pixels of the image: ymin is nan"
     )
     size = {"id": 1, "file_name": "a.png", "width": float("inf"), "height": 40}
     assert error(save(content({}, images=[size])), common)[0] == (

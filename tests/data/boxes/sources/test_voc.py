@@ -294,7 +294,17 @@ BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>
         ("<kml/>", ": a VOC annotation must be an <annotation>. Received <kml>."),
         (
             "<annotation>\n<object><name>H\xfcndin</name></object></annotation>".encode("latin-1"),
-            ":2: the VOC annotation must be UTF-8 text. Received byte 0xfc: save it as UTF-8.",
+            ":2: the VOC annotation must be UTF-8 text. Received byte 0xfc: save it as UTF-8, or correct the "
+            "encoding of its XML declaration.",
+        ),
+        (
+            b'<?xml version="1.0" encoding="windows-1252"?>\n<annotation>\x81</annotation>',
+            ":2: the VOC annotation must be WINDOWS-1252 text. Received byte 0x81: save it as WINDOWS-1252, or correct "
+            "the encoding of its XML declaration.",
+        ),
+        (
+            b'<?xml version="1.0" encoding="rot13"?><annotation/>',
+            ": the encoding of its XML declaration must be a known one. Received 'rot13': save it as UTF-8.",
         ),
         (
             f"<annotation><object>{BOX}</object></annotation>",
@@ -322,10 +332,34 @@ def test_invalid_annotations(
     assert error(tmp_path, common) == [f"annotations/a.xml{message}", "Correct the files above, or remove them."]
 
 
-def test_encodings_declared_in_xml_are_ignored(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
-    text = xml("a.png", (("H\xfcndin", (1, 2, 3, 4)),))
-    save("a", ('<?xml version="1.0" encoding="utf-16"?>\n' + text).encode("utf-8-sig"))
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [
+        ("ISO-8859-1", "latin-1"),
+        ("gbk", "gbk"),
+        ("utf-16", "utf-8"),  # as programs write it
+        ("utf-16", "utf-16"),
+        ("ISO-8859-1", "utf-8-sig"),
+        ("utf-7", "utf-8"),
+        ("unicode_escape", "utf-8"),
+        ("idna", "utf-8"),
+        ("hz", "utf-8"),
+    ],
+)
+def test_the_declared_encoding_is_that_of_the_text_if_it_extends_ascii(
+    tmp_path: Path, save: Callable[..., Path], common: Common, declared: str, encoding: str
+) -> None:
+    text = f"<?xml version='1.0' encoding=\"{declared}\"?>\n" + xml("a.png", (("H\xfcndin", (1, 2, 3, 4)),))
+    save("a", text.encode(encoding))
     assert read(tmp_path, common).classes == ("H\xfcndin",)
+
+
+def test_declarations_are_refused_in_every_encoding(tmp_path: Path, save: Callable[..., Path], common: Common) -> None:
+    hidden = BOMB.replace("?>", ' encoding="utf-7"?>').replace("<!", "+ADwAIQ-") + "<annotation/>"
+    save("a", hidden)
+    assert "this is not valid XML" in error(tmp_path, common)[0]
+    save("a", (BOMB + "<annotation/>").encode("utf-16"))
+    assert "an annotation must have no declarations" in error(tmp_path, common)[0]
 
 
 def test_errors_of_all_annotations_are_reported_together(
@@ -343,7 +377,7 @@ def test_sizes_are_bounded(
     tmp_path: Path, save: Callable[..., Path], common: Common, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save("a")
-    monkeypatch.setattr("dlcli.data.boxes.sources.voc.MAX_BYTES", 100)
+    monkeypatch.setattr("dlcli.data.boxes.sources.voc_xml.MAX_BYTES", 100)
     assert error(tmp_path, common)[0] == (
         "annotations/a.xml: a VOC annotation may have at most 100 bytes. Split it or give a smaller one."
     )

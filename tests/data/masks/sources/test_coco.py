@@ -121,7 +121,9 @@ def test_labels_background_and_ignore(save: Save, common: Common) -> None:
     assert data.classes == ("background", "cat")
     assert (masks(data)[0] == IGNORED).sum() == 5
     lines = error(both, common, labels=("cat",))
-    assert lines[0] == "objects.json: annotation 2: a label must be in data.classes or data.ignore. Received 'dog'."
+    assert lines[0] == (
+        "objects.json: annotation 2 of a.png: a label must be in data.classes or data.ignore. Received 'dog'."
+    )
     assert error(both, common, labels=("cat",), background=None, ignore=("dog",))[0].startswith(
         "objects.json: there must be from 2 to 255 classes of pixels. Received 'cat'"
     )
@@ -156,7 +158,7 @@ def test_splits_in_files_of_their_own(save: Save, common: Common, tmp_path: Path
 )
 def test_invalid_segmentations(save: Save, common: Common, given: dict[str, Any], message: str) -> None:
     lines = error(save(given), common)
-    assert lines[0].startswith("objects.json: annotation 1: ")
+    assert lines[0].startswith("objects.json: annotation 1 of a.png: ")
     assert message in lines[0]
 
 
@@ -167,7 +169,8 @@ def test_sizes_must_agree(save: Save, common: Common) -> None:
     )
     path = save({"segmentation": {"counts": [6, 2, 20], "size": [4, 7]}}, {"image_id": 2})
     assert error(path, common)[0] == (
-        "objects.json: annotation 1: the runs of an encoding must be as long as the image, 30 pixels. Received 28."
+        "objects.json: annotation 1 of a.png: the runs of an encoding must be as long as the image, 30 pixels. "
+        "Received 28."
     )
 
 
