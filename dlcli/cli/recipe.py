@@ -132,9 +132,10 @@ def schema() -> None:
 )
 @click.option(
     "--task",
-    type=click.Choice(("localization", "detection", "instance_segmentation")),
-    help="What to predict of images with boxes: one object of each image, or all; or all with their masks. Default: "
-    "detection if an image has several objects, and segmentation of images with masks.",
+    type=click.Choice(("localization", "detection", "instance_segmentation", "segmentation")),
+    help="What to predict of images with boxes or masks: one object of each image, or all; all with their masks; or "
+    "the class of each pixel. Default: detection if an image has several boxes; instance_segmentation of masks with a "
+    "value for each object, segmentation of others.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 def init(data: Path | None, example: str | None, output: Path | None, task: Any, force: bool) -> None:
@@ -152,7 +153,7 @@ def init(data: Path | None, example: str | None, output: Path | None, task: Any,
       dlcli recipe init photos
       dlcli recipe init photos/labels.csv --output recipes/photos.yaml
       dlcli recipe init raccoons --task localization
-      dlcli recipe init pedestrians --task instance_segmentation
+      dlcli recipe init coco.json --task instance_segmentation
       dlcli recipe init reviews.csv
       dlcli recipe init shakespeare.txt
       dlcli recipe init --example digits_convnet

@@ -17,7 +17,7 @@ from dlcli.tasks.layout import Layout, recognize
 from dlcli.tasks.segmentation.drafting import draft_mask_table, draft_masks, draft_polygons
 from dlcli.tasks.sequences.drafting import draft_sequences
 
-BoxTask = Literal["localization", "detection", "instance_segmentation"]
+BoxTask = Literal["localization", "detection", "instance_segmentation", "segmentation"]
 
 
 def draft_recipe(data: Path, folder: Path, task: BoxTask | None = None) -> Draft:
@@ -26,8 +26,8 @@ def draft_recipe(data: Path, folder: Path, task: BoxTask | None = None) -> Draft
     Args:
         data: the folder or file with the samples.
         folder: where the recipe will be written; the path of the data in it is relative to this folder.
-        task: what to predict of images with boxes, or masks of objects. Default: detection if an image has several
-            objects with boxes.
+        task: what to predict of images with boxes or masks. Default: detection if an image has several objects with
+            boxes; instance segmentation if the values of masks are probably ids of objects, else segmentation.
 
     Raises:
         InputError: no recipe can be drafted for these data.
@@ -44,15 +44,25 @@ def draft_recipe(data: Path, folder: Path, task: BoxTask | None = None) -> Draft
 def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> Draft:
     """Draft a recipe for data that are recognized, as :func:`draft_recipe`."""
     try:
-        if task == "instance_segmentation" and layout.kind == "masks":
-            return draft_instances(find_instances(layout.path, folder), source=layout.path)
-        draft = _draft_masks(layout, folder) if task is None else None
-        draft = draft or draft_sequences(layout, folder)
+        masked = _draft_masks(layout, folder, task) if task not in ("localization", "detection") else None
+        if masked is not None:
+            return masked
+        if task == "segmentation":
+            raise InputError(
+                f"{layout.path}: --task segmentation is for images beside masks or files of polygons. Received none of "
+                "these: leave the option out."
+            )
+        draft = draft_sequences(layout, folder)
         boxes = find_boxes(layout, folder, needs_masks=task == "instance_segmentation") if draft is None else None
         if boxes is not None:
             if task == "instance_segmentation":
                 return draft_instances(boxes, source=layout.path)
-            has_several = boxes.most > 1 if task is None else task == "detection"
+            if boxes.is_padded and task == "localization":
+                raise InputError(
+                    f"{layout.path}: --task localization is for arrays x, y and box, with one object for each image. "
+                    "Received boxes and box_class: leave the option out."
+                )
+            has_several = boxes.most > 1 or boxes.is_padded if task is None else task == "detection"
             return draft_detection(boxes) if has_several else draft_localization(boxes)
         if task == "instance_segmentation":
             raise InputError(
@@ -70,10 +80,18 @@ def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> D
         raise InputError(f"{error.filename or layout.path}: cannot be read: {error.strerror}") from None
 
 
-def _draft_masks(layout: Layout, folder: Path) -> Draft | None:
+def _draft_masks(layout: Layout, folder: Path, task: BoxTask | None) -> Draft | None:
     """A draft for images with masks or polygons, in folders or in a table; None for anything else."""
     if layout.kind == "masks":
-        return draft_masks(layout.path, folder)
+        is_chosen = task == "instance_segmentation"
+        draft = None if is_chosen else draft_masks(layout.path, folder, of_ids=task == "segmentation")
+        if draft is not None:
+            return draft
+        of_objects = draft_instances(find_instances(layout.path, folder), source=layout.path)
+        seen = () if is_chosen else ("masks: probably an id for each object; --task segmentation learns one class",)
+        return Draft((*of_objects.seen, *seen), of_objects.text)
+    if task == "instance_segmentation":
+        return None
     if layout.kind == "polygons":
         return draft_polygons(layout.path, folder)
     return draft_mask_table(layout.path, folder) if layout.kind == "file" else None

@@ -65,6 +65,20 @@ def read_stored(data: bytes, *, is_colored: bool) -> Stored:
     return Stored(colors[..., 0], is_lossy)
 
 
+def read_ids(data: bytes) -> Stored:
+    """The values of a mask that tell its objects apart, as :func:`read_stored`; of one in color, a whole number for
+    each color, 0 for black.
+
+    Raises:
+        BadImage: as for :func:`read_stored`.
+    """
+    try:
+        return read_stored(data, is_colored=False)
+    except BadImage:
+        colored = read_stored(data, is_colored=True)
+        return Stored(colored.values.astype(np.int64) @ np.array([2**16, 2**8, 1]), colored.is_lossy)
+
+
 def _colors_of(image: Image.Image) -> NDArray[np.uint8]:
     """uint8 ``[height, width, 3]``."""
     if image.mode in ("RGBA", "LA", "PA"):

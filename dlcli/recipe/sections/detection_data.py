@@ -108,8 +108,8 @@ class NpzObjects(ObjectSource):
 
 
 class InstanceFiles(ObjectSource, FilesOfImages):
-    """Images beside masks in which each object has its own value, and 0 is the background; boxes are those around the
-    objects."""
+    """Images beside masks in which each object has its own value or color, and 0 or black is the background; boxes are
+    those around the objects."""
 
     kind: Literal["masks"]
     """Source of the samples."""

@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Text
 
-Corners = tuple[float, float, float, float]  # left, top, right and bottom; downwards is positive
+Corners = Sequence[float]  # left, top, right and bottom; downwards is positive
 PAD = 0.6  # points around a text in an image
 MUCH = 0.25  # of a box: a label that covers more is rather written outside of it
 
 
 def place_labels(
-    boxes: Sequence[Corners], sizes: Sequence[tuple[float, float]], area: Corners
+    boxes: Sequence[Corners], sizes: Sequence[Sequence[float]], area: Corners
 ) -> list[tuple[float, float]]:
     """The left and top of each box's label: above the box if it covers no label of an earlier box there, else at
     another edge, else where it covers the least of them.
@@ -100,10 +100,11 @@ class _Placement(Artist):
         axes = self.axes
         assert axes is not None
         pad = renderer.points_to_pixels(PAD)
-        sizes = [label.get_window_extent(renderer).size + 2 * pad for label in self.labels]
+        extents = [label.get_window_extent(renderer) for label in self.labels]
+        sizes = [(extent.width + 2 * pad, extent.height + 2 * pad) for extent in extents]
         ends = axes.transData.transform(np.reshape(self.boxes, (-1, 2))) * (1, -1)  # in pixels, downwards
         (x1, y1), (x2, y2) = axes.bbox.get_points()
-        places = place_labels(ends.reshape(-1, 4).tolist(), [(w, h) for w, h in sizes], (x1, -y2, x2, -y1))
+        places = place_labels(ends.reshape(-1, 4).tolist(), sizes, (x1, -y2, x2, -y1))
         moved = axes.transData.inverted().transform((np.array(places) + pad) * (1, -1))
         for label, position in zip(self.labels, moved.tolist(), strict=True):
             label.set_position(position)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dlcli.data.images.decoding import BadImage, read_file
 from dlcli.data.masks.pairs import Pair, find_pairs
-from dlcli.data.masks.stored import SAVE_AS, read_stored
+from dlcli.data.masks.stored import SAVE_AS, read_ids
 from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
 from dlcli.tasks.draft_text import HEADING, Draft, Line, line, relative_path, section, shares
@@ -92,7 +92,7 @@ def find_instances(root: Path, folder: Path) -> BoxSource:
             *map(str, found.warnings),
         ),
         keys=(
-            ("kind", "masks", "images beside masks in which each object has its own value"),
+            ("kind", "masks", "images beside masks in which each object has its own value or color"),
             path_line(relative_path(root, folder)),
             ("label", "object", "the class of all objects; rename it"),
             *([("on_missing", "skip", "leaves out images without mask")] if left_out else []),
@@ -111,7 +111,7 @@ def _objects_in(root: Path, pairs: Sequence[Pair]) -> list[int]:
     numbers = []
     for pair in pairs[:: max(1, len(pairs) // NUM_MASKS)]:
         try:
-            stored = read_stored(read_file(pair.mask), is_colored=False)
+            stored = read_ids(read_file(pair.mask))
         except BadImage as reason:
             raise InputError(f"{pair.mask}: {reason}.") from None
         if stored.is_lossy:

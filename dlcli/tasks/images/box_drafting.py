@@ -10,6 +10,7 @@ from dlcli.data.boxes.boxes import BOX_COLUMNS
 from dlcli.data.boxes.sources.coco import list_coco
 from dlcli.data.boxes.sources.voc import list_voc, lists_of
 from dlcli.data.boxes.sources.yolo import list_yolo
+from dlcli.data.npz_archive import SUFFIXES, read_arrays
 from dlcli.data.paths import is_outside, path_named
 from dlcli.data.splits import SPLITS, split_named
 from dlcli.errors import InputError
@@ -35,6 +36,7 @@ from dlcli.tasks.images.drafting import (
     path_line,
     seen_outside,
     size_range,
+    value_range,
     write,
 )
 from dlcli.tasks.images.target_drafting import draft_targets
@@ -57,6 +59,7 @@ class BoxSource:
         most: the largest number of objects of an image.
         splits: besides training, those that the source has.
         num_objects, num_masks: of all splits, and how many of these objects have masks.
+        is_padded: whether they are arrays with all objects of each image, which only detection reads.
     """
 
     seen: tuple[str, ...]
@@ -67,6 +70,7 @@ class BoxSource:
     splits: frozenset[str]
     num_objects: int = 0
     num_masks: int = 0
+    is_padded: bool = False
 
 
 def find_boxes(layout: Layout, folder: Path, *, needs_masks: bool = False) -> BoxSource | None:
@@ -86,6 +90,8 @@ def find_boxes(layout: Layout, folder: Path, *, needs_masks: bool = False) -> Bo
         return _in_annotations(layout, path, folder, needs_masks=needs_masks)
     if layout.kind == "file" and suffix_of(layout.path) == ".csv":
         return _in_table(layout.path, path, folder)
+    if layout.kind == "file" and suffix_of(layout.path) == ".npz":
+        return _in_arrays(layout.path, path)
     return None
 
 
@@ -195,6 +201,32 @@ def _in_table(file: Path, path: str, folder: Path) -> BoxSource | None:
         num_images=len(per_image),
         most=max(per_image.values(), default=0),
         splits=frozenset(own_splits(file, rows)),
+    )
+
+
+def _in_arrays(file: Path, path: str) -> BoxSource | None:
+    """The images of an .npz file with padded boxes and classes; None if it has no such arrays."""
+    keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in ("x", "box_class")]
+    arrays, others = read_arrays(file, keys)
+    if not {"x_train", "box_class_train"} <= arrays.keys() or "boxes_train" not in others:
+        return None
+    x, labels = arrays["x_train"], arrays["box_class_train"]
+    if x.ndim not in (3, 4) or labels.ndim != 2 or len(x) != len(labels) or not len(x):
+        return None  # reading it reports the shapes
+    is_box = labels != "" if labels.dtype.kind in "US" else labels >= 0
+    counts = Counter(str(label) for label in labels[is_box].tolist())
+    per_image = is_box.sum(axis=1).tolist()
+    keys_of_data: list[Line] = [("kind", "npz", "arrays of images, boxes and classes"), path_line(path)]
+    if x.dtype != "uint8" and (low_high := value_range(x)) != (0, 255):
+        keys_of_data.append(("value_range", low_high, "smallest and largest possible value of a pixel"))
+    return BoxSource(
+        seen=(f"train: {in_classes(counts, 'objects')}", _seen_per_image(Counter(per_image))),
+        keys=tuple(keys_of_data),
+        sizes=Counter({(x.shape[1], x.shape[2]): len(x)}),
+        num_images=len(x),
+        most=max(per_image),
+        splits=frozenset(split for split, suffix in SUFFIXES.items() if f"x_{suffix}" in arrays and split != "train"),
+        is_padded=True,
     )
 
 

@@ -159,12 +159,15 @@ def _summarize_npz(file: Path, path: str) -> Summary:
             names = {usual_name(name.removesuffix(".npy")): name for name in archive.namelist()}
             if not {"x_train", "y_train"} <= names.keys():
                 received = ", ".join(map(shortened, sorted(names))) or "none"
-                raise InputError(f"{file}: expected arrays x_train and y_train. Received {received}.")
+                raise InputError(
+                    f"{file}: expected arrays x_train and y_train; or x_train, boxes_train and box_class_train. "
+                    f"Received {received}."
+                )
             header = _header(file, archive, names["x_train"])
             shape, dtype = header.shape, header.dtype
             layout, size = _layout(file, shape)
             is_range_known = layout != "image" or dtype == "uint8"
-            low, high = (0, 255) if is_range_known else _value_range(_array(file, archive, names["x_train"]))
+            low, high = (0, 255) if is_range_known else value_range(_array(file, archive, names["x_train"]))
             y = _array(file, archive, names["y_train"])
             if y.shape[:1] != shape[:1]:
                 raise InputError(
@@ -237,7 +240,7 @@ def _layout(file: Path, shape: tuple[int, ...]) -> tuple[str, tuple[int, int] | 
     )
 
 
-def _value_range(x: Any) -> tuple[float, float]:
+def value_range(x: Any) -> tuple[float, float]:
     """The smallest of the usual ranges that holds all values; if none does, the smallest and the largest value."""
     low, high = float(x.min()), float(x.max())
     for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):

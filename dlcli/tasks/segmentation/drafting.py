@@ -40,7 +40,7 @@ LARGE = 1000  # pixels of the shorter side, from which on images are cut into ti
 TILES = {"size": 256, "overlap": 64, "per_image": 4}
 
 
-def draft_masks(root: Path, folder: Path) -> Draft:
+def draft_masks(root: Path, folder: Path, *, of_ids: bool) -> Draft | None:
     """Draft a recipe for a folder of images with masks.
 
     The names of classes are made up: ``class_0`` and so on, to be replaced.
@@ -48,11 +48,19 @@ def draft_masks(root: Path, folder: Path) -> Draft:
     Args:
         root: the folder with both.
         folder: of the recipe, to which its paths are relative.
+        of_ids: whether to draft one for masks whose values are probably ids of objects; all of them are one class.
+
+    Returns:
+        None for masks of ids, if none is to be drafted.
 
     Raises:
         InputError: images and masks do not fit together, or no mask can be read.
     """
-    return _draft(root, find_pairs(root, on_missing="skip"), [("path", relative_path(root, folder), PATH)])
+    pairs = find_pairs(root, on_missing="skip")
+    values = values_of(root, _of_train(pairs))
+    if values.are_ids and not of_ids:
+        return None
+    return _write(root, pairs, "masks", [("path", relative_path(root, folder), PATH), *values.keys], values.seen)
 
 
 def draft_mask_table(file: Path, folder: Path) -> Draft | None:
@@ -90,7 +98,8 @@ def draft_mask_table(file: Path, folder: Path) -> Draft | None:
         *splits,
         *([] if is_below else [OUTSIDE]),
     ]
-    return _draft(file, pairs, source)
+    values = values_of(file, _of_train(pairs))
+    return _write(file, pairs, "masks", [*source, *values.keys], values.seen)
 
 
 def draft_polygons(root: Path, folder: Path) -> Draft:
@@ -101,17 +110,6 @@ def draft_polygons(root: Path, folder: Path) -> Draft:
     """
     pairs = find_pairs(root, on_missing="skip", list_masks=list_json)
     return _write(root, pairs, "polygons", [("path", relative_path(root, folder), PATH), BACKGROUND], "")
-
-
-def _draft(root: Path, pairs: Paired, source: Sequence[Line]) -> Draft:
-    """Draft a recipe for pairs of images and masks.
-
-    Args:
-        root: the folder or table, for messages.
-        source: the keys that say where they are.
-    """
-    values = values_of(root, _of_train(pairs))
-    return _write(root, pairs, "masks", [*source, *values.keys], values.seen)
 
 
 def _of_train(pairs: Paired) -> list[Pair]:

@@ -29,10 +29,12 @@ class Values:
     Attributes:
         keys: the keys of the ``data`` section that say what it means.
         seen: the same in words.
+        are_ids: whether the values are probably ids of objects, not classes.
     """
 
     keys: tuple[Line, ...]
     seen: str
+    are_ids: bool = False
 
 
 def values_of(root: Path, pairs: Sequence[Pair]) -> Values:
@@ -69,8 +71,7 @@ def values_of(root: Path, pairs: Sequence[Pair]) -> Values:
     are_instances = are_ids and highest > 1 and len({values[value] for value in numbers if 0 < value < WHITE}) > 1
     if highest > MOST_VALUES or are_instances:
         key = ("foreground", "object", "every value but 0, as these seem to be ids of objects; else use classes")
-        advice = "--task instance_segmentation finds each"
-        return Values((key,), f"masks: values 0 to {highest}, probably an id for each object: {advice}")
+        return Values((key,), f"masks: values 0 to {highest}, probably an id for each object", are_ids=True)
     names = tuple(f"class_{value}" for value in range(highest + 1))
     keys: list[Line] = [("classes", names, "of the values 0, 1, … in the masks; rename them")]
     if WHITE in numbers:

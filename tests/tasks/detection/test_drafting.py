@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -132,6 +133,8 @@ def test_the_task_is_for_images_with_boxes() -> None:
     )
     with pytest.raises(InputError, match="photos: --task instance_segmentation is for images whose objects"):
         draft_recipe(Path("photos"), Path(), "instance_segmentation")
+    with pytest.raises(InputError, match="photos: --task segmentation is for images beside masks or files of polygons"):
+        draft_recipe(Path("photos"), Path(), "segmentation")
 
 
 def test_what_training_refuses_is_not_drafted() -> None:
@@ -192,8 +195,42 @@ def test_images_beside_masks_of_objects() -> None:
     assert recipe.evaluate.detect.max_boxes == 10
     assert recipe.model.kind == "mask_rcnn"
     masks([[1, 2, 3], [1], [1, 2]])
-    advice = draft_recipe(Path("data"), Path()).seen
-    assert any(line.endswith("--task instance_segmentation finds each") for line in advice)
+    draft = draft_recipe(Path("data"), Path())
+    assert "masks: probably an id for each object; --task segmentation learns one class" in draft.seen
+    assert "task: instance_segmentation" in draft.text
+    draft = draft_recipe(Path("data"), Path(), "segmentation")
+    assert "task: segmentation" in draft.text
+    assert "masks: values 0 to 3, probably an id for each object" in draft.seen
+    masks([[1, 2], [1, 2], [1, 2]])  # as often as each other: classes
+    assert "task: segmentation" in draft_recipe(Path("data"), Path()).text
+
+
+def test_masks_in_which_each_object_has_a_color() -> None:
+    masks([[1], [1, 2]])
+    colored = Image.new("RGB", (40, 30))
+    colored.paste((255, 0, 0), (0, 0, 5, 5))
+    colored.paste((0, 0, 9), (8, 0, 13, 5))
+    colored.paste((7, 7, 7), (16, 0, 21, 5))
+    colored.save("data/masks/0.png")
+    seen, _ = drafted_instances("data")
+    assert "objects: at most 3 in each of 2 masks" in seen
+
+
+def test_arrays_of_boxes() -> None:
+    labels = np.array([["cat", "dog"], ["cat", ""], ["", ""]])
+    arrays = {"x_train": np.zeros((3, 30, 40, 3)), "boxes_train": np.zeros((3, 2, 4)), "box_class_train": labels}
+    np.savez("objects.npz", **arrays, x_test=np.zeros((1, 30, 40, 3)))
+    seen, recipe = drafted("objects.npz")
+    assert seen[:2] == (
+        "train: 3 objects in 2 classes: cat (2), dog (1)",
+        "images: 3, of which 1 with several objects, at most 2, 1 without",
+    )
+    assert isinstance(recipe, Detection)
+    assert recipe.data.kind == "npz"
+    assert recipe.data.value_range == (0, 1)
+    assert recipe.data.validation > 0
+    with pytest.raises(InputError, match="--task localization is for arrays x, y and box"):
+        draft_recipe(Path("objects.npz"), Path(), "localization")
 
 
 def test_masks_with_lossy_compression_are_refused() -> None:

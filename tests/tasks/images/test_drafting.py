@@ -184,7 +184,9 @@ def test_npz_of_signals_and_volumes(shape: tuple[int, ...], layout: str, rank: i
 
 def test_unusable_npz_files() -> None:
     save_npz(images=[1])
-    assert refusal("x.npz") == "x.npz: expected arrays x_train and y_train. Received images."
+    assert refusal("x.npz") == (
+        "x.npz: expected arrays x_train and y_train; or x_train, boxes_train and box_class_train. Received images."
+    )
     save_npz(x_train=np.zeros((2, 5)), y_train=[0, 1])
     assert refusal("x.npz").endswith("Received [2, 5].")
     save_npz(x_train=np.zeros((2, 9, 9), np.uint8), y_train=[1, 1])

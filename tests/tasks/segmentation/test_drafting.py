@@ -43,7 +43,7 @@ def mask_of(*values: int | tuple[int, ...]) -> np.ndarray:
     ids=["classes", "ignored", "black and white", "objects", "colors"],
 )
 def test_what_masks_mean(tmp_path: Path, masks: list[np.ndarray], lines: list[str]) -> None:
-    draft = draft_recipe(write(tmp_path / "data", *masks), tmp_path)
+    draft = draft_recipe(write(tmp_path / "data", *masks), tmp_path, "segmentation")
     for line in lines:
         assert f"\n  {line}" in draft.text
     recipe = load_text(draft.text.encode(), tmp_path / "r.yaml").recipe

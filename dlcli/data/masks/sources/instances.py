@@ -1,4 +1,4 @@
-"""Images beside masks in which each object has its own value, as those of the Penn-Fudan pedestrians."""
+"""Images beside masks in which each object has its own value or color, as those of the Penn-Fudan pedestrians."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from dlcli.data.images.decoding import BadImage, read_file
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import refuse
 from dlcli.data.masks.pairs import OnMissing, Pair, find_pairs
-from dlcli.data.masks.stored import SAVE_AS, read_stored
+from dlcli.data.masks.stored import SAVE_AS, read_ids
 from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 
@@ -28,7 +28,7 @@ MOST_OBJECTS = 1000  # in an image; more are no ids of objects, but shades
 
 @dataclass(frozen=True)
 class IdShape:
-    """The pixels of one value in a mask file.
+    """The pixels of one value in a mask file, or of one color, as :func:`read_ids` numbers it.
 
     Attributes:
         path: the file, of the content with this digest.
@@ -80,7 +80,7 @@ class FileInstances:
             data = read_file(self.path)
             if hash_content(data) != self.digest:
                 raise BadImage("its content has changed")
-            stored = read_stored(data, is_colored=False).values
+            stored = read_ids(data).values
         except BadImage as reason:
             raise InputError(
                 f"{self.path}: {reason}. It was modified or removed after the data was checked: restore it."
@@ -160,7 +160,7 @@ def _list_objects(pair: Pair, label: str, ignore: Sequence[int]) -> _InMask | st
     """The objects of a mask, by their values; or why it cannot be used, or be read."""
     try:
         data = read_file(pair.mask)
-        stored = read_stored(data, is_colored=False)
+        stored = read_ids(data)
     except BadImage as reason:
         return BadImage(str(reason))  # the exception itself would keep the file's bytes in memory
     if stored.is_lossy:

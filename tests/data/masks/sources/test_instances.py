@@ -83,6 +83,16 @@ def test_images_are_left_out_if_their_masks_cannot_be_read(folder: Path, common:
         read(folder, common, on_bad_image="skip")
 
 
+def test_each_color_is_an_object(folder: Path, common: Common) -> None:
+    mask = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    mask[1:4, 2:6], mask[1:4, 6:9] = (9, 0, 200), (0, 9, 200)
+    Image.fromarray(mask).save(folder / "masks" / "a.png")
+    found = objects(read(folder, common))
+    assert sorted(found.corners[:2].tolist()) == [[2, 1, 6, 4], [6, 1, 9, 4]]
+    assert found.instances is not None
+    assert found.instances[0].read().sum(axis=(1, 2)).tolist() == [9, 12]
+
+
 def test_values_that_are_not_ignored_are_objects(folder: Path, common: Common) -> None:
     assert objects(read(folder, common, ignore=())).counts.tolist() == [3, 0, 1]
 
