@@ -17,7 +17,7 @@ from dlcli.errors import InputError
 from dlcli.files import read_text, suffix_of
 
 SUFFIXES = (".csv", ".tsv")
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
 LINE_END = re.compile(r"\r\n|\r|\n")
 DELIMITER_LINE = re.compile(r"sep=([,;\t|])(?:\r\n|\r|\n)")
 QUOTED = re.compile(r'"[^"]*"')
@@ -250,9 +250,9 @@ def refuse_errors(file: Path, errors: Sequence[tuple[int, str]]) -> None:
 def read_records(table: Path, text: str, names: Sequence[str] | None = None) -> Iterator[tuple[int, list[str]]]:
     """Each record of a table, the header first, with the line on which it starts; empty lines are skipped.
 
-    The delimiter is the one of comma, semicolon and tab that is most frequent in the header outside of quotes, unless a
-    line such as ``sep=;`` comes before it, as in Excel. Lines end as on any system. In a file whose name ends in .tsv,
-    quotes have no meaning.
+    The delimiter is the one of comma, semicolon, tab and | that is most frequent in the header outside of quotes,
+    unless a line such as ``sep=;`` comes before it, as in Excel. Lines end as on any system. In a file whose name ends
+    in .tsv, quotes have no meaning.
 
     Args:
         names: of the columns of a table without a header, which come first then; its delimiter is that of the first
@@ -294,7 +294,7 @@ def _delimiter(row: str, num_columns: int | None) -> str:
     Where several give this number, it is not the comma, which is also part of numbers and texts.
     """
     if num_columns is not None:
-        for delimiter in reversed(DELIMITERS):
+        for delimiter in ("\t", ";", ",", "|"):
             if row.count(delimiter) == num_columns - 1:
                 return delimiter
     return max(DELIMITERS, key=row.count)

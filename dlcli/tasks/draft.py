@@ -55,6 +55,8 @@ def draft_layout(layout: Layout, folder: Path, task: BoxTask | None = None) -> D
         draft = draft_sequences(layout, folder)
         boxes = find_boxes(layout, folder, needs_masks=task == "instance_segmentation") if draft is None else None
         if boxes is not None:
+            if not boxes.most:
+                raise InputError(f"{layout.path}: no image has an object. Give images of which some have objects.")
             if task == "instance_segmentation":
                 return draft_instances(boxes, source=layout.path)
             if boxes.is_padded and task == "localization":

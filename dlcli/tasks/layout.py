@@ -121,7 +121,8 @@ def _received(folder: Path) -> str:
 
 def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> Layout | None:
     yaml = find_yaml(folder)
-    if yaml is not None and is_yolo_index(yaml):
+    has_labels = any(path.name.lower() == "labels" for path in folders)
+    if yaml is not None and (has_labels or is_yolo_index(yaml)):  # whose errors are reported where it is read
         return Layout("yolo", folder)
     if _is_voc(folder):
         return Layout("voc", folder)

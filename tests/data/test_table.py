@@ -19,7 +19,7 @@ from dlcli.errors import InputError
 TABLE = Path("t.csv")
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_that_of_the_header(delimiter: str) -> None:
     text = f"a {delimiter}b\n 1{delimiter}x y \n\n2{delimiter}z\n"
     assert column_names(TABLE, text) == ["a", "b"]

@@ -52,6 +52,12 @@ class Shape:
             return f"its encoding is for an image of {width}x{height}, but the image has {frame.width}x{frame.height}"
         if self.runs is not None and self.runs.sum() != frame.width * frame.height:
             return f"its encoding is for {self.runs.sum():,} pixels, but the image has {frame.width * frame.height:,}"
+        if self.area == 0:
+            return "its mask has no pixels"
+        if self.polygons:
+            points = np.concatenate(self.polygons)
+            if (points.max(axis=0) <= 0).any() or (points.min(axis=0) >= (frame.width, frame.height)).any():
+                return f"its mask is outside of the image of {frame.width}x{frame.height}"
         return ""
 
     def to_bytes(self) -> bytes:

@@ -1,6 +1,7 @@
 """Where the labels of boxes are written, so that they do not cover each other as far as possible."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -37,7 +38,7 @@ def place_labels(
     return [(left, top) for left, top, _, _ in placed]
 
 
-def _candidates(box: Corners, width: float, height: float, area: Corners) -> list[Corners]:
+def _candidates(box: Corners, width: float, height: float, area: Corners) -> Iterator[Corners]:
     """Places of a label in the area, the most usual one first."""
     left, top, right, bottom = box
     starts = [
@@ -46,12 +47,10 @@ def _candidates(box: Corners, width: float, height: float, area: Corners) -> lis
         *((left, y) for y in (top - 2 * height, bottom + height)),
     ]
     inside = [(x, y) for x, y in starts if area[1] <= y <= area[3] - height] or [(left, top)]
-    found = []
     for x, y in inside:
         x = max(area[0], min(x, area[2] - width))
         y = max(area[1], min(y, area[3] - height))
-        found.append((x, y, x + width, y + height))
-    return found
+        yield x, y, x + width, y + height
 
 
 def _overlap(first: Corners, second: Corners) -> float:
@@ -99,7 +98,8 @@ class _Placement(Artist):
     def draw(self, renderer: RendererBase) -> None:
         axes = self.axes
         assert axes is not None
-        pad = renderer.points_to_pixels(PAD)
+        figure: Any = axes.get_figure(root=True)
+        pad = PAD * figure.dpi / 72
         extents = [label.get_window_extent(renderer) for label in self.labels]
         sizes = [(extent.width + 2 * pad, extent.height + 2 * pad) for extent in extents]
         ends = axes.transData.transform(np.reshape(self.boxes, (-1, 2))) * (1, -1)  # in pixels, downwards

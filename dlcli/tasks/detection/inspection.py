@@ -185,8 +185,8 @@ def _tiny(train: Samples, policy: ImagePolicy) -> Iterator[Finding]:
     number = int((sides.min(axis=1, initial=np.inf) < FEW_PIXELS).sum())
     if number:
         height, width = policy.image_size
-        noun = "training object is" if number == 1 else "training objects are"
-        text = f"{number:,} of {len(sides):,} {noun} less than {FEW_PIXELS} pixels wide or high"
+        verb = "is" if number == 1 else "are"
+        text = f"{number:,} of {len(sides):,} training objects {verb} less than {FEW_PIXELS} pixels wide or high"
         if not policy.is_tiled:
             text += f" in the network's input of {height}x{width}: a larger data.image_size shows them better"
         yield Finding("tiny objects", False, text, ())

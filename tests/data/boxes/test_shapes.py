@@ -72,6 +72,20 @@ def test_an_encoding_must_be_for_the_size_of_the_image() -> None:
     assert CORNER.flaw(Frame(1, 1)) == ""
 
 
+@pytest.mark.parametrize(
+    ("shape", "flaw"),
+    [
+        (Shape(runs=np.array([40], np.int64)), "its mask has no pixels"),
+        (Shape(polygons=(np.array([[1, 1], [5, 1], [3, 1]], np.float32),)), "its mask has no pixels"),
+        (Shape(polygons=(CORNER.polygons[0] + [8, 0],)), "its mask is outside of the image of 8x5"),
+        (Shape(polygons=(CORNER.polygons[0] - [0, 2],)), "its mask is outside of the image of 8x5"),
+        (Shape(polygons=(CORNER.polygons[0] + [7.9, 4.9],)), ""),
+    ],
+)
+def test_a_mask_must_have_pixels_in_the_image(shape: Shape, flaw: str) -> None:
+    assert shape.flaw(Frame(WIDTH, HEIGHT)) == flaw
+
+
 def test_areas() -> None:
     assert CORNER.area == 6
     assert RUNS.area == 3

@@ -233,6 +233,18 @@ def test_arrays_of_boxes() -> None:
         draft_recipe(Path("objects.npz"), Path(), "localization")
 
 
+def test_data_without_objects_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^data: no image has an object\. Give images of which some have objects\.$"):
+        draft_recipe(Path(yolo({"a": [], "b": []})), Path())
+
+
+def test_errors_of_a_data_yaml_beside_labels_are_reported() -> None:
+    data = Path(yolo())
+    (data / "data.yaml").write_text("train: images\nnames: [cat\n")
+    with pytest.raises(InputError, match=r"data\.yaml:3: this is not valid YAML"):
+        draft_recipe(data, Path())
+
+
 def test_masks_with_lossy_compression_are_refused() -> None:
     masks([[1, 2, 3], [1, 2]])
     Image.open("data/masks/0.png").save("data/masks/0.jpg")

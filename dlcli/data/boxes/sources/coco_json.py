@@ -153,6 +153,8 @@ def value_of(entry: Entry, key: str) -> Any:
 
 def _id(entry: Entry, key: str) -> Id:
     value = value_of(entry, key)
+    if isinstance(value, float) and value.is_integer():  # as tables of numbers are written
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise BadEntry(f"{key} must be a whole number or text. Received {reprlib.repr(value)}.")
     return value

@@ -21,7 +21,7 @@ def read_csv(
 ) -> Dataset:
     """The images that a CSV file lists; paths are relative to its folder.
 
-    UTF-8, with a header; the delimiter is the one of comma, semicolon and tab that is most frequent in the header.
+    UTF-8, with a header; the delimiter is the one of comma, semicolon, tab and | that is most frequent in the header.
     Spaces around a value are ignored.
 
     Args:

@@ -107,6 +107,11 @@ def test_images_objects_and_categories(save: Save, common: Common) -> None:
     ]
 
 
+def test_ids_may_be_written_as_floats(save: Save, common: Common) -> None:
+    given = content({"id": 1.0, "image_id": 2.0, "category_id": 8.0})
+    assert read(save(given), common).classes == ("dog",)
+
+
 def test_only_categories_of_objects_are_classes(save: Save, common: Common) -> None:
     assert read(save(content({})), common).classes == ("cat",)
 
