@@ -1,7 +1,7 @@
 """Drawings of cells as graphs, from the inputs at the left to the concatenation at the right."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +14,8 @@ OPERATION_COLORS = (*LINE_COLORS, "#8C564B", "#17BECF", "#7F7F7F", "#BCBD22", "#
 NODE = {"boxstyle": "round,pad=0.35", "linewidth": 1}
 OUTPUT = "output"
 Point = tuple[float, float]
-LABEL_AT = 0.6  # of the way along an edge
+LABEL_AT = (0.6, 0.4, 0.72, 0.28)  # of the way along an edge: the first place without another label
+LABEL_SIZE = 0.4, 0.12  # the distance from another label, in columns and rows
 BEND = 0.22  # curvature between two edges of the same two states
 
 
@@ -75,13 +76,17 @@ def _places(depths: Mapping[Any, int]) -> dict[Any, Point]:
 def _draw(axes: Axes, cell: Mapping[str, Any], colors: Mapping[str, str]) -> None:
     places = _places(_depths(cell))
     drawn: set[tuple[int, int]] = set()
+    labels: list[Point] = []
     for number, match in _edges(cell):
         ends = int(match[2]), number
         bend = -BEND if ends in drawn else BEND / 2
         drawn.add(ends)
-        _arrow(axes, places[ends[0]], places[number], colors[match[1]], bend, match[1])
+        start, end, color = places[ends[0]], places[number], colors[match[1]]
+        _arrow(axes, start, end, color, bend)
+        labels.append(_label_place(start, end, bend, labels))
+        _label(axes, labels[-1], match[1], color)
     for state in cell["concatenate"]:
-        _arrow(axes, places[int(state[1:])], places[OUTPUT], GRAY, BEND / 3, "")
+        _arrow(axes, places[int(state[1:])], places[OUTPUT], GRAY, BEND / 3, linestyle="--")
     for node, (x, y) in places.items():
         is_input = node in (0, 1)
         color = VERMILION if node == OUTPUT else BLUE if is_input else "black"
@@ -95,8 +100,8 @@ def _draw(axes: Axes, cell: Mapping[str, Any], colors: Mapping[str, str]) -> Non
     axes.axis("off")
 
 
-def _arrow(axes: Axes, start: Point, end: Point, color: str, bend: float, label: str) -> None:
-    """A curved arrow with a label in its middle."""
+def _arrow(axes: Axes, start: Point, end: Point, color: str, bend: float, *, linestyle: str = "-") -> None:
+    """A curved arrow."""
     axes.add_patch(
         FancyArrowPatch(
             start,
@@ -108,18 +113,34 @@ def _arrow(axes: Axes, start: Point, end: Point, color: str, bend: float, label:
             shrinkB=11,
             color=color,
             linewidth=1.2,
-            linestyle="-" if label else "--",
+            linestyle=linestyle,
             zorder=1,
         )
     )
-    if label:
-        # the point of a quadratic Bezier curve, whose control point is beside the middle of the chord
-        span_x, span_y = end[0] - start[0], end[1] - start[1]
-        control = (start[0] + end[0]) / 2 + bend * span_y, (start[1] + end[1]) / 2 - bend * span_x
-        weights = (1 - LABEL_AT) ** 2, 2 * LABEL_AT * (1 - LABEL_AT), LABEL_AT**2
-        x, y = (
-            sum(weight * point[axis] for weight, point in zip(weights, (start, control, end), strict=True))
-            for axis in (0, 1)
-        )
-        background = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-        axes.text(x, y, label, ha="center", va="center", fontsize=7.5, color=color, zorder=3, bbox=background)
+
+
+def _label_place(start: Point, end: Point, bend: float, others: Sequence[Point]) -> Point:
+    """A point of a curved arrow that is not at another label, if there is one."""
+    places = [_on_arrow(start, end, bend, at) for at in LABEL_AT]
+    return next((place for place in places if not any(_is_near(place, other) for other in others)), places[0])
+
+
+def _is_near(place: Point, other: Point) -> bool:
+    return all(abs(one - two) < size for one, two, size in zip(place, other, LABEL_SIZE, strict=True))
+
+
+def _on_arrow(start: Point, end: Point, bend: float, at: float) -> Point:
+    """A point of a quadratic Bezier curve, whose control point is beside the middle of the chord."""
+    span_x, span_y = end[0] - start[0], end[1] - start[1]
+    control = (start[0] + end[0]) / 2 + bend * span_y, (start[1] + end[1]) / 2 - bend * span_x
+    weights = (1 - at) ** 2, 2 * at * (1 - at), at**2
+    x, y = (
+        sum(weight * point[axis] for weight, point in zip(weights, (start, control, end), strict=True))
+        for axis in (0, 1)
+    )
+    return x, y
+
+
+def _label(axes: Axes, place: Point, text: str, color: str) -> None:
+    background = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+    axes.text(*place, text, ha="center", va="center", fontsize=7.5, color=color, zorder=3, bbox=background)

@@ -51,7 +51,7 @@ def progress_plot(tried: Mapping[str, Sequence[Tried]], *, metric: str, lower_is
         axes.set_ylabel(printable(metric, MAX_TEXT))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(True)
-        axes.legend(loc="upper right" if lower_is_better else "lower right")
+        axes.legend(loc="best")
         return png(figure)
 
 
