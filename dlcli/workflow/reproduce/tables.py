@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.recipe.language.errors import shortened
+from dlcli.recipe.language.wording import listed
 
 TIMES = ("seconds",)
 """Columns that differ from run to run."""
@@ -112,7 +113,7 @@ def verdict_of(parts: Sequence[tuple[str, Compared]]) -> dict[str, Any]:
     return {
         "reproduced": is_close,
         "verdict": "exact" if is_exact else "close" if is_close else "different",
-        "compared": " and ".join(f"{name}{_counted(name, part.num_rows)}" for name, part in parts),
+        "compared": listed([f"{name}{_counted(name, part.num_rows)}" for name, part in parts], "and"),
         "first": first([(name, part.first) for name, part in parts]),
         "beyond": first([(name, part.beyond) for name, part in parts]),
         "largest": max(part.largest for _, part in parts),

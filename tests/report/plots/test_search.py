@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from dlcli.report.plots.cells import _depths, _edges, cells_plot
+from dlcli.report.plots.cells import _depths, _edges, _label_place, cells_plot
 from dlcli.report.plots.search import Tried, front_plot, progress_plot
 
 CELL = {
@@ -44,3 +44,12 @@ def test_every_operation_is_an_edge_to_a_later_column() -> None:
         (4, "avg3", "0"),
     ]
     assert _depths(CELL) == {0: 0, 1: 0, 2: 1, 3: 2, 4: 1, "output": 3}
+
+
+def test_labels_of_edges_that_cross_are_at_different_places() -> None:
+    falling, rising = ((0.0, 2.0), (1.0, 0.0)), ((0.0, 0.0), (1.0, 1.0))
+    first = _label_place(*falling, 0.0, [])
+    assert first == pytest.approx((0.6, 0.8))
+    assert _label_place(*rising, 0.0, []) == pytest.approx((0.6, 0.6))
+    assert _label_place(*rising, 0.0, [(0.7, 0.65)]) == pytest.approx((0.4, 0.4), abs=0.2)
+    assert _label_place(*rising, 0.0, [(0.7, 0.65)]) != pytest.approx((0.6, 0.6))
