@@ -57,6 +57,9 @@ class Asha(Section):
     """Epochs after which trials are compared first."""
     reduction: Annotated[int, Ge(MIN_REDUCTION), Le(100)] = 3
     """One in this many trials continues, and trains this many times as long before the next comparison."""
+    brackets: Annotated[int, Ge(1), Le(10)] = 1
+    """With more than one, Hyperband (Li et al. 2017): trials go to the brackets in turn, and are compared with those of
+    their bracket. The second one starts with the second comparison, the third with the third, and so on."""
     sampler: Literal["random", "tpe"] = "random"
     """How the values of new trials are chosen: at random, or by TPE, whose model knows how far each trial came."""
 

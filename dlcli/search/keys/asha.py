@@ -1,6 +1,7 @@
 """Asynchronous successive halving: most trials stop after few epochs, and the best of each rung continue.
 
-Source: Li et al. 2018, "A system for massively parallel hyperparameter tuning", algorithm 2.
+Sources: Li et al. 2018, "A system for massively parallel hyperparameter tuning", algorithm 2; for brackets Li et al.
+2017, "Hyperband: a novel bandit-based approach to hyperparameter optimization", which the former runs asynchronously.
 """
 
 import bisect
@@ -49,6 +50,8 @@ class Asha:
         num_trials: number of trials that are started; None for no limit.
         seed: of what is drawn.
         is_tpe: whether values are chosen by TPE, by what is known of all trials so far, in place of at random.
+        brackets: of Hyperband, at most as many as rungs. Trials go to each in turn; those of bracket b, from 0, start
+            with the epochs of rung b, and are compared with each other.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Asha:
         num_trials: int | None,
         seed: int,
         is_tpe: bool = False,
+        brackets: int = 1,
     ) -> None:
         self._space = space
         self._seed = seed
@@ -68,7 +72,9 @@ class Asha:
         self._epochs = rungs
         self._reduction = reduction
         self._num_trials = num_trials
-        self._rungs: list[list[tuple[float, int]]] = [[] for _ in rungs]  # (-score, trial), the best first
+        self._brackets = brackets
+        # (-score, trial), the best first, of each rung of each bracket
+        self._rungs: list[list[list[tuple[float, int]]]] = [[[] for _ in rungs] for _ in range(brackets)]
         self._continued: set[int] = set()  # trials that were promoted, or are being continued
         self._running: dict[int, Job] = {}
         self._numbers: dict[int, int] = {}  # of what is drawn, of the trials that were started or are running
@@ -86,8 +92,8 @@ class Asha:
         return job
 
     def _promotion(self) -> Job | None:
-        for rung in reversed(range(len(self._epochs) - 1)):
-            done = self._rungs[rung]
+        for rung, bracket in itertools.product(reversed(range(len(self._epochs) - 1)), range(self._brackets)):
+            done = self._rungs[bracket][rung]
             for negative, trial in done[: len(done) // self._reduction]:
                 if trial not in self._continued and negative < math.inf:
                     told = self._jobs[trial]
@@ -98,8 +104,9 @@ class Asha:
     def _start(self) -> Job | None:
         if self._num_trials is not None and len(self._numbers) >= self._num_trials:
             return None
-        values = self._values(self._free_number())
-        return None if values is None else Job(values, None, None, self._epochs[0])
+        number = self._free_number()
+        values = self._values(number)
+        return None if values is None else Job(values, None, None, self._epochs[number % self._brackets])
 
     def _values(self, number: int) -> Values | None:
         if self._draws is not None:
@@ -140,8 +147,8 @@ class Asha:
             self._numbers[trial] = self._number_of(job.values)
         if score is not None:
             self._latest[self._root(trial, job)] = job.values, score, job.epochs
-        rung = self._epochs.index(job.epochs)
-        bisect.insort(self._rungs[rung], (math.inf if score is None else -score, trial))
+        rung, bracket = (self._epochs.index(one.epochs) for one in (job, self._jobs[self._root(trial, job)]))
+        bisect.insort(self._rungs[bracket][rung], (math.inf if score is None else -score, trial))
 
     def continuable(self) -> set[int]:
         """The roots of the trials that run or may still be promoted: all others need no checkpoint any more.
@@ -150,7 +157,7 @@ class Asha:
         """
         found = {self._root(trial, job) for trial, job in self._running.items()}
         limit = None if self._num_trials is None else self._num_trials // self._reduction
-        for done in self._rungs[:-1]:
+        for done in itertools.chain.from_iterable(rungs[:-1] for rungs in self._rungs):
             found |= {
                 self._root(trial, self._jobs[trial])
                 for negative, trial in done[:limit]

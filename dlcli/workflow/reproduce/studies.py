@@ -140,9 +140,11 @@ def _complete_info(study: StudyDir) -> dict[str, Any]:
 
 
 def _result(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Who won, by dotted keys."""
-    result = info["result"] if isinstance(info.get("result"), dict) else info
-    return flat({key: result[key] for key in RESULTS if key in result})
+    """Who won, by dotted keys. The number of a sweep's best trial may depend on the order in which trials ended."""
+    is_search = isinstance(info.get("result"), dict)
+    result = info["result"] if is_search else info
+    cells = flat({key: result[key] for key in RESULTS if key in result})
+    return cells if is_search else {key: value for key, value in cells.items() if not key.endswith(".trial")}
 
 
 def _rows(study: StudyDir, records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.sections.sweep import Range, Sweep
 from dlcli.recipe.yaml_writer import resolved, to_yaml
+from dlcli.search.keys.asha import rung_epochs
 from dlcli.search.keys.space import Options, Space, combinations
 from dlcli.workflow.sweep.space import diagnose_space, objective_of, range_kind, space_of
 
@@ -55,6 +56,14 @@ class Design:
         elif section.asha is not None and section.asha.min_epochs > self.epochs:
             received = section.asha.min_epochs
             yield "sweep.asha.min_epochs", f"must be at most train.epochs, {self.epochs}. Received {received}."
+        elif section.asha is not None:
+            rungs = rung_epochs(section.asha.min_epochs, self.epochs, section.asha.reduction)
+            if section.asha.brackets > len(rungs):
+                yield (
+                    "sweep.asha.brackets",
+                    f"must be at most the number of comparisons, {len(rungs)}: after {', '.join(map(str, rungs))} "
+                    f"epochs. Received {section.asha.brackets}.",
+                )
         needs = [("sweep.method", section.method), ("sweep.asha.sampler", section.asha and section.asha.sampler)]
         key = next((key for key, value in needs if value == "tpe"), None)
         if key is not None and importlib.util.find_spec("optuna") is None:

@@ -82,6 +82,7 @@ def make_proposer(section: Sweep, space: Space, *, objective: str, epochs: int, 
             num_trials=section.budget.trials,
             seed=seed,
             is_tpe=section.asha.sampler == "tpe",
+            brackets=section.asha.brackets,
         )
         return AshaProposer(asha, objective, epochs=epochs, has_baseline=section.baseline)
     sampler: Sampler

@@ -13,9 +13,14 @@ SPACE: Space = {"rate": Interval(1e-4, 1.0, "log")}
 
 
 def make(
-    num_trials: int | None = 27, rungs: tuple[int, ...] = (1, 3, 9, 27), seed: int = 0, *, is_tpe: bool = False
+    num_trials: int | None = 27,
+    rungs: tuple[int, ...] = (1, 3, 9, 27),
+    seed: int = 0,
+    *,
+    is_tpe: bool = False,
+    brackets: int = 1,
 ) -> Asha:
-    return Asha(SPACE, rungs, reduction=3, num_trials=num_trials, seed=seed, is_tpe=is_tpe)
+    return Asha(SPACE, rungs, reduction=3, num_trials=num_trials, seed=seed, is_tpe=is_tpe, brackets=brackets)
 
 
 def quality(job: Job) -> float:
@@ -82,10 +87,27 @@ def test_each_promotion_continues_a_trial_of_the_best_third_once() -> None:
         assert sorted(rung, reverse=True).index(score) < len(rung) // 3
 
 
+def test_trials_of_a_bracket_start_at_its_rung_and_compete_with_each_other() -> None:
+    told = run(make(brackets=3), [])
+    jobs = {number: job for number, job, _ in told}
+    started = [job.epochs for job in jobs.values() if job.parent is None]
+    assert started == [1, 3, 9] * 9
+    bracket_of = {number: (job if job.root is None else jobs[job.root]).epochs for number, job in jobs.items()}
+    for number, job in jobs.items():
+        if job.parent is None:
+            continue
+        before = jobs[job.parent].epochs
+        rivals = [n for n in jobs if n < number and jobs[n].epochs == before and bracket_of[n] == bracket_of[number]]
+        ranks = sorted(rivals, key=lambda n: -quality(jobs[n]))
+        assert ranks.index(job.parent) < len(rivals) // 3
+    assert {job.epochs for job in jobs.values()} == {1, 3, 9, 27}
+
+
+@pytest.mark.parametrize("brackets", [1, 2])
 @pytest.mark.parametrize("kept", [0, 1, 7, 20, 38])
-def test_a_restart_continues_as_if_it_had_never_stopped(kept: int) -> None:
-    whole = run(make(), [])
-    asha = make()
+def test_a_restart_continues_as_if_it_had_never_stopped(kept: int, brackets: int) -> None:
+    whole = run(make(brackets=brackets), [])
+    asha = make(brackets=brackets)
     for one in whole[:kept]:
         asha.tell(*one)
     assert run(asha, whole[:kept]) == whole

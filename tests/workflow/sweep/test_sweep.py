@@ -171,6 +171,10 @@ def test_an_interrupted_sweep_says_how_to_resume_and_ends_the_same(method: str, 
             ["sweep.objective=val_acuracy"],
             ["sweep.objective: unknown value 'val_acuracy'; did you mean 'val_accuracy'?"],
         ),
+        (
+            ["sweep.method=asha", "sweep.asha.brackets=4"],
+            ["sweep.asha.brackets: must be at most the number of comparisons, 3: after 1, 3, 9 epochs. Received 4."],
+        ),
         (["sweep.method=asha", "sweep.seeds=2"], ["sweep.seeds: must be 1 for method: asha"]),
         (
             ["sweep.space={model: [{kind: mlp}], model.dropout: [0, 0.5]}"],
