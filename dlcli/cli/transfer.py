@@ -14,6 +14,7 @@ from dlcli.cli.train import train_new, training_options, training_overrides, wri
 
 AUGMENTS = ("none", "flip", "light", "strong")
 MAX_MATRIX = 12  # maximum number of classes of a confusion matrix that is printed
+PLOTS_OF_ERRORS = ("mistakes", "boxes", "errors", "overlays", "detections")  # a run has the one of its task
 
 
 def _complete_base(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -272,10 +273,10 @@ def _show(result: dict[str, Any]) -> None:
     matrix = read_json(run.evaluation(split) / "metrics.json", MAX_METRICS_BYTES).get("confusion_matrix")
     if matrix is not None and 1 < len(classes) <= MAX_MATRIX:
         say(f"confusion matrix of {split} (rows: label; columns: prediction)")
-        write_matrix(matrix, classes)
-    names = ("mistakes", "boxes", "errors", "overlays")
-    name = next(name for name in names if (run.plots / f"{name}.png").exists())
-    say(f"{name}: {run.plots / name}.png")
+        write_matrix(matrix, [*classes, "background"] if len(matrix) > len(classes) else classes)
+    for name in PLOTS_OF_ERRORS:
+        if (run.plots / f"{name}.png").exists():
+            say(f"{name}: {run.plots / name}.png")
 
 
 _TOP_OPTIONS = (
