@@ -286,6 +286,8 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
     text = values.get("text") or {}
     if text.get("unit") in ("characters", "subwords"):
         text.pop("pretrained", None)
+    if text.get("unit") != "subwords":
+        text.pop("tokenizer", None)
     if text.get("windows") is not None:
         text |= {"max_length": 1000, "windows": {**text["windows"], "length": 100, "stride": None}}
     if text.get("unit") in ("characters", "subwords"):

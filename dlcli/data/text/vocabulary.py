@@ -48,7 +48,8 @@ class Vocabulary:
         token_of_form: the id of each form's token.
         characters: those of words whose characters are an input too; the id of the i-th is ``FIRST + i``.
         alphabet: of subwords, the characters that they are joined from; they are the first tokens.
-        merges: of subwords, in the order in which they were learned.
+        merges: of subwords by byte-pair encoding, in the order in which they were learned.
+        scores: of subwords of a unigram model, the log probability of each token.
         vectors: the initial embeddings, if they are pretrained.
     """
 
@@ -58,6 +59,7 @@ class Vocabulary:
     characters: tuple[str, ...] = ()
     alphabet: "Vocabulary | None" = None
     merges: tuple[Merge, ...] = ()
+    scores: tuple[float, ...] = ()
     vectors: Vectors | None = field(default=None, compare=False, repr=False)
 
     @classmethod

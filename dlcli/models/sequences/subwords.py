@@ -2,7 +2,8 @@
 
 A text is first cut into segments: a word or a run of punctuation, each with the space before it, or another white-space
 character. Within a segment, of all pairs of neighboring symbols the one that was learned first is joined, the leftmost
-first, until no pair is known (byte-pair encoding: Sennrich et al. 2016).
+first, until no pair is known (byte-pair encoding: Sennrich et al. 2016); or the segment is divided into the pieces with
+the largest sum of log probabilities (unigram: Kudo 2018).
 """
 
 import string
@@ -12,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+
+from dlcli.models.sequences.unigram import Trie, most_probable, shifted
 
 Tensor = Any  # a tensor of TensorFlow
 
@@ -30,6 +33,7 @@ class Subwords(keras.layers.Layer):  # type: ignore[misc]
         num_characters: how many of them are characters.
         merges: the ids of the pairs that are joined, and what they become, ``[left, right, id]`` each, in the order in
             which they were learned.
+        scores: of the unigram model in place of merges: the log probability of each token.
     """
 
     def __init__(
@@ -37,17 +41,20 @@ class Subwords(keras.layers.Layer):  # type: ignore[misc]
         *,
         tokens: Sequence[str],
         num_characters: int,
-        merges: Sequence[Sequence[int]],
+        merges: Sequence[Sequence[int]] = (),
+        scores: Sequence[float] = (),
         **keys: Any,
     ) -> None:
         super().__init__(**keys)
         self.tokens, self.num_characters = tuple(tokens), num_characters
         self.merges = np.array(merges, np.int64).reshape(-1, 3)
+        self.scores = tuple(scores)
+        self.trie = Trie(tokens, num_characters, scores) if scores else None
         self.kinds = kinds_of_characters(tokens[:num_characters])
 
     def get_config(self) -> dict[str, Any]:
         own = {"tokens": list(self.tokens), "num_characters": self.num_characters, "merges": self.merges.tolist()}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "scores": list(self.scores)}
 
     def get_vocabulary(self) -> list[str]:
         """Padding, the unknown token, and the tokens, as Keras's TextVectorization lists them."""
@@ -57,7 +64,8 @@ class Subwords(keras.layers.Layer):  # type: ignore[misc]
         ids = tf.cast(ids, tf.int32)
         segments, text_of_segment = segments_of(ids, self.kinds)
         unique, which = tf.raw_ops.UniqueV2(x=segments, axis=[0])
-        found = tf.gather(merged(unique, self.merges), which)
+        pieces = merged(unique, self.merges) if self.trie is None else most_probable(unique, self.trie)
+        found = tf.gather(pieces, which)
         is_piece = found > 0
         text_of_piece = tf.boolean_mask(tf.broadcast_to(text_of_segment[:, None], tf.shape(found)), is_piece)
         rows = tf.RaggedTensor.from_value_rowids(
@@ -140,8 +148,3 @@ def merged(segments: Tensor, merges: np.ndarray) -> Tensor:
         return tf.reduce_any(rank < num_merges)
 
     return tf.while_loop(is_known, join, (segments, ranks(segments)), maximum_iterations=MAX_SEGMENT)[0]
-
-
-def shifted(x: Tensor) -> Tensor:
-    """Each row moved to the left by one, with 0 at its end."""
-    return tf.pad(x[:, 1:], [[0, 0], [0, 1]])

@@ -74,6 +74,7 @@ def subword_ids(
     tokens: Sequence[str],
     num_characters: int,
     merges: Sequence[Sequence[int]],
+    scores: Sequence[float],
     max_length: int | None,
 ) -> Tensor:
     """The ids of subwords: int32 ``[batch, tokens]``, 0 after each text's end.
@@ -82,7 +83,7 @@ def subword_ids(
         text: ``[batch]``.
         forms, token_of_form: spellings of characters, as in `token_ids`.
         standardize, max_length: as in `token_ids`.
-        tokens, num_characters, merges: as in :class:`dlcli.models.sequences.subwords.Subwords`.
+        tokens, num_characters, merges, scores: as in :class:`dlcli.models.sequences.subwords.Subwords`.
     """
     characters = token_ids(
         text,
@@ -93,7 +94,8 @@ def subword_ids(
         max_length=None,
         name="alphabet",
     )
-    ids = Subwords(tokens=tokens, num_characters=num_characters, merges=merges, name="tokens")(characters)
+    layer = Subwords(tokens=tokens, num_characters=num_characters, merges=merges, scores=scores, name="tokens")
+    ids = layer(characters)
     return ids if max_length is None else ids[:, :max_length]
 
 

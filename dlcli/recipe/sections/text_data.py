@@ -104,8 +104,8 @@ class Tokens(Section):
     """Tokenization. The vocabulary is built from the training split."""
 
     unit: Unit = "words"
-    """What a token is: a word between white space, a single character, or a subword: a part of a word that byte-pair
-    encoding finds in the training split."""
+    """What a token is: a word between white space, a single character, or a subword: a part of a word, learned from the
+    training split."""
     standardize: Standardize | None = None
     """Standardization of the text before it is split into tokens: lowercase it, strip punctuation, both, or none.
     Default: both for words, lowercase for subwords, none for characters."""
@@ -132,6 +132,19 @@ class Tokens(Section):
     def final_min_count(self) -> int:
         """The value, or its default."""
         return self.min_count or (1 if self.unit == "characters" else 2)
+
+
+class SubwordTokens(Tokens):
+    """Tokenization, also into subwords."""
+
+    tokenizer: Literal["bpe", "unigram"] | None = None
+    """How subwords are learned: by byte-pair encoding (Sennrich et al. 2016), or as a unigram language model (Kudo
+    2018; needs the package sentencepiece). Default: bpe."""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.tokenizer is not None and self.unit != "subwords":
+            yield "tokenizer", "is for subwords; remove it, or set unit to subwords"
 
 
 class PretrainedVectors(Section):
@@ -185,7 +198,7 @@ class TextWindows(Section):
             yield "stride", f"must be at most length, {self.length}: no token is left out. Received {self.stride}."
 
 
-class ClassifiedTokens(PretrainedVectors, Tokens):
+class ClassifiedTokens(PretrainedVectors, SubwordTokens):
     """Tokenization. The vocabulary is built from the training split."""
 
     characters: Characters | None = None

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlcli.recipe.language.fields import Count, LocalPath, Proportion, Section, Text
 from dlcli.recipe.sections.sequence_model import Convolutional, Recurrent, Transformer, rules_of_steps
 from dlcli.recipe.sections.table_data import SplitFiles
-from dlcli.recipe.sections.text_data import Encoding, TextSource, Tokens, Unit
+from dlcli.recipe.sections.text_data import Encoding, SubwordTokens, TextSource, Unit
 from dlcli.recipe.sections.train import SmoothTrain
 from dlcli.recipe.tasks.base import SEQUENCE_VERBS, STEP_METHODS, TaskRecipe
 
@@ -56,12 +56,12 @@ class ManyLines(SplitFiles, TextSource):
     names."""
 
 
-class LanguageTokens(Tokens):
+class LanguageTokens(SubwordTokens):
     """Tokenization. The vocabulary is built from the training split."""
 
     unit: Unit = "characters"
-    """What a token is: a word between white space, a single character, or a subword: a part of a word that byte-pair
-    encoding finds in the training split."""
+    """What a token is: a word between white space, a single character, or a subword: a part of a word, learned from the
+    training split."""
     standardize: Literal["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"] | None = None
     """Standardization of the text before it is split into tokens: lowercase it, strip punctuation, both, or none.
     Default: none."""

@@ -85,6 +85,7 @@ def token_ids(text: Any, tokens: Tokens, vocabulary: Vocabulary, *, max_length: 
             tokens=vocabulary.tokens,
             num_characters=len(alphabet.tokens),
             merges=vocabulary.merges,
+            scores=vocabulary.scores,
             max_length=max_length,
         )
     return text_input.token_ids(

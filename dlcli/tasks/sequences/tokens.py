@@ -13,6 +13,7 @@ import tensorflow as tf
 from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.text.merges import with_merges
+from dlcli.data.text.unigram import with_scores
 from dlcli.data.text.vocabulary import AT_A_TIME, FIRST, PADDING, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
 from dlcli.files import BadFile, read_file
@@ -21,7 +22,7 @@ from dlcli.models.sequences.text_input import Unit, one_at_least, splitter
 from dlcli.models.sequences.word_characters import SPACES
 from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
-from dlcli.recipe.sections.text_data import Tokens
+from dlcli.recipe.sections.text_data import SubwordTokens, Tokens
 from dlcli.rundir.writing import replace_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.sequences.encoders import token_ids
@@ -49,12 +50,11 @@ def fit_tokens(loaded: LoadedRecipe, tokens: Tokens, texts: Sequence[str]) -> Vo
         min_count=tokens.final_min_count,
     )
     if tokens.unit == "subwords":
-        vocabulary = with_merges(
-            vocabulary,
-            _segments(tokens, usable, vocabulary),
-            max_vocabulary=tokens.max_vocabulary,
-            min_count=tokens.final_min_count,
-        )
+        segments, most = _segments(tokens, usable, vocabulary), tokens.max_vocabulary
+        if isinstance(tokens, SubwordTokens) and tokens.tokenizer == "unigram":
+            vocabulary = with_scores(vocabulary, segments, max_vocabulary=most)
+        else:
+            vocabulary = with_merges(vocabulary, segments, max_vocabulary=most, min_count=tokens.final_min_count)
     remedies = too_rare(tokens.final_min_count) + (["set text.unit: characters"] if tokens.unit == "words" else [])
     return large_enough(loaded, vocabulary, tokens.unit, num_texts=len(texts), remedies=remedies)
 
