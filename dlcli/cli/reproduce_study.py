@@ -25,10 +25,17 @@ def refuse_for_study(study: "StudyDir", option: str | None) -> None:
 
 
 def train_again(study: "StudyDir", *, data: str | None, tolerance: float, device: str, quiet: bool) -> dict[str, Any]:
-    """Train the trials of a search or sweep again, and compare."""
+    """Train the trials of a search or sweep again, and compare.
+
+    Raises:
+        BadParameter: its workers cannot have such a device.
+    """
+    from dlcli.cli.studies import check_worker_devices
     from dlcli.cli.train import data_override
     from dlcli.runtime.console import Console
     from dlcli.workflow.reproduce.studies import reproduce_study
+
+    check_worker_devices(device)
 
     return reproduce_study(
         study,

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 Kind = Literal["search", "sweep"]
 
 
-def _check_devices(value: str) -> str:
+def check_worker_devices(value: str) -> str:
+    """Refuse devices that workers cannot have.
+
+    Raises:
+        BadParameter: it is not a device, or one that is divided.
+    """
     from dlcli.runtime.devices import parse_device
 
     check_device(value, takes_several=True)
@@ -40,7 +45,7 @@ worker_devices_option: Decorator = click.option(
     metavar="auto|cpu|gpu:N|gpu:N,M|gpu:all",
     help="""Devices of the workers, each of which uses one: with gpu:0,1 or gpu:all they take these GPUs in turn. auto
     uses all GPUs if there are any; gpu:N fails if it is not available.""",
-    callback=lambda ctx, param, value: _check_devices(value),
+    callback=lambda ctx, param, value: check_worker_devices(value),
     shell_complete=lambda ctx, param, incomplete: [
         d for d in ("auto", "cpu", "gpu", "gpu:all") if d.startswith(incomplete)
     ],

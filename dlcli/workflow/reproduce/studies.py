@@ -18,6 +18,7 @@ from dlcli.workflow.search.finals import final_name
 from dlcli.workflow.studies import work_of
 from dlcli.workflow.trials.directory import LOGS, StudyDir
 from dlcli.workflow.trials.records import Record, TrialLog
+from dlcli.workflow.trials.study import check_logs
 from dlcli.workflow.trials.work import recipe_of, start
 
 RESULTS = ("chosen", "best", "baseline")
@@ -52,6 +53,8 @@ def reproduce_study(
         Interrupted: a signal was received; it can be resumed.
     """
     info = _complete_info(study)
+    for name in LOGS:  # one that is corrupt is reported before anything is written
+        TrialLog(study.log_of_trials(name)).read()
     loaded = recipe_of(study, info, [] if data is None else [data])
     if changes := recipe_changes(info, loaded):
         return _different(study, f"'written' in {study.info} differs from 'config': {describe_changes(changes)}")
@@ -136,6 +139,7 @@ def _complete_info(study: StudyDir) -> dict[str, Any]:
     info = study.read_info()
     if info["status"] != "completed":
         raise InputError(f"{study.path}: is not complete. Resume it with: dlcli {study.kind} --resume {study.path}")
+    check_logs(study, info)
     return info
 
 

@@ -16,7 +16,6 @@ from dlcli.workflow.search.results import compared, described, line_about, summa
 from dlcli.workflow.trials.directory import StudyDir
 from dlcli.workflow.trials.pool import Lost
 from dlcli.workflow.trials.records import Record, TrialLog
-from dlcli.workflow.trials.replay import Replay
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
 from dlcli.workflow.trials.work import Setting
 
@@ -95,8 +94,7 @@ class Phases:
         proposer = CellProposer(section, self.loaded.recipe.train.seed + is_baseline, is_baseline=is_baseline)
         log = TrialLog(path, proposer.mistake)
         total = section.budget.trials if of_baseline is None else of_baseline
-        replayed = self.setting.replayed.get(path.name)
-        hours = None if is_baseline or replayed else section.budget.hours
+        hours = None if is_baseline or self.setting.replays is not None else section.budget.hours
         seen = log.read()
         if seen:
             self.setting.console.say(f"{log.path.name}: {len(seen)} trials are in the log")
@@ -120,7 +118,7 @@ class Phases:
             seconds_a_trial=60 * section.trial.minutes,
             report=report,
         )
-        return run_trials(log, Replay(proposer, replayed) if replayed else proposer, plan, self.setting.pool)
+        return run_trials(log, self.setting.proposer(proposer, log), plan, self.setting.pool)
 
     def _train_finalists(self, best: Mapping[str, Sequence[Record]]) -> list[Finalist]:
         """Train the finalists at full size, each with new seeds, and rank them."""

@@ -21,7 +21,6 @@ from dlcli.workflow.sweep.files import (
 from dlcli.workflow.sweep.proposer import EPOCHS, AshaProposer, SweepProposer, make_proposer, mistake, values_of
 from dlcli.workflow.trials.directory import StudyDir
 from dlcli.workflow.trials.records import Record, TrialLog
-from dlcli.workflow.trials.replay import Replay
 from dlcli.workflow.trials.runner import Plan, Proposal, run_trials
 from dlcli.workflow.trials.work import Setting
 
@@ -69,8 +68,7 @@ class Trials:
         total = self._design.num_trials
         if section.asha is not None:
             self._folder.paused.mkdir(exist_ok=True)
-        replayed = self._setting.replayed.get(self._folder.trials.name)
-        hours = None if replayed else section.budget.hours
+        hours = None if self._setting.replays is not None else section.budget.hours
         plan = Plan(
             task=self._task,
             seed=lambda trial: self._design.seed,
@@ -78,7 +76,7 @@ class Trials:
             seconds=None if hours is None else 3600 * hours,
             report=self._report,
         )
-        proposer = Replay(self._proposer, replayed) if replayed else self._proposer
+        proposer = self._setting.proposer(self._proposer, self.log)
         records = run_trials(self.log, proposer, plan, self._setting.pool)
         best = best_of(records, self._objective)
         if best is None:

@@ -60,6 +60,10 @@ class TrialLog:
         self.path = path
         self._mistake = mistake
 
+    def at(self, path: Path) -> "TrialLog":
+        """A log of the same kind at another path."""
+        return TrialLog(path, self._mistake)
+
     def append(self, record: Record) -> None:
         """Append a record, flushed to disk when this returns."""
         append_line(self.path, json_text(asdict(record), indent=None, allow_nan=False))

@@ -70,17 +70,26 @@ def resuming(study: StudyDir) -> Iterator[dict[str, Any]]:
         info = study.read_info()
         if info["status"] == "completed":
             raise InputError(f"{study.path}: this {study.kind} is complete. Its best recipe is {study.best}.")
-        logs = info.get("logs")
-        for path in [study.log_of_trials(name) for name in LOGS if isinstance(logs, list) and name in logs]:
-            if not path.exists():
-                raise InputError(
-                    f"{path}: is missing, with the trials that were recorded in it. Restore it from a copy, or start "
-                    f"a new {study.kind}."
-                )
+        check_logs(study, info)
         study.remove_leftovers()
         yield info
     finally:
         study.unlock()
+
+
+def check_logs(study: StudyDir, info: Mapping[str, Any]) -> None:
+    """Refuse a search or sweep of which a log was deleted.
+
+    Args:
+        info: the content of its search.json or sweep.json.
+    """
+    logs = info.get("logs")
+    for path in [study.log_of_trials(name) for name in LOGS if isinstance(logs, list) and name in logs]:
+        if not path.exists():
+            raise InputError(
+                f"{path}: is missing, with the trials that were recorded in it. Restore it from a copy, or start a new "
+                f"{study.kind}."
+            )
 
 
 def mark_resumed(study: StudyDir, facts: Mapping[str, Any], command: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """A search or sweep from its start to its end: what both do in the same way."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,11 +9,14 @@ from dlcli.errors import InputError
 from dlcli.recipe.language.overrides import Override
 from dlcli.recipe.load import LoadedRecipe, load_text
 from dlcli.recipe.yaml_writer import to_yaml, with_tuples
+from dlcli.rundir.runs import NAME
 from dlcli.runtime.console import Console
 from dlcli.workflow.trials.directory import Kind, StudyDir, study_at
 from dlcli.workflow.trials.pool import Workers
 from dlcli.workflow.trials.ray_pool import open_workers
-from dlcli.workflow.trials.records import Record, TrialLog
+from dlcli.workflow.trials.records import TrialLog
+from dlcli.workflow.trials.replay import Replay
+from dlcli.workflow.trials.runner import Proposer
 from dlcli.workflow.trials.study import complete, mark_resumed, new_study, resuming
 
 
@@ -26,14 +29,28 @@ class Setting:
         runs: the folder of the directory, in which ``run:NAME`` is looked up.
         device: of the workers.
         console: where progress is printed.
-        replayed: the logs whose trials are trained again, by their names; empty for a method that chooses.
+        replays: the search or sweep whose trials are trained again; None for a method that chooses.
     """
 
     pool: Workers
     runs: Path
     device: str
     console: Console
-    replayed: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+    replays: StudyDir | None = None
+
+    def proposer(self, proposer: Proposer, log: TrialLog) -> Proposer:
+        """What proposes the trials of a log: a method, or the same log of the search or sweep that is trained again.
+
+        Args:
+            proposer: that of the method.
+            log: of the search or sweep that is run.
+
+        Raises:
+            InputError: the log that is trained again is corrupt.
+        """
+        if self.replays is None:
+            return proposer
+        return Replay(proposer, log.at(self.replays.log_of_trials(log.path.name)).read())
 
 
 class Work(Protocol):
@@ -102,9 +119,8 @@ def start(
         CheckFailed: nothing can be trained.
         Interrupted: a signal was received; it can be resumed.
     """
-    replayed = {} if replays is None else _logs_of(replays, work.logs)
     with open_workers(work.num_workers, ray, device) as pool:
-        setting = Setting(pool, runs, device, console, replayed)
+        setting = Setting(pool, runs, device, console, replays)
         facts = work.check(setting)
         check_facts(facts)
         info = {"path": str(work.loaded.path.absolute()), "written": work.loaded.tree.values, **work.info(facts)}
@@ -138,10 +154,8 @@ def resume(
     """
     with resuming(study) as info:
         work = make(recipe_of(study, info))
-        replays = _replayed_by(study, info)
         with open_workers(work.num_workers, ray, device) as pool:
-            replayed = {} if replays is None else _logs_of(replays, work.logs)
-            setting = Setting(pool, study.path.parent, device, console, replayed)
+            setting = Setting(pool, study.path.parent, device, console, _replayed_by(study, info))
             mark_resumed(study, work.check(setting), command)
             return _finish(work, study, setting)
 
@@ -169,13 +183,9 @@ def _finish(work: Work, study: StudyDir, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _logs_of(study: StudyDir, names: Sequence[str]) -> dict[str, list[Record]]:
-    return {name: TrialLog(study.log_of_trials(name)).read() for name in names}
-
-
 def _replayed_by(study: StudyDir, info: Mapping[str, Any]) -> StudyDir | None:
     """The search or sweep that one reproduces; None if none, or if it was removed."""
     reproduces = info.get("reproduces")
     name = reproduces.get("run") if isinstance(reproduces, dict) else None
-    found = study_at(study.path.parent / name) if isinstance(name, str) and "/" not in name else None
+    found = study_at(study.path.parent / name) if isinstance(name, str) and NAME.fullmatch(name) else None
     return found if found is not None and found.kind == study.kind else None

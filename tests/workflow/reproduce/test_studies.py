@@ -95,10 +95,24 @@ def test_what_differs_before_training_is_named_and_nothing_is_trained(run: Run) 
     path.write_text(json.dumps(info))
     changed = run("reproduce", "w", trial=Trainer())
     assert "'written' in runs/w/sweep.json differs from 'config': train.epochs was 9 and is 8" in str(changed.exception)
+    log_file = Path("runs/w/trials.jsonl")
+    path.write_text(text)
+    lines = log_file.read_text()
+    for damaged, expected in (
+        ("{\n" + lines, "trials.jsonl:1: is corrupt: the line is not valid JSON"),
+        (None, "runs/w/trials.jsonl: is missing, with the trials that were recorded in it."),
+    ):
+        log_file.unlink() if damaged is None else log_file.write_text(damaged)
+        assert expected in str(run("reproduce", "w", trial=Trainer()).exception)
+    log_file.write_text(lines)
     path.write_text(json.dumps({**json.loads(text), "status": "interrupted"}))
     stopped = run("reproduce", "w", trial=Trainer())
     assert str(stopped.exception) == "runs/w: is not complete. Resume it with: dlcli sweep --resume runs/w"
     assert [entry.name for entry in Path("runs").iterdir()] == ["w"]
+    path.write_text(text)
+    log_file.write_text(lines.replace('"model.dropout"', '"x"', 1))
+    changed = run("reproduce", "w", trial=Trainer())
+    assert "trials.jsonl:2: is corrupt: the choices must have" in str(changed.exception)
 
 
 def test_options_of_runs_are_refused(run: Run) -> None:
@@ -107,6 +121,8 @@ def test_options_of_runs_are_refused(run: Run) -> None:
         refused = run("reproduce", "w", option, value, trial=Trainer())
         assert refused.exit_code == 2
         assert f"{option} is for runs, and runs/w is a sweep." in refused.stderr
+    divided = run("reproduce", "w", "--device", "cpu:x2", trial=Trainer())
+    assert "each worker uses one CPU or GPU. Received 'cpu:x2'." in divided.stderr
     same = run("reproduce", "w", "--with", "w", trial=Trainer())
     assert str(same.exception) == "--with: must be another sweep than runs/w."
 
