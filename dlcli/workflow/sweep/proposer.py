@@ -7,6 +7,8 @@ The choices of a trial are the values of the keys; those of the recipe itself ha
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from dlcli.recipe.language.wording import listed
+from dlcli.recipe.sections.sweep import Asha as AshaSection
 from dlcli.recipe.sections.sweep import Sweep
 from dlcli.search.keys.asha import Asha, Job, rung_epochs
 from dlcli.search.keys.samplers import Grid, Random, Sampler, Tpe, same
@@ -24,14 +26,18 @@ def score(record: Record, objective: str) -> float | None:
     return value if value is None or not lower_is_better(objective) else -value
 
 
-def mistake(record: Record, space: Space, objective: str, *, has_epochs: bool) -> str | None:
+def mistake(record: Record, space: Space, objective: str, *, section: Sweep, epochs: int) -> str | None:
     """What is wrong with a record that this sweep cannot have written; None if nothing is.
 
     Args:
-        has_epochs: its choices have the epochs to which ASHA trains.
+        section: the ``sweep`` section of the recipe.
+        epochs: of a whole training.
     """
-    if has_epochs and type(record.choices.get(EPOCHS)) is not int:
-        return f"the choices must have {EPOCHS}, a whole number"
+    has_epochs = section.asha is not None
+    if section.asha is not None and (
+        reason := _mistake_in_rungs(record, section.asha, epochs=epochs, has_baseline=section.baseline)
+    ):
+        return reason
     if record.status == "complete" and not {objective, "epoch"} <= record.metrics.keys():
         return f"the metrics of a complete trial must have {objective} and epoch"
     values = values_of(record.choices) if has_epochs else record.choices
@@ -41,6 +47,21 @@ def mistake(record: Record, space: Space, objective: str, *, has_epochs: bool) -
         return f"the choices must have {', '.join(space)}"
     wrong = next((key for key, axis in space.items() if not _is_on(axis, values[key])), None)
     return None if wrong is None else f"the value of {wrong} is not in the space of this sweep"
+
+
+def _mistake_in_rungs(record: Record, asha: AshaSection, *, epochs: int, has_baseline: bool) -> str | None:
+    """What is wrong with the epochs or the parent of a record of ASHA; None if nothing is."""
+    found = record.choices.get(EPOCHS)
+    if type(found) is not int:
+        return f"the choices must have {EPOCHS}, a whole number"
+    rungs = rung_epochs(asha.min_epochs, epochs, asha.reduction)
+    starts = (epochs,) if has_baseline and record.trial == 0 else rungs[: asha.brackets]
+    allowed = starts if record.parent is None else rungs[1:]
+    if found not in allowed:
+        return f"{EPOCHS} must be {listed(allowed) if allowed else 'those of a trial without a parent'}"
+    if has_baseline and record.parent == 0:
+        return "the trial with the recipe's own values is never continued"
+    return None
 
 
 def _is_on(axis: Axis, value: Any) -> bool:

@@ -52,7 +52,7 @@ class Trials:
         )
         self.log = TrialLog(
             folder.trials,
-            lambda record: mistake(record, design.space, objective, has_epochs=design.section.asha is not None),
+            lambda record: mistake(record, design.space, objective, section=design.section, epochs=design.epochs),
         )
         self._records: list[Record] = self.log.read()
 

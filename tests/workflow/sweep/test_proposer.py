@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dlcli.recipe.sections.sweep import Asha, Sweep
 from dlcli.search.keys.space import Interval, Options
 from dlcli.workflow.sweep.proposer import mistake
 from dlcli.workflow.trials.records import Record
@@ -19,7 +20,9 @@ RECORD = Record(3, None, VALUES, "complete", {"val_loss": 0.5, "epoch": 2}, {}, 
 
 
 def found(record: Record, *, has_epochs: bool = False) -> str | None:
-    return mistake(record, SPACE, "val_loss", has_epochs=has_epochs)
+    asha = Asha(min_epochs=1, reduction=3, brackets=2) if has_epochs else None
+    section = Sweep(space={"train.epochs": (1,)}, method="asha" if has_epochs else "random", asha=asha)
+    return mistake(record, SPACE, "val_loss", section=section, epochs=9)
 
 
 def test_records_of_the_sweep_are_accepted() -> None:
@@ -51,3 +54,21 @@ def test_missing_metrics_and_epochs_are_mistakes() -> None:
     assert found(replace(RECORD, metrics={"epoch": 2})) == reason
     assert found(replace(RECORD, metrics={"val_loss": 2.0})) == reason
     assert found(RECORD, has_epochs=True) == "the choices must have epochs, a whole number"
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs", "expected"),
+    [
+        ({}, 5, "epochs must be 1 or 3"),
+        ({}, 9, "epochs must be 1 or 3"),
+        ({"parent": 1}, 1, "epochs must be 3 or 9"),
+        ({"parent": 0}, 3, "the trial with the recipe's own values is never continued"),
+        ({"trial": 0, "choices": {}}, 3, "epochs must be 9"),
+    ],
+)
+def test_epochs_and_parents_that_asha_cannot_have_are_mistakes(
+    changes: dict[str, Any], epochs: int, expected: str
+) -> None:
+    record = replace(RECORD, **changes)
+    assert found(replace(record, choices={**record.choices, "epochs": epochs}), has_epochs=True) == expected
+    assert found(replace(RECORD, parent=1, choices={**VALUES, "epochs": 3}), has_epochs=True) is None
