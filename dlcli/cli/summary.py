@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import allow_code_option, complete_runs, quiet_option, runs_option, sets_option
+from dlcli.cli.options import (
+    allow_code_option,
+    check_output,
+    complete_runs,
+    quiet_option,
+    runs_option,
+    sets_option,
+)
 from dlcli.cli.output import say, write_json, write_markdown
 from dlcli.errors import InputError
 
@@ -26,6 +33,13 @@ from dlcli.errors import InputError
     metavar="N",
     help="Batch size for the training memory. Default: the recipe's; 32 for a model file.",
 )
+@click.option(
+    "--unfold",
+    is_flag=True,
+    help="Show a recurrent network unfolded in time instead, with the weights its steps share.",
+)
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the graph of --unfold, too.")
+@click.option("--force", is_flag=True, help="Overwrite this file if it exists.")
 @runs_option
 @allow_code_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print a row for each layer as CSV.")
@@ -35,7 +49,8 @@ from dlcli.errors import InputError
 def summary(source: str | None, runs: Path, **options: Any) -> None:
     """Show the output shape, parameters, cost and receptive field of each layer, and the memory that training takes.
 
-    Works for a recipe, a run (default: the newest run) or any Keras model file. Nothing is trained or written.
+    Works for a recipe, a run (default: the newest run) or any Keras model file. Nothing is trained, and nothing is
+    written but the FILE of --plot.
 
     \b
     Examples:
@@ -43,18 +58,32 @@ def summary(source: str | None, runs: Path, **options: Any) -> None:
       dlcli summary recipe.yaml --input 224x224x3 --classes 1000 -s 'model={kind: resnet, depth: 50}'
       dlcli summary runs/digits_convnet --markdown
       dlcli summary model.keras --csv > layers.csv
+      dlcli summary recipes/adding_lstm.yaml --unfold --plot unfolded.png
     """
     formats = [name for name in ("csv", "json", "markdown") if options[f"as_{name}"]]
     if len(formats) > 1:
         raise click.UsageError(f"{' and '.join(f'--{name}' for name in formats)} cannot be combined.")
+    plot = options["plot"]
+    if plot is not None:
+        if not options["unfold"]:
+            raise click.UsageError("--plot draws the graph of --unfold. Give both.")
+        check_output(plot, (".png",), force=options["force"])
+    if options["unfold"] and options["batch_size"] is not None:
+        raise click.UsageError("--batch-size is for the training memory, which --unfold does not show.")
     result = _summarize(source, runs, options)
+    if options["unfold"]:
+        from dlcli.workflow.unfold import unfolded
+
+        result = unfolded(result)
+        if plot is not None:
+            result.draw(plot)
     if options["as_json"]:
         write_json(result.as_dict())
     elif options["as_csv"]:
         say(result.csv(), nl=False)
     elif options["as_markdown"]:
         header, *rows = result.rows()
-        write_markdown(header, rows, num_text_columns=3)
+        write_markdown(header, rows, num_text_columns=result.num_text_columns)
     else:
         say(result.text(), nl=False)
 

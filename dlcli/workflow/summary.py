@@ -30,13 +30,17 @@ class Summary:
         source: the recipe, run or file.
         batch_size: samples computed at once, on which the memory depends.
         remark: an assumption about training, or what makes it slow; empty if there is none.
+        model: the ``model`` section of the recipe; None for a model file.
     """
+
+    num_text_columns = 3
 
     source: str
     table: LayerTable
     memory: TrainingMemory
     batch_size: int
     remark: str = ""
+    model: Any = None
 
     def text(self) -> str:
         """The table and the memory as text for people."""
@@ -92,7 +96,8 @@ def of_run(run: RunDir, *, batch_size: int | None) -> Summary:
 
 def _summary(source: str, task: Task, table: LayerTable, num_samples: int | None, batch_size: int | None) -> Summary:
     memory, batch_size = training_memory_of(table, task.recipe.train, num_samples, batch_size=batch_size)
-    return Summary(source, table, memory, batch_size, f"\nOn a GPU: {task.remark}" if task.remark else "")
+    remark = f"\nOn a GPU: {task.remark}" if task.remark else ""
+    return Summary(source, table, memory, batch_size, remark, getattr(task.recipe, "model", None))
 
 
 def of_file(path: Path, *, batch_size: int | None) -> Summary:

@@ -82,6 +82,21 @@ def test_csv_output(folder: Path) -> None:
     assert {line.count("|") for line in lines} == {10}
 
 
+@pytest.mark.slow
+def test_a_recurrent_network_unfolded_in_time(folder: Path) -> None:
+    (folder / "rnn.yaml").write_text(
+        "task: sequence_regression\ndata: {kind: adding, length: 9, num_samples: 100}\n"
+        "model: {kind: recurrent, cell: simple, units: 5}\ntrain: {epochs: 1, batch_size: 8}\n"
+    )
+    found = json.loads(summary(folder, "rnn.yaml", "--unfold", "--plot", "graph.png", "--json"))
+    assert found["form"] == "many to one"
+    assert [(node["symbol"], node["steps"], node["parameters"]) for node in found["nodes"]] == [
+        *(("x", 9, 0), ("h", 9, 5 * (2 + 5 + 1)), ("o", 1, 6))
+    ]
+    assert (folder / "graph.png").read_bytes().startswith(b"\x89PNG")
+    assert summary(folder, "rnn.yaml", "--unfold", "--csv").splitlines()[2].startswith("h(t),simple1,")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -101,6 +116,9 @@ def test_csv_output(folder: Path) -> None:
          "--set model={kind: vgg}: model: vgg of depth 16 needs images of at least 32x32: set data.image_size."),
         (("broken.keras",), "broken.keras: is not a Keras model file"),
         (("r.yaml", "--batch-size", "0"), "dlcli summary: invalid value for '--batch-size'"),
+        (("r.yaml", "--plot", "x.png"), "dlcli summary: --plot draws the graph of --unfold. Give both."),
+        (("r.yaml", "--unfold"), "r.yaml: has no recurrent layer that could be unfolded in time."),
+        (("model.keras", "--unfold"), "model.keras: --unfold is for a recipe, or for a run that trained one network."),
     ],
 )  # fmt: skip
 def test_refused_input(folder: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -34,6 +34,7 @@ class LayerRow:
         trainable: number of parameters that training changes.
         non_trainable: number of other parameters: frozen ones, moving averages.
         shared: whether the parameters are counted in an earlier row, and are 0 here.
+        weights: name and shape of each weight that is counted here, such as ``lstm_cell/kernel``.
         activations: number of output values; None if it depends on the input's length. Layers that are only activation
             functions, and Flatten, Reshape, Identity and Rescaling, add none: they can work in place, so that
             ``Dense(activation="relu")`` counts the same as ``Dense`` followed by ``ReLU``.
@@ -49,6 +50,7 @@ class LayerRow:
     trainable: int
     non_trainable: int
     shared: bool
+    weights: tuple[tuple[str, Shape], ...]
     is_bare: bool
     activations: int | None
     operations: Operations | None
@@ -258,6 +260,7 @@ class _Reader:
                 trainable=sum(math.prod(weight.shape) for weight in new if weight.trainable),
                 non_trainable=sum(math.prod(weight.shape) for weight in new if not weight.trainable),
                 shared=len(weights) > 0 and not new,
+                weights=tuple((weight.path.partition("/")[2], tuple(weight.shape)) for weight in new),
                 is_bare=is_bare,
                 activations=0 if in_place else _num_elements(outputs),
                 operations=cost,
