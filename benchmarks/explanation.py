@@ -1,4 +1,5 @@
-"""Milliseconds per image of each method of ``dlcli explain``, one image at a time, in a warm process.
+"""Milliseconds per image of each method of ``dlcli explain``, one image at a time, in a warm process, beside those of a
+plain forward and backward pass: the gradient by the pixels of the model itself.
 
     python benchmarks/explanation.py RUN_FOLDER [--images 8] [--rounds 3]
 
@@ -19,6 +20,9 @@ from dlcli.runtime.startup import start_tensorflow
 
 start_tensorflow("cpu")
 
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
 from dlcli.explanation.logits import open_network  # noqa: E402
 from dlcli.explanation.method import Method  # noqa: E402
 from dlcli.runtime.model_files import load_float32  # noqa: E402
@@ -38,21 +42,42 @@ def runner(method: Method, images: np.ndarray, labels: np.ndarray) -> Callable[[
     return run
 
 
+def plain_gradient(model: keras.Model, images: np.ndarray) -> Callable[[int], None]:
+    """Computes the gradient of the largest logit of each image, without anything of ``dlcli explain``."""
+    to_logits = keras.Model(model.inputs, model.get_layer("logits").output)
+
+    @tf.function(reduce_retracing=True)
+    def gradient(pixels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(pixels)
+            largest = tf.reduce_max(to_logits(pixels, training=False), axis=-1)
+        return tape.gradient(largest, pixels)
+
+    def run(_: int) -> None:
+        for row in range(len(images)):
+            gradient(tf.constant(images[row : row + 1])).numpy()
+
+    return run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    network = open_network(load_float32(arguments.run / "model.keras"))
+    model = load_float32(arguments.run / "model.keras")
+    network = open_network(model)
     images = np.random.default_rng(0).uniform(0, 255, (arguments.images, *network.shape)).astype(np.float32)
     labels = np.asarray(network(images)).argmax(axis=1).astype(np.int32)
     methods = make_methods(METHODS, network, ExplanationRequest(steps=50))
-    runners = {name: runner(method, images, labels) for name, method in methods.items()}
+    runners = {"plain": plain_gradient(model, images)}
+    runners |= {name: runner(method, images, labels) for name, method in methods.items()}
     seconds = alternate(runners, rounds=arguments.rounds, clock=process_time)
     print(f"{machine()}\n{arguments.run}, images {network.shape}")
-    for name, values in seconds.items():
-        print(f"  {name:12} {statistics.median(values) / arguments.images * 1e3:8.1f} ms per image")
+    medians = {name: statistics.median(values) / arguments.images for name, values in seconds.items()}
+    for name, median in medians.items():
+        print(f"  {name:12} {median * 1e3:8.1f} ms per image {median / medians['plain']:7.2f} times the plain gradient")
 
 
 if __name__ == "__main__":

@@ -328,8 +328,11 @@ def _show_gradient_norms(runs: Sequence[Any], request: Any, *, name: str | None,
     if as_json:
         write_json(results)
         return
-    keys = ("run", "layer", "steps", "ratio_trained", "ratio_initial")
-    write_table([key.replace("_", " ") for key in keys], [[row[key] for key in keys] for row in results["networks"]])
+    keys = ["run", "layer", "steps", "ratio_trained", "ratio_initial"]
+    if any(row["ratio_forget_bias_0"] is not None for row in results["networks"]):
+        keys.append("ratio_forget_bias_0")
+    cells = [["" if row[key] is None else row[key] for key in keys] for row in results["networks"]]
+    write_table([key.replace("_", " ") for key in keys], cells)
     say("ratio: of the gradient norm, for each step back in time; below 1 it vanishes")
     say(f"files in {results['folder']}")
 

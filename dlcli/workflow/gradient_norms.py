@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlcli.explanation.sequences.gradient_norms import ratio_per_step
+from dlcli.explanation.sequences.gradient_norms import GradientNorms, ratio_per_step
 from dlcli.printing import json_text
 from dlcli.recipe.load import load
 from dlcli.report.plots.gradient_norms import gradient_norm_plot
@@ -31,7 +31,7 @@ def explain_gradient_norms(
 
     Returns:
         ``run``, ``folder`` and ``networks``: for each run the layer, the ratio per step with trained and with initial
-        weights, and the number of sequences.
+        weights and, for an LSTM, with initial weights without a forget bias, and the number of sequences.
 
     Raises:
         InputError: a run has no model, its network is not recurrent, or its data cannot be used.
@@ -42,7 +42,7 @@ def explain_gradient_norms(
     for run in runs:
         console.say(f"run {run.path}: measuring the gradient norms of its recurrent network")
         found = norms_of_run(run, task_of(load(run.config).recipe).recurrent_samples(run, request, console))
-        lines.append((run.path.name, found.trained, found.initial))
+        lines.append((run.path.name, found.trained, found.initial, found.forgetting))
         networks.append(
             {
                 "run": run.path.name,
@@ -50,13 +50,11 @@ def explain_gradient_norms(
                 "steps": len(found.trained),
                 "ratio_trained": ratio_per_step(found.trained),
                 "ratio_initial": ratio_per_step(found.initial),
+                "ratio_forget_bias_0": None if found.forgetting is None else ratio_per_step(found.forgetting),
                 "sequences": found.num_sequences,
             }
         )
-        rows += [
-            {"run": run.path.name, "step": -step, "trained": f"{trained:.6g}", "initial": f"{initial:.6g}"}
-            for step, (trained, initial) in enumerate(zip(found.trained, found.initial, strict=True), start=1)
-        ]
+        rows += _rows(run.path.name, found)
     identity = {"sha256": first.read_info().get("model"), "networks": json.loads(json_text(networks))}
     folder = free_folder(first.explanations, name or NAME, has_same=lambda made: has_facts(made, identity))
     info = {"explained": now(), "command": command(), "versions": versions(), **identity}
@@ -67,3 +65,16 @@ def explain_gradient_norms(
     }
     replace_folder(folder, files)
     return {"run": str(first.path), "folder": str(folder), **info}
+
+
+def _rows(run: str, norms: GradientNorms) -> list[dict[str, Any]]:
+    """The rows of gradient_norms.csv: one for each step."""
+    columns = {"trained": norms.trained, "initial": norms.initial, "forget_bias_0": norms.forgetting}
+    return [
+        {
+            "run": run,
+            "step": -step,
+            **{name: "" if values is None else f"{values[step - 1]:.6g}" for name, values in columns.items()},
+        }
+        for step in range(1, len(norms.trained) + 1)
+    ]

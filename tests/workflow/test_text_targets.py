@@ -181,3 +181,12 @@ def test_lines_of_stdin_are_predicted_as_they_arrive(made: Path, name: str, expe
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [row[0] for row in rows] == ["the goal of a team today", "", "bank euro"]
     assert rows[0][1].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "layer"),
+    [("topics", "--gradient-norms", "recurrent layer"), ("prices", "--gates", "LSTM or GRU layer")],
+)
+def test_what_is_measured_of_recurrent_networks_needs_one(made: Path, name: str, option: str, layer: str) -> None:
+    done = processes.run("explain", name, option, folder=made).expect(2)
+    assert f"model.keras: has no {layer}" in done.stderr

@@ -4,7 +4,7 @@ Hochreiter 1991; Bengio, Simard and Frasconi 1994. What is differentiated is the
 respect to the inputs of a recurrent layer at each step; the gradient of the layer's state shrinks by the same ratio.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,15 @@ class GradientNorms:
         trained, initial: mean norm over the sequences by steps before the end ``[steps]``, the last step first, with
             the trained weights and with initial ones.
         num_sequences: how many the mean is of.
+        forgetting: as ``initial``, with forget gates whose biases start at 0; None for networks without an LSTM whose
+            biases start at 1 (Jozefowicz et al. 2015).
     """
 
     layer: str
     trained: NDArray[np.float64]
     initial: NDArray[np.float64]
     num_sequences: int
+    forgetting: NDArray[np.float64] | None = None
 
 
 def gradient_norms(model: keras.Model, samples: Sequence[Any], *, is_class: bool, seed: int) -> GradientNorms:
@@ -53,9 +56,27 @@ def gradient_norms(model: keras.Model, samples: Sequence[Any], *, is_class: bool
     layer = recurrent_layer(model)
     keras.utils.set_random_seed(seed)
     initial = keras.models.clone_model(model)
-    found = [_mean(_norms(some, layer, samples, is_class=is_class)) for some in (model, initial)]
+    found = [_mean(_norms(_slopes(model, layer, is_class=is_class), samples))]
+    of_initial = _slopes(initial, layer, is_class=is_class)
+    found.append(_mean(_norms(of_initial, samples)))
+    if _remove_forget_biases(initial):
+        found.append(_mean(_norms(of_initial, samples)))
     size = min(map(len, found))
-    return GradientNorms(layer, found[0][:size], found[1][:size], len(samples))
+    trained, drawn, *forgetting = (norms[:size] for norms in found)
+    return GradientNorms(layer, trained, drawn, len(samples), forgetting[0] if forgetting else None)
+
+
+def _remove_forget_biases(model: keras.Model) -> bool:
+    """Set the biases of the forget gates of LSTM layers to 0; whether any was another."""
+    has_changed = False
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.LSTM) and layer.use_bias:
+            kernel, recurrent_kernel, bias = layer.get_weights()
+            forget = slice(layer.units, 2 * layer.units)  # gates in Keras's order: input, forget, candidate, output
+            has_changed |= bool(bias[forget].any())
+            bias[forget] = 0.0
+            layer.set_weights([kernel, recurrent_kernel, bias])
+    return has_changed
 
 
 def recurrent_layer(model: keras.Model) -> str:
@@ -78,8 +99,8 @@ def ratio_per_step(norms: NDArray[np.float64]) -> float:
     return float((norms[steps] / norms[0]) ** (1 / steps))
 
 
-def _norms(model: keras.Model, layer: str, samples: Sequence[Any], *, is_class: bool) -> list[NDArray[np.float64]]:
-    """The norm at each step of each sequence, the last step first."""
+def _slopes(model: keras.Model, layer: str, *, is_class: bool) -> Callable[[Any], Tensor]:
+    """The norm of the gradient at each step ``[steps]``, as a function of the raw inputs of one sequence."""
     inputs = keras.tree.flatten(model.get_layer(layer).input)[0]  # which a mask may follow
     start = keras.Model(model.input, inputs)
     rest = keras.Model([*model.inputs, inputs], model.outputs[0])
@@ -92,10 +113,14 @@ def _norms(model: keras.Model, layer: str, samples: Sequence[Any], *, is_class: 
             score = _score(outputs, is_class=is_class)
         return tf.norm(tape.gradient(score, x)[0], axis=-1)
 
-    compiled = tf.function(slopes, reduce_retracing=True, autograph=False)
+    return tf.function(slopes, reduce_retracing=True, autograph=False)  # type: ignore[no-any-return]
+
+
+def _norms(slopes: Callable[[Any], Tensor], samples: Sequence[Any]) -> list[NDArray[np.float64]]:
+    """The norm at each step of each sequence, the last step first."""
     found = []
     for raw in samples:
-        backward = compiled(raw).numpy().astype(np.float64)[::-1]
+        backward = slopes(raw).numpy().astype(np.float64)[::-1]
         is_padding = np.cumsum(backward) == 0  # after the end of the sequence
         found.append(backward[~is_padding])
     return found

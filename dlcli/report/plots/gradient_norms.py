@@ -9,23 +9,27 @@ import numpy.typing as npt
 from dlcli.report.plots.figure import LINE_COLORS, new_figure, png, printable, style
 
 Norms = npt.NDArray[Any]
+LINES = {"-": "trained", "--": "initial", ":": "initial, forget bias 0"}
 
 
-def gradient_norm_plot(networks: Sequence[tuple[str, Norms, Norms]]) -> bytes:
-    """Solid lines for trained weights, dashed ones for initial weights, relative to the norm at the last step.
+def gradient_norm_plot(networks: Sequence[tuple[str, Norms, Norms, Norms | None]]) -> bytes:
+    """Solid lines for trained weights, dashed ones for initial weights, dotted ones for these with forget biases of 0,
+    relative to the norm at the last step.
 
     Args:
-        networks: the name of each, and its norms with trained and with initial weights ``[steps]``, the last step
-            first.
+        networks: the name of each, and its norms with trained and with initial weights, and with forget biases of 0, if
+            it has some, ``[steps]``, the last step first.
     """
     with style():
         figure = new_figure(7.0, 4.2)
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
         smallest = 1.0
-        for number, (name, trained, initial) in enumerate(networks):
+        for number, (name, *found) in enumerate(networks):
             color = LINE_COLORS[number % len(LINE_COLORS)]
-            for norms, line, kind in ((trained, "-", "trained"), (initial, "--", "initial")):
+            for norms, (line, kind) in zip(found, LINES.items(), strict=True):
+                if norms is None:
+                    continue
                 relative = np.where(norms > 0, norms, np.nan) / (norms[0] or np.nan)
                 axes.plot(
                     -np.arange(1, len(norms) + 1), relative, line, color=color, label=f"{printable(name, 30)}, {kind}"

@@ -92,6 +92,7 @@ def _arrows(
     """The arrows of an edge, each from where it starts to where it ends."""
     own = [column for symbol, column in places if symbol == node.symbol]
     read = [column for symbol, column in places if symbol == edge.source]
+    pairs: list[tuple[Column, Column]] = []
     match edge.when:
         case "same":
             pairs = [(column, column) for column in own if column is not None]

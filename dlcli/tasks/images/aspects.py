@@ -35,6 +35,7 @@ class Chosen:
         captions: a few words for each image, for plots.
         exists: whether an image has what is explained, such as an object, bool ``[b]``; None if all have it.
         outlines: what is marked in plots, bool ``[b, height, width]``; None for nothing.
+        amounts: how much an image has of it ``[b]``, by which one of its tiles is chosen; None where none are cut.
     """
 
     targets: Targets
@@ -42,6 +43,7 @@ class Chosen:
     captions: Sequence[str]
     exists: NDArray[np.bool_] | None = None
     outlines: NDArray[np.bool_] | None = None
+    amounts: NDArray[Any] | None = None
 
 
 Choose = Callable[[NDArray[np.float32], Samples, NDArray[np.int64]], Chosen]

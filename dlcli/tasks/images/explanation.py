@@ -16,6 +16,7 @@ from dlcli.tasks.explanation import FAILED, digest_of, recorded_verdicts, verdic
 from dlcli.tasks.images.aspects import Aspect, Explainable
 from dlcli.tasks.images.attribution import WITH_LAYER, layer_of, make_methods, methods_of
 from dlcli.tasks.images.evaluation import samples_of_run
+from dlcli.tasks.images.explained_tiles import TILE_COLUMNS
 from dlcli.tasks.images.explanation_check import check_methods
 from dlcli.tasks.images.explanation_items import explain_all, plot_of, rows_of, writer_of
 from dlcli.tasks.images.head import ImageHead
@@ -68,7 +69,7 @@ def _explain(
     index = evenly_spaced(len(samples), limit)
     console.say(f"run {run.path}: explaining {counted(len(index), len(samples))} by {' and '.join(names)}")
     if samples.is_tiled:
-        console.say("of each image, the tile in the middle is explained")
+        console.say("of each image, the tile that holds most of what is explained")
     num_relus = len(rectifiers(aspects[0].network)) if "guided" in names else None
     if num_relus is not None:
         console.say(f"guided backpropagation replaces {num_relus} ReLUs")
@@ -113,7 +114,15 @@ def _explain(
         },
         check=check,
         left_out=[*((left.name, left.reason) for left in left_out), *((name, explainable.missing) for name in empty)],
-        shown=("file", *explainable.shown, "method", "largest", "completeness_error", "note"),
+        shown=(
+            "file",
+            *(TILE_COLUMNS if samples.is_tiled else ()),
+            *explainable.shown,
+            "method",
+            "largest",
+            "completeness_error",
+            "note",
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from dlcli.explanation.method import Method, in_parts
 from dlcli.tasks.explanation import SEEDS, statistic, with_verdict
 from dlcli.tasks.images.aspects import Aspect
 from dlcli.tasks.images.attribution import WITH_LAYER
+from dlcli.tasks.images.explained_tiles import load_views
 
 ONLY_CLASSES = {
     "insertion and deletion": "they follow the probability of a class of the whole image",
@@ -48,7 +49,7 @@ def check_methods(
         The content of check.json: for each check and method, and for the maps that know nothing of the network, the
         mean, its standard error and the number of images.
     """
-    images = samples.load(index).astype(np.float32)
+    images = load_views(methods[0][0], samples, index).pixels.astype(np.float32)
     is_of_classes = [isinstance(aspect.network, Classifier) for aspect, _ in methods]
     num_naive = len(naive_maps(images[:1]))
     total = sum(len(PARTS) * len(of_aspect) for _, of_aspect in methods)

@@ -16,6 +16,7 @@ from dlcli.report.plots.attribution import MOST_ROWS, MapColumn, attribution_map
 from dlcli.tasks.explanation import FAILED
 from dlcli.tasks.images.aspects import Aspect, Chosen, Explainable
 from dlcli.tasks.images.attribution import WITH_LAYER
+from dlcli.tasks.images.explained_tiles import Views, load_views
 
 AT_ONCE = 16
 
@@ -64,8 +65,8 @@ def explain_all(
     empty: list[str] = []
     for start in range(0, len(index), AT_ONCE):
         rows = index[start : start + AT_ONCE]
-        images = samples.load(rows)
-        pixels = images.astype(np.float32)
+        views = load_views(methods[0][0], samples, rows)
+        pixels = views.pixels.astype(np.float32)
         of_row: list[list[Item]] = [[] for _ in rows]
         for aspect, of_aspect in methods:
             chosen = aspect.choose(pixels, samples, rows)
@@ -82,7 +83,7 @@ def explain_all(
                     name: {key: values[place].item() for key, values in explanation.facts.items()}
                     for name, explanation in found.items()
                 }
-                of_row[row].append(_item(aspect, chosen, row, samples.names[rows[row]], images[row], maps, facts))
+                of_row[row].append(_item(aspect, chosen, row, samples.names[rows[row]], views, maps, facts))
         items += [item for of_image in of_row for item in of_image]
         empty += [samples.names[number] for number, of_image in zip(rows, of_row, strict=True) if not of_image]
         progress(start + len(rows), len(index))
@@ -94,12 +95,13 @@ def _item(
     chosen: Chosen,
     row: int,
     file: str,
-    image: NDArray[Any],
+    views: Views,
     maps: Mapping[str, NDArray[np.float32]],
     facts: Mapping[str, Mapping[str, Any]],
 ) -> Item:
     outline = None if chosen.outlines is None else chosen.outlines[row]
-    return Item(file, image, aspect, chosen.columns[row], chosen.captions[row], outline, maps, facts)
+    columns = {**views.columns(row), **chosen.columns[row]}
+    return Item(file, views.pixels[row], aspect, columns, chosen.captions[row], outline, maps, facts)
 
 
 def rows_of(items: Iterable[Item], layers: Mapping[str, str], known: Mapping[str, str]) -> list[dict[str, Any]]:

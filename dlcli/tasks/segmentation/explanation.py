@@ -48,8 +48,11 @@ def explainable_masks(model: keras.Model, request: ExplanationRequest, classes: 
             }
             for scores, mask, number in zip(logits, masks, numbers, strict=True)
         ]
-        captions = [f"{row['class']}, {row['share']:.1%} of the image" for row in columns]
-        return Chosen(targets, columns, captions, exists=masks.any(axis=(1, 2)), outlines=masks)
+        part = "tile" if samples.is_tiled else "image"
+        captions = [f"{row['class']}, {row['share']:.1%} of the {part}" for row in columns]
+        is_asked = np.array([index is not None or classes[number] != BACKGROUND for number in numbers])
+        amounts = masks.sum(axis=(1, 2)) * is_asked
+        return Chosen(targets, columns, captions, exists=masks.any(axis=(1, 2)), outlines=masks, amounts=amounts)
 
     named = "" if index is None else f" of class {classes[index]}"
     return Explainable(

@@ -73,13 +73,12 @@ class SequenceTask(Task):
 
     def recurrent_samples(self, run: RunDir, request: ExplanationRequest, console: Console) -> RecurrentSamples:
         match self.recipe:
-            case TextClassification():
+            case TextClassification() | TextMultilabel() | TextRegression():
                 return text_explanation.recurrent_samples(run, self.recipe, request, console)
             case SequenceClassification() | SequenceRegression():
                 return labeled_series_explanation.recurrent_samples(run, self.recipe, request, console)
             case Tagging():
                 return tag_explanation.recurrent_samples(run, self.recipe, request, console)
-        raise self._lacks("explain --gradient-norms")
 
     def table_of_run(self, run: RunDir, data: dict[str, Any]) -> LayerTable:
         return job.table_of_run(self.recipe, data)

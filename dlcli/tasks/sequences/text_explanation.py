@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from dlcli.explanation.sequences.log_odds import log_odds_of_tokens
 from dlcli.explanation.sequences.tokens import Ids, TokenNetwork, of_equal_length, open_tokens
 from dlcli.recipe.load import TextRecipe
 from dlcli.recipe.tasks.text_classification import TextClassification
+from dlcli.recipe.tasks.text_multilabel import TextMultilabel
 from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.report.page.page import MarkedText
 from dlcli.rundir.directory import RunDir
@@ -135,14 +137,17 @@ def explain(run: RunDir, recipe: TextRecipe, request: ExplanationRequest, consol
 def recurrent_samples(
     run: RunDir, recipe: TextRecipe, request: ExplanationRequest, console: Console
 ) -> RecurrentSamples:
-    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`."""
+    """As :meth:`dlcli.tasks.task.Task.recurrent_samples`; of several labels, the mean of their logits counts."""
     best = load_sequence_model(run, recipe, console)
     dataset = own_data(run, recipe, console=console)
     assert dataset is not None
     texts = dataset.splits[own_split(run, dataset.splits, request.split)].texts
     assert texts is not None
     index = evenly_spaced(len(texts), request.limit or NUM_SEQUENCES)
-    return RecurrentSamples(best, [tf.constant([encodable(texts[i])]) for i in index], is_class=True)
+    is_class = isinstance(recipe, TextClassification)
+    has_logits = is_class or isinstance(recipe, TextMultilabel)
+    part = keras.Model(best.model.input, best.model.get_layer("logits").output) if has_logits else None
+    return RecurrentSamples(best, [tf.constant([encodable(texts[i])]) for i in index], is_class=is_class, part=part)
 
 
 # What is explained ----------------------------------------------------------------------------------------------------

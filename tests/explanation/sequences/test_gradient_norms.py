@@ -44,6 +44,22 @@ def test_norms_of_leaky_units_without_weights_between_states_shrink_by_their_dec
     np.testing.assert_allclose(found.trained, 0.1 * 0.9 ** np.arange(STEPS), rtol=1e-5)
 
 
+def lstm(*, forget_bias: bool) -> keras.Model:
+    values = keras.Input((STEPS, 1))
+    layer = keras.layers.LSTM(3, unit_forget_bias=forget_bias, name="lstm1")
+    return keras.Model(values, layer(values)[:, :1])
+
+
+def test_an_lstm_is_compared_with_one_whose_forget_gates_start_at_a_bias_of_0() -> None:
+    samples = [np.ones((1, STEPS, 1), np.float32)]
+    found = gradient_norms(lstm(forget_bias=True), samples, is_class=False, seed=3)
+    without = gradient_norms(lstm(forget_bias=False), samples, is_class=False, seed=3)
+    assert found.forgetting is not None
+    np.testing.assert_allclose(found.forgetting, without.initial, rtol=1e-5)
+    assert ratio_per_step(found.forgetting) < ratio_per_step(found.initial)
+    assert without.forgetting is None
+
+
 def test_the_layer_is_the_first_that_runs_forward() -> None:
     values = keras.Input((None, 1))
     backward = keras.layers.SimpleRNN(1, name="gru1_backward")(values)

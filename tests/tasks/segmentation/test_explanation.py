@@ -1,11 +1,13 @@
 """What is explained of segmentation: against closed forms of linear networks."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Samples
 from dlcli.errors import InputError
 from dlcli.explanation import baselines
@@ -13,6 +15,7 @@ from dlcli.explanation.gradients import gradient
 from dlcli.explanation.integrated import integrated_gradients
 from dlcli.models.heads.unet import contracting_path, unet
 from dlcli.tasks.images.aspects import Chosen
+from dlcli.tasks.images.explained_tiles import load_views
 from dlcli.tasks.segmentation.explanation import explainable_masks
 from dlcli.tasks.task import ExplanationRequest
 
@@ -83,3 +86,27 @@ def test_gradcam_weights_the_bottleneck_by_default() -> None:
     logits = unet(path, dropout=0.0, num_classes=3, **keys)
     model = keras.Model(inputs, {"probabilities": keras.layers.Softmax()(logits)})
     assert explainable_masks(model, ExplanationRequest(), CLASSES).aspects[0].layer == "stage3"
+
+
+def bright() -> keras.Model:
+    """Class 1 where a gray pixel is above 100."""
+    inputs = keras.Input((32, 32, 1))
+    logits = keras.layers.Conv2D(2, 1, name="logits")
+    model = keras.Model(inputs, logits(inputs))
+    logits.set_weights([np.array([[[[0.0, 1.0]]]]), np.array([100.0, 0.0])])
+    return model
+
+
+def test_of_large_images_the_tile_with_the_largest_mask_is_explained() -> None:
+    images = np.zeros((2, 70, 64, 1), np.uint8)
+    images[0, 40:60, 36:50] = 255
+    images[0, 3:6, 3:6] = 255
+    policy = ImagePolicy((32, 32), "grayscale", "stretch", "bilinear", True, overlap=0)
+    samples = replace(SAMPLES, names=NAMES[:2], labels=np.full(2, -1), pixels=None, unsized=images, policy=policy)
+    (aspect,) = explainable_masks(bright(), ExplanationRequest(), CLASSES[:2]).aspects
+    views = load_views(aspect, samples, np.array([1, 0]))
+    assert list(views.places) == [(0, 0), (32, 32)]  # the other image has nothing but background
+    np.testing.assert_array_equal(views.pixels[1], images[0, 32:64, 32:64])
+    assert views.columns(1) == {"tile_top": 32, "tile_left": 32}
+    (aspect,) = explainable_masks(bright(), ExplanationRequest(target="background"), CLASSES[:2]).aspects
+    assert load_views(aspect, samples, np.array([0])).places[0] == (0, 32)
