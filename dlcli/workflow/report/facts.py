@@ -18,7 +18,7 @@ MAX_OLD_BYTES = 2**26  # of a report or card that is replaced
 ABBREVIATIONS = {
     **{name.lower(): name for name in ("AP", "AP50", "AP75", "AR", "AR1", "AR10", "AR100", "AUC", "CI", "F1", "HOG")},
     **{name.lower(): name for name in ("Brier", "Dice", "Hamming", "Matthews", "TF-IDF")},
-    **{name.lower(): name for name in ("IoU", "MAE", "MSE", "NMS", "R2", "RMSE", "ROC", "VOC")},
+    **{name.lower(): name for name in ("CRPS", "IoU", "MAE", "MASE", "MSE", "NLL", "NMS", "R2", "RMSE", "ROC", "VOC")},
 }
 """Words in the names of metrics that people write in capitals."""
 
@@ -166,7 +166,7 @@ def is_number(value: Any) -> bool:
 
 def spoken(name: str) -> str:
     """The name of a metric in words: ``mean IoU`` for ``mean_iou``."""
-    return " ".join(ABBREVIATIONS.get(word, word) for word in name.split("_"))
+    return " ".join(ABBREVIATIONS.get(word, word) for word in name.replace("tf_idf", "tf-idf").split("_"))
 
 
 def capitalized(text: str) -> str:

@@ -19,6 +19,27 @@ from dlcli.workflow.report.images import image_of
 MAX_CLASSES = 60  # rows of the table of classes; beyond it, those with the lowest values
 MAX_TEXT_BYTES = 2**26
 NOT_METRICS = ("samples", "trained_on")  # numbers in metrics.json that are shown elsewhere
+RESULT_PLOTS = {
+    "confusion_matrix.png": "Confusions: true classes in rows, predicted ones in columns",
+    "per_label.png": "Precision, recall and F1 by label",
+    "precision_recall.png": "Precision by recall",
+    "roc.png": "True positive rate by false positive rate",
+    "f1.png": "F1 by the score from which detections count",
+    "iou.png": "Intersection over union by class",
+    "iou_curve.png": "Share of images by the intersection over union that they reach",
+    "ap50.png": "Average precision by class",
+    "predictions.png": "Predictions by true values",
+    "by_horizon.png": "Error by steps ahead",
+    "backtest.png": "Error by origin of the backtest",
+}
+MISTAKE_PLOTS = {
+    "mistakes.png": "The most confident mistakes, with label and prediction",
+    "errors.png": "Images with the largest errors",
+    "overlays.png": "Images with the best, median and worst masks",
+    "detections.png": "Images with the best, median and worst detections",
+    "boxes.png": "Images with their true and predicted boxes",
+    "forecasts.png": "Forecasts beside the true values",
+}
 REMARK = re.compile(r"\S+ (?P<text>.*)")
 AN_EPOCH = re.compile(r"\S+ epoch \d+/\d+ ")
 
@@ -104,7 +125,7 @@ def data(facts: Facts, max_width: int) -> Section:
     if info.get("shape"):
         lines.append(f"Shape of a sample: {'x'.join(str(side) for side in info['shape'])}.")
     if info.get("classes"):
-        lines.append(f"{len(info['classes'])} classes.")
+        lines.append(f"{len(info['classes'])} class{'' if len(info['classes']) == 1 else 'es'}.")
     left_out = info.get("left_out") or []
     if left_out:
         lines.append(f"{len(left_out)} files were left out; run.json has the reason of each.")
@@ -143,26 +164,17 @@ def results(facts: Facts, max_width: int) -> Section:
         for name, value in facts.metrics.items()
         if name not in NOT_METRICS and is_number(value)
     ]
-    tables = [
-        Table(
-            ["metric", "value", "95% interval"],
-            rows,
-            f"On {facts.metrics.get('samples', 'the')} samples of the {facts.split} split",
-        )
-    ]
+    number = facts.metrics.get("samples")
+    counted = f"{number:,}" if isinstance(number, int) else "the"
+    has_intervals = any(interval for *_, interval in rows)
+    header = ["metric", "value", "95% interval"][: 3 if has_intervals else 2]
+    caption = f"On {counted} samples of the {facts.split} split"
+    tables = [Table(header, [row[: len(header)] for row in rows], caption)]
     for name in ("per_class.csv", "per_label.csv", "per_target.csv"):
         classes = facts.table(name)
         if classes:
             tables.append(_classes(classes, name))
-    names = {
-        "confusion_matrix.png": "Confusions: true classes in rows, predicted ones in columns",
-        "precision_recall.png": "Precision by recall",
-        "roc.png": "True positive rate by false positive rate",
-        "iou.png": "Intersection over union by class",
-        "ap50.png": "Average precision by class",
-        "predictions.png": "Predictions by true values",
-    }
-    images = [image for name, alt in names.items() for image in image_of(facts.folder / name, alt, max_width)]
+    images = [image for name, alt in RESULT_PLOTS.items() for image in image_of(facts.folder / name, alt, max_width)]
     missing = []
     if "calibration_error" in facts.metrics and not facts.run.calibration.exists():
         missing.append(("The probabilities are not calibrated.", f"dlcli evaluate {_name(facts)} --calibrate"))
@@ -193,14 +205,7 @@ def _number(text: str) -> float | int | str:
 
 def mistakes(facts: Facts, max_width: int) -> Section:
     """The samples that the evaluation shows: the most confident mistakes, or the best, median and worst images."""
-    names = {
-        "mistakes.png": "The most confident mistakes, with label and prediction",
-        "masks.png": "Images with the best, median and worst masks",
-        "detections.png": "Images with the best, median and worst detections",
-        "boxes.png": "Images with their true and predicted boxes",
-        "forecasts.png": "Forecasts beside the true values",
-    }
-    images = [image for name, alt in names.items() for image in image_of(facts.folder / name, alt, max_width)]
+    images = [image for name, alt in MISTAKE_PLOTS.items() for image in image_of(facts.folder / name, alt, max_width)]
     if not facts.metrics:
         return Section("Mistakes", missing=[_evaluation(facts)])
     lines = [] if images else ["The evaluation of this task draws no mistakes."]

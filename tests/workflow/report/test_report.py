@@ -9,10 +9,12 @@ import processes  # type: ignore[import-not-found]
 import pytest
 import yaml
 
+import dlcli.tasks
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.rundir.writing import replace_json
 from dlcli.workflow.report.facts import spoken
+from dlcli.workflow.report.sections import MISTAKE_PLOTS, RESULT_PLOTS
 
 
 @pytest.fixture
@@ -210,7 +212,17 @@ def test_a_model_card(runs: Path) -> None:
     assert card.read_text() != filled_in
 
 
+def test_the_plots_of_every_evaluation_are_shown() -> None:
+    """Each file of a plot that a task's code names, but for those of data, training and explanations, and none else."""
+    tasks = Path(dlcli.tasks.__file__).parent
+    named = {name for file in tasks.rglob("*.py") for name in re.findall(r'"(\w+\.png)"', file.read_text())}
+    of_others = {"batch.png", "maps.png", "attention.png", "hierarchy.png", "first_layer.png", "series.png"}
+    assert named - of_others == {*RESULT_PLOTS, *MISTAKE_PLOTS}
+
+
 def test_names_of_metrics_in_words() -> None:
+    assert spoken("ridge_crps") == "ridge CRPS"
+    assert spoken("tf_idf_micro_f1") == "TF-IDF micro F1"
     assert spoken("baseline_position_mean_iou") == "baseline position mean IoU"
     assert spoken("macro_f1") == "macro F1"
 
