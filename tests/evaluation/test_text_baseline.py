@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from dlcli.evaluation.text_baseline import tf_idf_labels, tf_idf_numbers, tf_idf_predictions
+from dlcli.evaluation.text_baseline import (
+    MOST_CHARACTERS,
+    better_unit,
+    tf_idf_labels,
+    tf_idf_numbers,
+    tf_idf_predictions,
+)
 
 
 @pytest.mark.parametrize("unit", ["words", "characters"])
@@ -45,3 +51,24 @@ def test_numbers_follow_from_words() -> None:
     found = tf_idf_numbers(train, np.array([*values.values()] * 30) + 1e6, ["five x7", "one x3"], unit="words")
     np.testing.assert_allclose(found, [1e6 + 5, 1e6 + 1], atol=0.5)
     assert tf_idf_numbers(["a b", "c"], np.array([1.0, 3.0]), ["a b"], unit="words")[0] < 2
+
+
+def test_the_unit_with_the_smaller_error_on_held_out_texts_is_taken() -> None:
+    seen = []
+
+    def error(fitted: np.ndarray, held: np.ndarray, unit: str) -> float:
+        seen.append((fitted.tolist(), held.tolist(), unit))
+        return {"words": 0.3, "characters": 0.2}[unit]
+
+    assert better_unit(["a"] * 11, 2, error, usual="words") == "characters"
+    assert seen[0] == ([0, 1, 2, 3, 5, 6, 7, 8, 10], [4, 9], "words")
+    assert better_unit(["a"] * 11, 2, lambda *_: 0.1, usual="characters") == "characters"
+
+
+def test_the_usual_unit_is_taken_where_a_comparison_says_nothing_or_takes_long() -> None:
+    assert better_unit(["a"] * 4, 2, lambda *_: pytest.fail("compared"), usual="words") == "words"
+    long = ["a" * (MOST_CHARACTERS // 10)] * 11
+    assert better_unit(long, 2, lambda *_: pytest.fail("compared"), usual="words") == "words"
+    number = []
+    better_unit(["a"] * 9000, 18, lambda fitted, held, _: number.append(len(fitted) + len(held)) or 0.0, usual="words")
+    assert number == [555, 555]

@@ -1,7 +1,7 @@
 """The baselines beside the evaluation of texts and of sequences of numbers, fitted on the training split."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.evaluation import multilabel, series_baseline
 from dlcli.evaluation.class_predictions import MANY_CLASSES
 from dlcli.evaluation.paired import compare_samples
-from dlcli.evaluation.text_baseline import tf_idf_labels, tf_idf_numbers, tf_idf_predictions
+from dlcli.evaluation.text_baseline import Unit, better_unit, tf_idf_labels, tf_idf_numbers, tf_idf_predictions
 from dlcli.recipe.load import NumberRecipe, TextRecipe
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.text_classification import TextClassification
@@ -43,8 +43,8 @@ def class_baseline(
     if isinstance(recipe, TextClassification):
         assert train.texts is not None
         assert samples.texts is not None
-        name = "logistic regression on TF-IDF features"
-        predicted = tf_idf_predictions(train.texts, train.labels, samples.texts, unit=_unit(recipe))
+        unit, predicted = _tf_idf(recipe, train, samples.texts, num_classes=num_classes)
+        name = f"logistic regression on TF-IDF features of {unit}"
     else:
         name = "ridge regression on random convolutions"
         chosen = _chosen(train, samples, console)
@@ -99,8 +99,8 @@ def number_baseline(
     assert train.targets is not None
     assert samples.targets is not None
     if isinstance(recipe, TextRegression):
-        name = "TF-IDF features"
-        predicted = tf_idf_numbers(train.texts or (), train.targets, samples.texts or (), unit=_unit(recipe))
+        unit, predicted = _tf_idf_numbers(recipe, train, samples.texts or ())
+        name = f"TF-IDF features of {unit}"
     else:
         name = "random convolutions"
         chosen = _chosen(train, samples, console)
@@ -139,7 +139,8 @@ def label_baseline(
         console.say(f"the TF-IDF baseline is not computed for more than {MANY_CLASSES} labels")
         return result
     groups = [part.texts or () for part in (samples, validation) if part is not None]
-    scores, *of_validation = tf_idf_labels(train.texts or (), train.applies, groups, unit=_unit(recipe))
+    unit = _better_unit_of_labels(recipe, train)
+    scores, *of_validation = tf_idf_labels(train.texts or (), train.applies, groups, unit=unit)
     thresholds = np.full(scores.shape[1], multilabel.DEFAULT_THRESHOLD)
     if validation is not None and validation.applies is not None:
         thresholds = multilabel.choose_thresholds(validation.applies, of_validation[0])
@@ -151,13 +152,52 @@ def label_baseline(
         result["tf_idf_mean_average_precision"] = float(np.mean(known))
     for metric in ("mean_average_precision", "micro_f1"):
         if found.get(metric, np.inf) <= result.get(f"tf_idf_{metric}", -np.inf):
-            console.say(f"{metric}: no better than logistic regression on TF-IDF features (tf_idf_{metric})")
+            console.say(f"{metric}: no better than logistic regression on TF-IDF features of {unit} (tf_idf_{metric})")
     return result
 
 
-def _unit(recipe: TextRecipe) -> Literal["words", "characters"]:
-    """What the features of a baseline count."""
+def _unit(recipe: TextRecipe) -> Unit:
+    """What is counted unless the other unit is better."""
     return "characters" if recipe.text.unit == "characters" else "words"
+
+
+def _tf_idf(recipe: TextRecipe, train: Sequences, texts: Sequence[str], *, num_classes: int) -> tuple[Unit, np.ndarray]:
+    """The better features of the training texts, and the classes that a regression on them predicts."""
+    known, labels = train.texts or (), train.labels
+
+    def error(fitted: np.ndarray, held: np.ndarray, unit: Unit) -> float:
+        if len(np.unique(labels[fitted])) < 2:
+            return 0.0
+        some = [known[i] for i in fitted], labels[fitted], [known[i] for i in held]
+        return float(np.mean(tf_idf_predictions(*some, unit=unit) != labels[held]))
+
+    unit = better_unit(known, num_classes, error, usual=_unit(recipe))
+    return unit, tf_idf_predictions(known, labels, texts, unit=unit)
+
+
+def _tf_idf_numbers(recipe: TextRecipe, train: Sequences, texts: Sequence[str]) -> tuple[Unit, np.ndarray]:
+    """The same for numbers."""
+    known, targets = train.texts or (), train.targets
+    assert targets is not None
+
+    def error(fitted: np.ndarray, held: np.ndarray, unit: Unit) -> float:
+        some = [known[i] for i in fitted], targets[fitted], [known[i] for i in held]
+        return float(np.mean((tf_idf_numbers(*some, unit=unit) - targets[held]) ** 2))
+
+    unit = better_unit(known, 1, error, usual=_unit(recipe))
+    return unit, tf_idf_numbers(known, targets, texts, unit=unit)
+
+
+def _better_unit_of_labels(recipe: TextRecipe, train: Sequences) -> Unit:
+    """The better features for the labels of texts, by the squared error of the probabilities (Brier 1950)."""
+    known, applies = train.texts or (), train.applies
+    assert applies is not None
+
+    def error(fitted: np.ndarray, held: np.ndarray, unit: Unit) -> float:
+        (scores,) = tf_idf_labels([known[i] for i in fitted], applies[fitted], [[known[i] for i in held]], unit=unit)
+        return float(np.nansum((scores - applies[held]) ** 2))
+
+    return better_unit(known, applies.shape[1], error, usual=_unit(recipe))
 
 
 def _chosen(train: Sequences, samples: Sequences, console: Console) -> np.ndarray | None:
