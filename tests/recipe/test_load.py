@@ -290,6 +290,7 @@ def test_settings_may_contain_equals_signs() -> None:
 # Hostile sizes ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_thousands_of_errors_are_truncated() -> None:
     lines = "".join(f"learning_rte{i}: 1\n" for i in range(MAX_VALUES // 2 - 50))
     Path("recipe.yaml").write_text(RECIPE + lines)
@@ -298,6 +299,7 @@ def test_thousands_of_errors_are_truncated() -> None:
     assert error[-1] == f"recipe.yaml: … and {MAX_VALUES // 2 - 50 - MAX_SHOWN} more"
 
 
+@pytest.mark.slow
 def test_thousands_of_sections() -> None:
     blocks = "".join("    - {filters: 0, kernel: 3}\n" for _ in range(3000))
     Path("recipe.yaml").write_text(RECIPE.replace("    - {filters: 32}\n", blocks))

@@ -9,6 +9,8 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 
+pytestmark = pytest.mark.slow  # processes that start TensorFlow with several devices; test_parts.py needs one device
+
 
 def moved(x: Any, label: Any, start: Any) -> Any:
     """An attack that depends on its random start."""
@@ -126,25 +128,18 @@ CASES = [  # and the numbers of replicas
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first case."""
+    """Weights and results of each case and number of replicas."""
     folder: Path = tmp_path_factory.mktemp("replicas")
-    for num_replicas in (1, 2):
-        processes.call(train_cases, folder, CASES[:1], num_replicas, folder=folder).expect(0)
+    for num_replicas in (1, 2, 3):
+        processes.call(train_cases, folder, CASES, num_replicas, folder=folder).expect(0)
     return folder
 
 
 @pytest.mark.parametrize(
     ("number", "num_replicas"),
-    [
-        pytest.param(number, n, marks=[pytest.mark.slow] * (number > 0))
-        for number, (_, *numbers) in enumerate(CASES)
-        for n in numbers
-    ],
+    [(number, n) for number, (_, *numbers) in enumerate(CASES) for n in numbers],
 )
 def test_several_replicas_give_the_weights_of_one(trained: Path, number: int, num_replicas: int) -> None:
-    if not (trained / f"{number}-{num_replicas}.npz").is_file():
-        for count in (1, num_replicas):
-            processes.call(train_cases, trained, CASES, count, folder=trained).expect(0)
     one, several = np.load(trained / f"{number}-1.npz"), np.load(trained / f"{number}-{num_replicas}.npz")
     assert one.files == several.files
     # weights, averages, results; with draws also four variables of batch normalization and a seed, robust accuracy

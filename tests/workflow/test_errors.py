@@ -63,12 +63,11 @@ def fill_disk_and_resume(folder: Path, never_stopped: Path, call: int) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        5,
         151,
         *(
-            pytest.param(call, marks=pytest.mark.slow if call % 20 == 0 else pytest.mark.long)
+            pytest.param(call, marks=pytest.mark.slow if call == 5 or call % 20 == 0 else pytest.mark.long)
             for call in range(1, NUM_CALLS)
-            if call not in (5, 151)
+            if call != 151
         ),
     ],
 )

@@ -80,6 +80,7 @@ def test_a_curve_a_table_and_two_suggestions(folder: Path) -> None:
     assert (folder / "learning_rates.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_rates_that_change_nothing_have_no_suggestion_but_a_curve(folder: Path) -> None:
     done = run("find-lr", "tiny.yaml", "--steps", 20, "--from", 1e-12, "--to", 1e-11, "-o", "flat.png", folder=folder)
     done.expect(1)

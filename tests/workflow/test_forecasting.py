@@ -101,13 +101,14 @@ def test_a_killed_run_resumes_to_the_same_result(folder: Path) -> None:
     assert_same_but_name(folder / "runs" / "waves", folder / "runs" / "killed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("difference", "model"),
     [
         ("none", "kind: convolutional, filters: 8"),
-        pytest.param("last", "kind: transformer, units: 8, heads: 2, layers: 1", marks=pytest.mark.slow),
-        pytest.param("last", "kind: convolutional, filters: 8", marks=pytest.mark.slow),
-        pytest.param("none", "kind: transformer, units: 8, heads: 2, layers: 1", marks=pytest.mark.slow),
+        ("last", "kind: transformer, units: 8, heads: 2, layers: 1"),
+        ("last", "kind: convolutional, filters: 8"),
+        ("none", "kind: transformer, units: 8, heads: 2, layers: 1"),
     ],
 )
 def test_other_networks_and_differences(folder: Path, difference: str, model: str) -> None:
@@ -118,6 +119,7 @@ def test_other_networks_and_differences(folder: Path, difference: str, model: st
     assert saved.output.shape == (None, 7)
 
 
+@pytest.mark.slow  # tests/evaluation computes the measures of quantiles
 def test_quantiles(folder: Path) -> None:
     options = ("-s", "window.quantiles=[0.1,0.5,0.8]", "-s", "model={kind: convolutional, filters: 8}")
     done = run("train", "waves.yaml", *options, "-s", "train.epochs=2", "--name", "bands", folder=folder)
@@ -175,6 +177,7 @@ def test_predicting_and_evaluating_other_tables(folder: Path) -> None:
     assert again["mae"] == pytest.approx(final["val_mae"], rel=1e-4)
 
 
+@pytest.mark.slow  # tests/workflow/test_train.py overfits images
 def test_overfit_memorizes_a_batch(folder: Path) -> None:
     settings = ("-s", "model.dropout=0", "-s", "train.batch_size=8", "-s", "model.units=64")
     done = run("train", "waves.yaml", "--overfit", 1, "--json", *settings, folder=folder)

@@ -227,7 +227,7 @@ def kill_extension_and_compare(folder: Path, never_stopped: Path, extended: Path
     ("call", "after"),
     [
         (3, True),
-        (14, False),
+        pytest.param(14, False, marks=pytest.mark.slow),
         *(pytest.param(call, True, marks=pytest.mark.slow) for call in (1, 8, 20, 31, 42, 53)),
     ],
 )

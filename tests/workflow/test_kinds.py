@@ -115,8 +115,11 @@ def group_of(row: dict[str, str]) -> str:
     [
         ("image", (10, 10), CONVNET),
         ("signal", (20, 2), "kind: convnet, rank: 1, blocks: [{filters: 4, kernel_size: 5, batch_norm: true}]"),
-        ("volume", (6, 6, 6, 1), "kind: convnet, rank: 3, blocks: [{filters: 2}], pooling: average"),
-        ("signal", (20, 2), MLP),
+        pytest.param("signal", (20, 2), MLP, marks=pytest.mark.slow),
+        pytest.param(
+            *("volume", (6, 6, 6, 1), "kind: convnet, rank: 3, blocks: [{filters: 2}], pooling: average"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_arrays(tmp_path: Path, layout: str, shape: tuple[int, ...], model: str) -> None:
@@ -165,6 +168,7 @@ def test_data_on_the_command_line_are_relative_to_the_current_folder(tmp_path: P
 # How networks are trained ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # tests/workflow/test_stages.py compares the weights of two stages
 def test_stages_train_what_they_name(folder: Path) -> None:
     stages = ["head", "2", "stage1", "all"]
     listed = ", ".join(f"{{name: s{i}, epochs: 1, trainable: {depth}}}" for i, depth in enumerate(stages))
@@ -205,6 +209,7 @@ def check_frozen(run: Path) -> None:
     assert moved == {"logits/kernel", "logits/bias"}, moved
 
 
+@pytest.mark.slow  # tests/training/test_step.py divides weighted batches
 def test_class_weights_mean_the_same_with_gradient_accumulation(tmp_path: Path) -> None:
     uneven = np.concatenate([np.arange(36), np.flatnonzero(LABELS == 0)])  # ant has more than the others
     np.savez(tmp_path / "data.npz", x_train=values((6, 6))[uneven], y_train=LABELS[uneven])

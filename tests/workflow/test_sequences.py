@@ -77,6 +77,7 @@ def test_both_learn_and_report_their_results(made: Path) -> None:
     assert (made / "runs" / "adding" / "plots" / "predictions.png").exists()
 
 
+@pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes
 @pytest.mark.parametrize("name", [pytest.param("waves", marks=pytest.mark.slow), "adding"])
 def test_a_killed_run_resumes_to_the_same_result(folder: Path, name: str) -> None:
     kill = processes.KillAtCheckpoint(2)

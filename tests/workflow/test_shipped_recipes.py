@@ -2,9 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -169,25 +167,8 @@ SLOW = {
 }
 
 
-def recipes(*, slow: Callable[[str], bool]) -> list[Any]:
-    """All recipes, of which some are marked as slow."""
-    return [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * slow(path.stem)) for path in RECIPES]
-
-
-HEAVY = {  # whose networks take seconds to build
-    "cells_digits",
-    "detect_scenes",
-    "instance_scenes",
-    "localize_shapes",
-    "search_cifar",
-    "search_digits",
-    "segment_shapes",
-    "segment_street",
-    "shape_positions",
-}
-
-
-@pytest.mark.parametrize("path", recipes(slow=lambda name: name not in SLOW - HEAVY))  # the others train
+@pytest.mark.slow  # tests/recipe/test_load.py loads each
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipe_dry_runs(path: Path, data: dict[str, Path], tmp_path: Path) -> None:
     done = run(*shortened(path, data), "--dry-run", "--json", folder=tmp_path)
     plan = json.loads(done.stdout)
@@ -195,7 +176,10 @@ def test_the_recipe_dry_runs(path: Path, data: dict[str, Path], tmp_path: Path) 
     assert plan["schedule"]
 
 
-@pytest.mark.parametrize("path", recipes(slow=lambda name: name in SLOW))  # these dry-run
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in RECIPES],
+)
 def test_the_recipe_trains(path: Path, data: dict[str, Path], tmp_path: Path) -> None:
     result = json.loads(run(*shortened(path, data), "--json", folder=tmp_path).stdout)
     assert result["status"] == "completed"

@@ -140,6 +140,7 @@ def said(done: Any) -> list[str]:
     return [line for line in done.stderr.splitlines() if line.startswith("features of")]
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_and_again_after_a_change(folder: Path) -> None:
     def kinds(*more: object) -> list[str]:
         lines = said(run("train", "transfer.yaml", *ONE_EPOCH, *more, folder=folder))
@@ -191,6 +192,7 @@ def test_a_killed_run_resumes_to_the_same_result(folder: Path, never_stopped: Pa
     assert_same_but_name(never_stopped, folder / "runs" / "transfer")
 
 
+@pytest.mark.slow
 def test_killed_while_features_are_written(folder: Path, never_stopped: Path) -> None:
     killed = processes.run("train", "transfer.yaml", folder=folder, prepare=KillAfterKey())
     assert killed.status == -9
@@ -199,6 +201,7 @@ def test_killed_while_features_are_written(folder: Path, never_stopped: Path) ->
     assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_resuming_needs_no_weights_file(folder: Path, never_stopped: Path) -> None:
     killed = processes.run("train", "transfer.yaml", folder=folder, prepare=processes.KillAtCheckpoint(4))
     assert killed.status == -9

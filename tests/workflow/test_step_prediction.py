@@ -78,6 +78,7 @@ def test_other_networks_and_the_repeated_task(folder: Path, model: str) -> None:
     ]
 
 
+@pytest.mark.slow  # tests/workflow/test_train.py overfits images
 def test_overfit_memorizes_a_batch(folder: Path) -> None:
     settings = ("-s", "model.dropout=0", "-s", "train.batch_size=4", "-s", "model.units=32")
     done = run("train", "copy.yaml", "--overfit", 1, "--json", *settings, folder=folder)

@@ -159,6 +159,7 @@ def test_the_class_folders_of_this_folder_are_the_default(folder: Path) -> None:
         assert info["data"]["classes"] == ["dark", "light"]
 
 
+@pytest.mark.slow
 def test_without_class_folders_the_digits_are_the_default(tmp_path: Path, base: Path) -> None:
     done = run(
         *("transfer", "--base", "mobilenet", "--base-option", "alpha=0.25", "--weights", base, "--limit", 40),
@@ -259,6 +260,7 @@ class Download:
         file_utils.get_file = get_file
 
 
+@pytest.mark.slow
 def test_imagenet_weights_are_downloaded_by_keras(folder: Path) -> None:
     options = ("--data", "photos", "--unfreeze", "none", "--epochs", 1)
     done = run(*VERB, *options, folder=folder, prepare=Download(str(folder / "base.weights.h5")))
