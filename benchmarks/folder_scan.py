@@ -1,10 +1,11 @@
-"""Time and memory of reading a folder of images, first and second call: 1, 10 and 100 thousand files.
+"""Time and memory of reading a folder of images, first and second call, and packed: 1, 10 and 100 thousand files.
 
     python benchmarks/folder_scan.py [--numbers 1000 10000 100000] [--listing 1000000]
 
 Writes folders of distinct 8x8 PNGs in ten classes, scans each twice in processes of their own with an index of its own,
-and prints seconds (imports not counted) of the clock and of the processor, files per second, and the process's peak
-resident memory. With --listing, files of one byte are listed twice with their classes, and none is opened.
+packs it into shards, scans these, loads the training split in random order from either, and prints seconds (imports
+not counted) of the clock and of the processor, files per second, and the process's peak resident memory. With
+--listing, files of one byte are listed twice with their classes, and none is opened.
 """
 
 import argparse
@@ -33,6 +34,28 @@ seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_
 mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(seconds, cpu_seconds, mib, dataset.fingerprint())
 """
+PACK = """\
+import sys
+from pathlib import Path
+from dlcli.recipe.load import load
+from dlcli.runtime.console import Console
+from dlcli.workflow.inspect import pack
+recipe = Path(sys.argv[1]).parent / "images.yaml"
+recipe.write_text("task: classification\\ndata: {kind: folder, path: images}\\nmodel: {kind: mlp}\\n")
+pack(load(recipe), recipe.parent / "packed", 256_000_000, Console(quiet=True))
+"""
+SHARDS = SCAN.replace("class_folders", "shards").replace("read_folder", "read_shards")
+LOAD = """\
+import numpy as np
+samples = dataset.splits["train"]
+order = np.random.default_rng(1).permutation(len(samples))
+start, start_cpu = time.perf_counter(), time.process_time()
+for position in range(0, len(order), 64):
+    samples.load(order[position : position + 64])
+seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
+print(seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, dataset.fingerprint())
+"""
+LOADS = {name: code.partition("seconds, cpu")[0] + LOAD for name, code in (("folder", SCAN), ("shards", SHARDS))}
 LIST = """\
 import resource, sys, time
 from pathlib import Path
@@ -75,16 +98,17 @@ def call(code: str, folder: Path) -> tuple[float, float, float, str]:
     return float(seconds), float(cpu_seconds), float(mib), result
 
 
-def report(code: str, noun: str, number: int, folder: Path) -> None:
-    """Calls twice, and prints a line for each."""
-    results = [call(code, folder) for _ in range(2)]
-    for name, (seconds, cpu_seconds, mib, _) in zip(("first", "second"), results, strict=True):
+def report(code: str, noun: str, number: int, folder: Path, names: tuple[str, ...] = ("first", "second")) -> str:
+    """Calls twice, or once, and prints a line for each; gives the fingerprint, or the number of files."""
+    results = [call(code, folder) for _ in names]
+    for name, (seconds, cpu_seconds, mib, _) in zip(names, results, strict=True):
         print(
             f"{number:9,}  {name:6} {noun:7}  {seconds:7.2f}  {cpu_seconds:7.2f}  {number / seconds:7,.0f}  {mib:8.0f}",
             flush=True,
         )
-    if results[0][3] != results[1][3]:
+    if len({result[3] for result in results}) > 1:
         raise SystemExit("the two calls differ")
+    return results[0][3]
 
 
 def main() -> None:
@@ -99,7 +123,16 @@ def main() -> None:
             folder = Path(parent, "images")
             write_images(folder, number)
             time.sleep(SETTLED)
-            report(SCAN, "scan", number, folder)
+            expected = report(SCAN, "scan", number, folder)
+            subprocess.run([sys.executable, "-c", PACK, str(folder)], check=True)
+            packed = folder.parent / "packed"
+            found = {
+                report(SHARDS, "scan", number, packed, ("packed",)),
+                report(LOADS["folder"], "load", number, folder, ("files",)),
+                report(LOADS["shards"], "load", number, packed, ("packed",)),
+            }
+            if found != {expected}:
+                raise SystemExit("the data differ")
     if arguments.listing:
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent, "images")

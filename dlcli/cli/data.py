@@ -7,6 +7,7 @@ import click
 
 from dlcli.cli.options import (
     Decorator,
+    check_new_folder,
     check_output,
     complete_runs,
     json_option,
@@ -26,9 +27,9 @@ path_option: Decorator = click.option(
 )
 
 
-@click.group(short_help="Check, describe, split and preview data.")
+@click.group(short_help="Check, describe, split, preview and pack data.")
 def data() -> None:
-    """Check, describe, split and preview data. Your files are never changed.
+    """Check, describe, split, preview and pack data. Your files are never changed.
 
     \b
     Examples:
@@ -36,6 +37,7 @@ def data() -> None:
       dlcli data preview recipe.yaml    # before and after augmentation, as preview.png
       dlcli data stats recipe.yaml      # mean and standard deviation of each channel
       dlcli data split recipe.yaml      # samples per class and split
+      dlcli data pack recipe.yaml -o packed/
     """
 
 
@@ -311,6 +313,51 @@ def split(
         _write_counts(counts)
     if output is not None:
         say(f"written to {output}", err=True)
+
+
+@data.command(short_help="Pack image files into shards.")
+@click.argument("recipe", type=PATH)
+@sets_option
+@path_option
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to create.")
+@click.option(
+    "--shard-size",
+    "megabytes",
+    type=click.IntRange(1, 100_000),
+    default=256,
+    show_default=True,
+    metavar="MB",
+    help="Size of a shard, in millions of bytes.",
+)
+@json_option
+@quiet_option
+def pack(
+    recipe: Path, sets: tuple[str, ...], path: str | None, output: Path, megabytes: int, as_json: bool, quiet: bool
+) -> None:
+    """Pack the image files of a recipe for classification into shards: tar files that are listed and copied quickly.
+
+    A recipe with data.kind: shards and the folder as data.path trains on exactly the same splits, in the same order,
+    to the same model. The images are not changed: a shard contains the bytes of each file, and its class, in
+    WebDataset's layout, and shards.csv tells where each image is.
+
+    \b
+    Examples:
+      dlcli data pack recipe.yaml -o packed/
+      dlcli data pack recipe.yaml --data photos/ -o packed/ --shard-size 1000
+    """
+    loaded = _load("pack", recipe, sets, path)
+    check_new_folder(output)
+    console = _start(quiet)
+    from dlcli.workflow.inspect import pack as pack_images
+
+    packed = pack_images(loaded, output, megabytes * 10**6, console)
+    if as_json:
+        write_json(packed)
+        return
+    counts = ", ".join(f"{count:,} {split}" for split, count in packed["samples"].items())
+    noun = "1 shard" if packed["shards"] == 1 else f"{packed['shards']:,} shards"
+    say(f"{counts} in {noun} of {packed['bytes'] / 1e6:,.1f} MB")
+    say(f"data: {{kind: shards, path: {output}}}")
 
 
 def _check_labels(name: str, runs: Path, as_json: bool) -> None:

@@ -172,6 +172,21 @@ def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> Non
     remove_leftovers(output.parent)
 
 
+def check_new_folder(folder: Path) -> None:
+    """Reject a folder to be created that already exists or has no parent folder, and remove leftovers beside it.
+
+    Raises:
+        InputError: names the folder and the remedy.
+    """
+    from dlcli.temporary import remove_leftovers
+
+    if os.path.lexists(folder):
+        raise InputError(f"{folder}: already exists. Choose another name, or remove it first.")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"{folder.parent}: no such folder to create {folder.name} in.")
+    remove_leftovers(folder.absolute().parent)
+
+
 def run_argument(*, required: bool) -> Decorator:
     """The argument RUN: a name under --runs or the path of a run directory, with shell completion."""
     return click.argument("run", required=required, shell_complete=complete_runs)

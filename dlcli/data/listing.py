@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation
+from dlcli.data.files import AnyPath
 from dlcli.data.folds import draw_folds
 from dlcli.data.junk import pattern_of, unmatched
 from dlcli.data.splits import (
@@ -53,7 +54,7 @@ class Listing:
     names: tuple[str, ...]
     labels: Labels
     groups: tuple[str, ...] | None = None
-    files: tuple[str, ...] | None = None
+    files: tuple[AnyPath, ...] | None = None
     arrays: NDArray[Any] | None = None  # [n, ...]
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
 

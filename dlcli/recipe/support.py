@@ -25,7 +25,7 @@ VERBS = frozenset(
             "export",
             "summary",
         ),
-        *("data check", "data preview", "data stats", "data split"),
+        *("data check", "data pack", "data preview", "data stats", "data split"),
     }
 )
 """The verbs that work on the recipe or the run of a task."""

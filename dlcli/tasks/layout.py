@@ -14,6 +14,7 @@ from dlcli.data.files import list_folder, printable
 from dlcli.data.folders import walk
 from dlcli.data.images.discovery import classify_file
 from dlcli.data.images.sources.class_folders import describe_empty
+from dlcli.data.images.sources.shards import is_packed
 from dlcli.data.junk import is_document, is_junk
 from dlcli.data.listing import describe_too_few, name_some
 from dlcli.data.masks.names import is_of_images, is_of_masks, mask_stems
@@ -22,7 +23,7 @@ from dlcli.data.splits import split_named, split_word_in
 from dlcli.errors import InputError
 from dlcli.files import BadFile, open_file, suffix_of
 
-Kind = Literal["images", "voc", "coco", "yolo", "masks", "polygons", "files", "lines", "file"]
+Kind = Literal["images", "shards", "voc", "coco", "yolo", "masks", "polygons", "files", "lines", "file"]
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 OF_SPLITS = (".conllu", ".ts")  # files of which a split may have one each
 NOT_TEXT = (".npz", ".npy", ".zip", ".gz", ".json", ".yaml", ".yml", ".h5", ".hdf5", ".keras", ".xml", ".py", ".sh")
@@ -39,8 +40,8 @@ class Layout:
 
     Attributes:
         kind: a folder of class folders of images (images) or texts (files), or of a text file for each class (lines);
-            boxes in the format of Pascal VOC, COCO or YOLO; images with masks, or with a JSON file of polygons
-            each; or a single file to read.
+            images that are packed (shards); boxes in the format of Pascal VOC, COCO or YOLO; images with masks, or with
+            a JSON file of polygons each; or a single file to read.
         path: the folder, which may be the only one in the folder given, or the file; for COCO that of train, for YOLO
             the data.yaml or its folder.
         others: for COCO and for a single file those of further splits.
@@ -120,6 +121,8 @@ def _received(folder: Path) -> str:
 
 
 def _layout_of(folder: Path, folders: Sequence[Path], files: Sequence[Path]) -> Layout | None:
+    if is_packed(folder):
+        return Layout("shards", folder)
     yaml = find_yaml(folder)
     has_labels = any(path.name.lower() == "labels" for path in folders)
     if yaml is not None and (has_labels or is_yolo_index(yaml)):  # whose errors are reported where it is read

@@ -351,6 +351,22 @@ class Task(Protocol):
         """
         raise self._lacks("data split")
 
+    def pack(self, loaded: LoadedRecipe, output: Path, max_bytes: int, console: Console) -> dict[str, Any]:
+        """Pack the image files into shards, which ``data.kind: shards`` reads.
+
+        Args:
+            output: the folder to create.
+            max_bytes: of a shard.
+
+        Returns:
+            The numbers of ``samples`` by split, of ``shards`` and of ``bytes``.
+
+        Raises:
+            InputError: the data cannot be used, or are no image files.
+            OSError: the folder cannot be written.
+        """
+        raise self._lacks("data pack")
+
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         """Predict with a run's best model.
 

@@ -263,6 +263,8 @@ def data_section(path: Path, base: Base) -> dict[str, Any]:
     if layout.kind == "images":
         section = {"kind": "folder", **found, **common, "on_bad_image": "skip"}
         return section | ({"exclude": ("*.gif",)} if _has_few_gifs(layout.path) else {})
+    if layout.kind == "shards":
+        return {"kind": "shards", **found, **common}
     if (table := table_of_targets(layout)) is not None:
         names = table[1].get("targets") or table[1].get("labels") or (table[1]["label"],)
         raise InputError(f"--data {path}: holds images with {name_some(names)} to predict. Add --task {table[0]}.")

@@ -34,6 +34,11 @@ def divide(loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[
     return task_of(loaded.recipe).divide(loaded, output, console)
 
 
+def pack(loaded: LoadedRecipe, output: Path, max_bytes: int, console: Console) -> dict[str, Any]:
+    """Pack image files into shards; see :meth:`dlcli.tasks.task.Task.pack`."""
+    return task_of(loaded.recipe).pack(loaded, output, max_bytes, console)
+
+
 def preview(loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console) -> bool:
     """Draw samples, as :meth:`dlcli.tasks.task.Task.preview`, and return whether they are augmented or in tiles."""
     task_of(loaded.recipe).preview(loaded, output, num_samples=num_samples, num_epochs=num_epochs, console=console)

@@ -11,6 +11,7 @@ import processes  # type: ignore[import-not-found]
 import pytest
 from PIL import Image
 
+from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 
 RECIPE = """\
@@ -176,6 +177,44 @@ def test_preview_stats_and_split(photos: Path) -> None:
     assert contents(photos / "photos") == before
 
 
+PACKED = "task: classification\ndata: {kind: shards, path: packed, image_size: [24, 32]}\nmodel: {kind: mlp}\n"
+
+
+def test_packed_images_are_the_same_data(photos: Path) -> None:
+    before = contents(photos / "photos")
+    done = processes.run("data", "pack", "r.yaml", "-o", "packed", folder=photos).expect(0)
+    counts, key = done.stdout.splitlines()
+    assert counts.startswith("20 train, 10 validation, 10 test in 3 shards of ")
+    assert key == "data: {kind: shards, path: packed}"
+    assert contents(photos / "photos") == before
+    (photos / "packed.yaml").write_text(PACKED)
+    split = processes.run("data", "split", "r.yaml", "--json", folder=photos).expect(0).stdout
+    assert processes.run("data", "split", "packed.yaml", "--json", folder=photos).expect(0).stdout == split
+    drafted = processes.run("recipe", "init", "packed", "-o", "drafted.yaml", folder=photos).expect(0)
+    assert "train: 20 images in 2 classes" in drafted.stdout + drafted.stderr
+    assert "kind: shards" in (photos / "drafted.yaml").read_text()
+    again = processes.run("data", "pack", "r.yaml", "-o", "packed", folder=photos).expect(2)
+    assert again.stderr == "packed: already exists. Choose another name, or remove it first.\n"
+
+
+@pytest.mark.slow
+def test_training_on_packed_images_gives_the_same_model(photos: Path) -> None:
+    processes.run("data", "pack", "r.yaml", "-o", "packed", folder=photos).expect(0)
+    (photos / "p.yaml").write_text(
+        RECIPE.replace("kind: folder, path: photos", "kind: shards, path: packed").replace(
+            ", validation: 0.25, test: 0.25", ""
+        )
+    )
+    for name in ("r", "p"):
+        processes.run_without_plots("train", f"{name}.yaml", folder=photos)
+    folder, shards = (read_json(photos / "runs" / name / "run.json") for name in ("r", "p"))
+    assert folder["data"]["fingerprint"] == shards["data"]["fingerprint"]
+    assert folder["final"] == shards["final"]
+    assert (photos / "runs" / "r" / "split.csv").read_bytes() == (photos / "runs" / "p" / "split.csv").read_bytes()
+    found = processes.run_without_plots("evaluate", "r", "--data", "packed", "--json", folder=photos).stdout
+    assert json.loads(found)["accuracy"] == folder["final"]["test_accuracy"]
+
+
 def test_signals_can_be_checked_and_not_previewed(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(30, 20, 2)).astype(np.float32)
     np.savez(tmp_path / "waves.npz", x_train=x, y_train=np.arange(30) % 2)
@@ -194,6 +233,8 @@ def test_signals_can_be_checked_and_not_previewed(tmp_path: Path) -> None:
         (("check", "table.csv"), "table.csv: expected a recipe or a folder of data."),
         (("preview", "r.yaml", "-o", "x.jpg"), "x.jpg: expected a file name ending in .png."),
         (("split", "r.yaml", "-o", "no/x.csv"), "no: no such folder to write x.csv to."),
+        (("pack", "r.yaml", "-o", "no/packed"), "no: no such folder to create packed in."),
+        (("pack", "r.yaml", "-o", "photos"), "photos: already exists. Choose another name, or remove it first."),
         (("stats", "r.yaml", "-s", "data.path=nowhere"), "--set data.path=nowhere: data.path: no such file or folder"),
     ],
 )

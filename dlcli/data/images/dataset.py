@@ -16,6 +16,7 @@ from dlcli.data.files import AnyPath, Progress, hash_content
 from dlcli.data.images.decoding import HIGHEST, ColorMode, ImagePolicy, ValueRange, resize_images
 from dlcli.data.images.discovery import Scan
 from dlcli.data.images.formats import FORMAT_NAMES
+from dlcli.data.images.members import Member
 from dlcli.data.images.resizing import Interpolation, Resize
 from dlcli.data.images.samples import Dataset, ImageAnnotation, Samples
 from dlcli.data.images.scan_index import Checked
@@ -132,7 +133,7 @@ def assemble_files(
         rule=rule,
         has_groups=has_groups,
         complete=lambda listing, part: replace(
-            listing, files=tuple(os.fspath(row.file) for row in part), annotations=annotate(part)
+            listing, files=tuple(_as_kept(row.file) for row in part), annotations=annotate(part)
         ),
         has_classes=outputs is None,
         trained=trained,
@@ -200,6 +201,11 @@ def assemble_files(
         ],
         common=common,
     )
+
+
+def _as_kept(file: AnyPath) -> AnyPath:
+    """A path as text, of which there may be many."""
+    return file if isinstance(file, Member) else os.fspath(file)
 
 
 def _of_images(annotations: Mapping[str, Annotation]) -> dict[str, ImageAnnotation]:

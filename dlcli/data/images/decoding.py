@@ -22,6 +22,7 @@ from PIL import Image, _imaging
 
 from dlcli.data.files import AnyPath, hash_content, num_threads, workers
 from dlcli.data.images.formats import FORMAT_NAMES, FORMATS, INSTALL_HEIC, SIGNATURE_BYTES, recognize
+from dlcli.data.images.members import Member
 from dlcli.data.images.resizing import Interpolation, Resize, resize_image
 from dlcli.data.images.scan_index import Status, settled_status
 from dlcli.errors import InputError
@@ -180,8 +181,11 @@ def read_file(path: AnyPath) -> bytes:
 
 
 def read_with_status(path: AnyPath) -> tuple[Status | None, bytes]:
-    """As :func:`read_file`, with the file's :func:`~dlcli.data.images.scan_index.settled_status` before it is read."""
+    """As :func:`read_file`, with the file's :func:`~dlcli.data.images.scan_index.settled_status` before it is read;
+    None for a member of a shard."""
     try:
+        if isinstance(path, Member):
+            return None, path.read()
         with open_file(path) as file:
             status = settled_status(file.fileno())
             data = file.read(MAX_FILE_BYTES + 1)

@@ -27,6 +27,7 @@ from dlcli.data.images.decoding import (
     read_with_status,
 )
 from dlcli.data.images.formats import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES
+from dlcli.data.images.members import Member
 from dlcli.data.images.scan_index import Checked, Known, ScanIndex, Status
 from dlcli.data.junk import is_junk, reason_of_junk
 from dlcli.data.listing import excluded
@@ -40,7 +41,8 @@ Result = TypeVar("Result")
 
 
 class Scan:
-    """The digests and properties of image files, each of which is read once, or not at all if it is in the index.
+    """The digests and properties of image files, each of which is read once, or not at all if it is in the index or
+    in a shard.
 
     Args:
         by_suffix: refuse a file with the suffix of an unsupported format without opening it.
@@ -54,11 +56,11 @@ class Scan:
         self._by_suffix = by_suffix
         self._value_range = value_range
         self._progress = progress
-        self._results: dict[str, Checked | str] = {}
+        self._results: dict[AnyPath, Checked | str] = {}
 
-    def check(self, files: Sequence[str]) -> list[Checked | str]:
+    def check(self, files: Sequence[AnyPath]) -> list[Checked | str]:
         """Decodes every file in several threads. Returns its properties, or the reason why it cannot be read."""
-        found = list(map(self._results.get, files))
+        found = list(map(self._known, files))
         missing = [position for position, result in enumerate(found) if result is None]
         read = check_images(
             [files[i] for i in missing],
@@ -70,13 +72,18 @@ class Scan:
             found[position] = self._results[files[position]] = result
         return [result for result in found if result is not None]
 
-    def digests(self, files: Sequence[str], *, only: bool) -> tuple[str, ...]:
+    def _known(self, file: AnyPath) -> Checked | str | None:
+        if isinstance(file, Member) and self._value_range is None:  # which images can be read depends on the range
+            return file.checked
+        return self._results.get(file)
+
+    def digests(self, files: Sequence[AnyPath], *, only: bool) -> tuple[str, ...]:
         """The digest of each file's content, or the path of a file that cannot be read.
 
         Args:
             only: the files are not decoded, because few of them will be needed.
         """
-        if only:
+        if only and not any(isinstance(file, Member) for file in files):
             return hash_files(files)
         results = self.check(files)
         bad = [file for file, result in zip(files, results, strict=True) if isinstance(result, str)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from dlcli.data.files import AnyPath
 from dlcli.data.images.formats import FORMATS
 from dlcli.data.splits import evenly_spaced
 
@@ -28,7 +29,7 @@ Array = NDArray[np.float32]
 Positions = NDArray[np.int64]
 
 
-def has_wrong_suffix(path: str, image_format: str) -> bool:
+def has_wrong_suffix(path: AnyPath, image_format: str) -> bool:
     """Whether a file's suffix is that of another format than its content."""
     return os.path.splitext(path)[1].lower() not in FORMATS[image_format].suffixes
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.annotations import Annotation, Target
-from dlcli.data.files import workers
+from dlcli.data.files import AnyPath, workers
 from dlcli.data.images.decoding import ImagePolicy, bring_to, read_images, read_unchanged, resize_images
 from dlcli.data.images.scan_index import Checked
 from dlcli.data.images.tiles import Sizes, TileReader, center_windows
@@ -46,8 +46,8 @@ class Samples:
     """How images are resized, or cut into tiles, and converted; None for signals and volumes."""
     pixels: NDArray[Any] | None = None
     """In memory and ready: uint8 [n, height, width, channels], or float32 [n, ...] for signals and volumes."""
-    files: tuple[str, ...] | None = None
-    """Images that `load` reads."""
+    files: tuple[AnyPath, ...] | None = None
+    """Images that `load` reads: paths, or members of shards."""
     unsized: NDArray[np.uint8] | tuple[NDArray[np.uint8], ...] | None = None
     """Images in memory at their own size, each [height, width, channels], that `load` resizes or cuts into tiles; a
     tuple, as sizes may differ, only for tiles and for images that are not resized."""

@@ -218,6 +218,18 @@ class Csv(ImageFiles):
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
 
+class Shards(ImageFiles):
+    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
+    read. Splits are those of the recipe that was packed."""
+
+    kind: Literal["shards"]
+    """Source of the samples."""
+    path: LocalPath
+    """The folder, relative to the recipe's folder."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
+
+
 class NoData(ImageSource):
     """No data: for a network that was trained elsewhere and is evaluated with `dlcli evaluate --data`."""
 
@@ -225,4 +237,4 @@ class NoData(ImageSource):
     """Source of the samples."""
 
 
-ImageData = Annotated[Digits | KerasDataset | Npz | Folder | Csv | NoData, Field(discriminator="kind")]
+ImageData = Annotated[Digits | KerasDataset | Npz | Folder | Csv | Shards | NoData, Field(discriminator="kind")]

@@ -26,7 +26,7 @@ class Classification(TaskRecipe):
     verbs = frozenset(
         (
             *("train", "search", "evaluate", "predict", "embed", "serve", "attack", "explain", "export", "summary"),
-            *("data check", "data preview", "data stats", "data split"),
+            *("data check", "data pack", "data preview", "data stats", "data split"),
         )
     )
     options = frozenset(("--data", "--input", "--split", "--tta")) | CLASSIFIER_OPTIONS

@@ -11,6 +11,7 @@ from typing import Any
 from dlcli.data.files import AnyPath, paths_below, prefix_below, printable
 from dlcli.data.images.formats import FORMAT_NAMES
 from dlcli.data.images.sources.class_folders import class_names, list_classes
+from dlcli.data.images.sources.shards import list_shards
 from dlcli.data.listing import index_labels, name_some, sort_names
 from dlcli.data.npz_archive import CORRUPT, Header, corrupt, read_array, read_header, usual_name
 from dlcli.data.paths import is_outside, path_named
@@ -81,6 +82,8 @@ def draft_images(layout: Layout, folder: Path) -> Draft:
     path = relative_path(data, folder)
     if layout.kind == "images":
         summary = _summarize_folder(data, path)
+    elif layout.kind == "shards":
+        summary = _summarize_shards(data, path)
     elif data.suffix.lower() == ".npz":
         summary = _summarize_npz(data, path)
     elif suffix_of(data) == ".csv":
@@ -116,6 +119,21 @@ def _summarize_folder(root: Path, path: str) -> Summary:
         ("path", path, "relative to this file"),
     )
     return Summary(tuple(seen), source, common_size(sizes), len(files["train"]), frozenset(folders) - {"train"})
+
+
+def _summarize_shards(root: Path, path: str) -> Summary:
+    """Summarize a folder of shards."""
+    rows = list_shards(root)
+    labels = {split: [row.label for row in rows if row.split == split] for split in SPLITS}
+    labels = {split: names for split, names in labels.items() if names}
+    if "train" not in labels:
+        raise InputError(f"{root}: there must be images to train on. Received none.")
+    index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
+    sizes = Counter((row.file.checked.height, row.file.checked.width) for row in rows if row.split == "train")
+    seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
+    source = (("kind", "shards", "images that dlcli data pack packed"), ("path", path, "relative to this file"))
+    splits = frozenset(labels) - {"train"}
+    return Summary((*seen, f"sizes: {size_range(sizes)}"), source, common_size(sizes), len(labels["train"]), splits)
 
 
 def _check_regular(root: Path, names: Sequence[str]) -> None:

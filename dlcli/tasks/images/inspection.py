@@ -14,6 +14,7 @@ from dlcli.data.files import printable
 from dlcli.data.images.batches import Batches
 from dlcli.data.images.decoding import bring_to
 from dlcli.data.images.duplicates import SIDE, has_wrong_suffix
+from dlcli.data.images.members import Member
 from dlcli.data.images.own_sizes import describe_sizes
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.data.images.sources.class_folders import class_folders
@@ -210,7 +211,10 @@ def divide(loaded: LoadedRecipe, head: ImageHead, output: Path | None, console: 
     """
     dataset = head.open_data(loaded, console)
     if output is not None:
-        paths = [path for split in dataset.splits.values() for path in split.files or ()]
+        files = [file for split in dataset.splits.values() for file in split.files or ()]
+        paths = [
+            os.fspath(file) for file in files if not isinstance(file, Member)
+        ]  # no table can name a part of a file
         masks = _mask_files(dataset)
         rows = dataset.split_rows()
         if paths:

@@ -19,6 +19,7 @@ from dlcli.data.images.sources.digits import read_digits
 from dlcli.data.images.sources.keras_datasets import read_keras_dataset
 from dlcli.data.images.sources.label_table import read_label_table
 from dlcli.data.images.sources.npz import read_npz
+from dlcli.data.images.sources.shards import is_packed, read_shards
 from dlcli.data.images.sources.target_table import folder_of, read_number_table
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.synthetic.scene_labels import LABELS, read_scene_labels
@@ -27,7 +28,17 @@ from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
 from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
-from dlcli.recipe.sections.image_data import Csv, Digits, FilesOfImages, Folder, ImageData, KerasDataset, NoData, Npz
+from dlcli.recipe.sections.image_data import (
+    Csv,
+    Digits,
+    FilesOfImages,
+    Folder,
+    ImageData,
+    KerasDataset,
+    NoData,
+    Npz,
+    Shards,
+)
 from dlcli.recipe.sections.target_data import (
     ImageTable,
     LabelData,
@@ -95,6 +106,10 @@ def read_dataset(
                 allow_outside=section.allow_outside,
                 reading=Reading(section.on_bad_image, section.exclude, **listed),
                 **common,
+            )
+        case Shards():
+            return read_shards(
+                path=section.path, reading=Reading(section.on_bad_image, section.exclude, **listed), **common
             )
         case Shapes():
             return read_shapes(
@@ -229,8 +244,10 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
         return _boxes_for(path, trained_on, common)
     if isinstance(trained_on, (NumberTable, ShapeNumbers, LabelTable, SceneLabels)):
         return _table_for(path, trained_on, common)
-    if isinstance(trained_on, (Folder, Csv)) and path.suffix != ".npz":
+    if isinstance(trained_on, (Folder, Csv, Shards)) and path.suffix != ".npz":
         common["on_bad_image"] = trained_on.on_bad_image
+    if is_packed(path):
+        return Shards(kind="shards", **common)
     if path.is_dir():
         if isinstance(trained_on, Folder):
             common |= {"exclude": trained_on.exclude, "folders": trained_on.folders}

@@ -23,6 +23,7 @@ from dlcli.tasks.images import (
     inspection,
     job,
     layer_table,
+    packing,
     prediction,
 )
 from dlcli.tasks.images.head import ImageHead
@@ -93,6 +94,9 @@ class ImageTask(Task):
 
     def divide(self, loaded: LoadedRecipe, output: Path | None, console: Console) -> dict[str, dict[str, int]]:
         return inspection.divide(loaded, self.head, output, console)
+
+    def pack(self, loaded: LoadedRecipe, output: Path, max_bytes: int, console: Console) -> dict[str, Any]:
+        return packing.pack(loaded, self.head, output, max_bytes, console)
 
     def preview(
         self, loaded: LoadedRecipe, output: Path, *, num_samples: int, num_epochs: int, console: Console

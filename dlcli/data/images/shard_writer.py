@@ -1,0 +1,111 @@
+"""Packing image files into shards: tar files in WebDataset's layout."""
+
+import io
+import itertools
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from dlcli.data.files import AnyPath, Progress, hash_content
+from dlcli.data.images.decoding import BadImage, read_file
+from dlcli.data.images.formats import FORMATS
+from dlcli.data.images.samples import Dataset, Samples
+from dlcli.errors import InputError
+
+Place = tuple[str, str, int, int]
+"""Shard, name in it, offset and number of bytes of an image."""
+
+
+def write_shards(dataset: Dataset, folder: Path, *, max_bytes: int, progress: Progress) -> dict[str, list[Place]]:
+    """Write the image files of a data set as shards; each is as it was, byte for byte.
+
+    The images of a split are in random order, always the same, because programs that read a shard from its beginning
+    should not find one class after the other.
+
+    Args:
+        folder: where to write them.
+        max_bytes: of a shard; one that has a single image may have more.
+        progress: called with the number of images written and their total.
+
+    Returns:
+        The places of the images, by split, in the order of the samples.
+
+    Raises:
+        InputError: a file can no longer be read, or has changed since it was checked.
+        OSError: the shards cannot be written.
+    """
+    total, done = sum(map(len, dataset.splits.values())), itertools.count(1)
+    return {
+        split: _write_split(samples, folder, split, max_bytes=max_bytes, report=lambda: progress(next(done), total))
+        for split, samples in dataset.splits.items()
+    }
+
+
+def _write_split(
+    samples: Samples, folder: Path, split: str, *, max_bytes: int, report: Callable[[], None]
+) -> list[Place]:
+    assert samples.files is not None
+    places: dict[int, Place] = {}
+    order = np.random.default_rng(0).permutation(len(samples)).tolist()
+    shard = _Shard(folder / f"{split}-{0:06d}.tar")
+    try:
+        for position in order:
+            data = _unchanged(samples.files[position], samples.digests[position])
+            if shard.size > 0 and shard.size + len(data) > max_bytes:
+                shard.close()
+                shard = _Shard(folder / f"{split}-{int(shard.path.stem[-6:]) + 1:06d}.tar")
+            key = f"{position:09d}"
+            name = key + FORMATS[samples.checked[position].image_format].suffixes[0]
+            places[position] = (shard.path.name, name, shard.add(name, data), len(data))
+            shard.add(f"{key}.cls", str(samples.labels[position]).encode())
+            report()
+    finally:
+        shard.close()
+    return [places[position] for position in range(len(samples))]
+
+
+def _unchanged(file: AnyPath, digest: str) -> bytes:
+    """The bytes of an image file that was checked.
+
+    Raises:
+        InputError: it can no longer be read, or has changed.
+    """
+    try:
+        data = read_file(file)
+    except BadImage as reason:
+        raise InputError(f"{file}: {reason}. It was modified or removed after the data was checked.") from None
+    if hash_content(data) != digest:
+        raise InputError(f"{file}: its content has changed after the data was checked. Pack the data again.")
+    return data
+
+
+class _Shard:
+    """A tar file that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO = open(path, "xb")  # noqa: SIM115 - closed by close
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        self.size = 0
+
+    def add(self, name: str, data: bytes) -> int:
+        """Append a file, and return the offset of its first byte."""
+        header = tarfile.TarInfo(name)  # of the epoch, and nobody's: the same data give the same bytes
+        header.size = len(data)
+        start = self._file.tell() + tarfile.BLOCKSIZE
+        self._tar.addfile(header, io.BytesIO(data))
+        self.size = self._file.tell()
+        return start
+
+    def close(self) -> None:
+        """Complete the file, and flush it to disk."""
+        try:
+            self._tar.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
