@@ -19,6 +19,8 @@ from dlcli.tasks.images.drafting import image_sizes, path_line, size_range
 LONGER_SIDE = 320  # of images in a drafted recipe
 MULTIPLE = 32  # of their sides, which a network halves five times
 NUM_MASKS = 60  # masks that are read for their objects
+NUM_SEEN = 6000  # training images in all epochs: with images of LONGER_SIDE, 7 to 9 minutes of a CPU core by FCOS
+FEWEST_EPOCHS = 12
 BACKBONE = "{kind: application, network: mobilenetv2, alpha: 0.35}  # add weights: imagenet, or a file"
 
 
@@ -31,7 +33,7 @@ def draft_detection(boxes: BoxSource) -> Draft:
         *_until_model(boxes, boxes.keys, ("detection", "finds every object: its class and its box"), "boxes"),
         "  kind: fcos  # a box at each position; for retinanet, dlcli data stats suggests anchors",
         f"  backbone: {BACKBONE}",
-        *_training(epochs=60, rate="0.001"),
+        *_training(epochs=_epochs(boxes, 60), rate="0.001"),
     ]
     return Draft(tuple(seen), "\n".join(lines) + "\n")
 
@@ -58,7 +60,7 @@ def draft_instances(objects: BoxSource, *, source: Path) -> Draft:
         *_until_model(objects, keys, ("instance_segmentation", "finds every object: its class, box and mask"), "masks"),
         "  kind: mask_rcnn",
         f"  backbone: {BACKBONE}",
-        *_training(epochs=40, rate="0.0005"),
+        *_training(epochs=_epochs(objects, 40), rate="0.0005"),
         "evaluate:",
         f"  detect: {{max_boxes: {_limit(objects.most)}}}  # a mask is predicted for each; no image needs more",
     ]
@@ -153,6 +155,13 @@ def _training(*, epochs: int, rate: str) -> list[str]:
         f"  optimizer: {{kind: adam, learning_rate: {rate}}}  # how the weights are updated",
         "  schedule: {kind: cosine}  # lowers the learning rate to 0",
     ]
+
+
+def _epochs(boxes: BoxSource, most: int) -> int:
+    """As many as NUM_SEEN training images need, at most ``most``."""
+    held_out: float = sum(value for _, value, _ in shares(boxes.splits))
+    num_images = max(1, round(boxes.num_images * (1 - held_out)))
+    return min(most, max(FEWEST_EPOCHS, round(NUM_SEEN / num_images)))
 
 
 def _limit(most: int) -> int:

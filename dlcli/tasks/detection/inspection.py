@@ -32,10 +32,11 @@ def notes(dataset: Dataset) -> list[str]:
     unless there are more than MAX_LISTED classes, and those that are cropped away."""
     lines = []
     for split, found in count_objects(dataset.splits, len(dataset.classes)).items():
-        parts = [f"{count(found.per_image, 'image')}", f"{int(found.per_image.sum()):,} objects"]
+        total = int(found.per_image.sum())
+        parts = [f"{count(found.per_image, 'image')}", f"{total:,} object{'' if total == 1 else 's'}"]
         negatives = int(_negatives(dataset.splits[split]).sum())
         parts += [f"{negatives:,} without objects"] if negatives else []
-        parts += [f"{found.crowds:,} crowds"] if found.crowds else []
+        parts += [f"{found.crowds:,} crowd{'' if found.crowds == 1 else 's'}"] if found.crowds else []
         parts += [f"{found.difficult:,} difficult"] if found.difficult else []
         lines.append(f"{split}: {', '.join(parts)}; at most {int(found.per_image.max(initial=0))} in an image")
         if split == "train" and len(dataset.classes) <= MAX_LISTED:

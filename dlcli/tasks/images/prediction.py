@@ -26,6 +26,7 @@ from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.head import ImageHead
 from dlcli.tasks.images.own_sizes import smallest_side_of, too_small
+from dlcli.tasks.inspection import count
 from dlcli.tasks.run_models import load_image_model
 from dlcli.tasks.task import PredictionRequest
 
@@ -40,7 +41,7 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
     best = load_image_model(run, console, check=head.check_model)
     model = best.model
     samples, left_out = read_samples(run, head, model, request.paths, console, verb="predict")
-    console.say(f"run {run.path}: predicting {len(samples):,} sample{'' if len(samples) == 1 else 's'}")
+    console.say(f"run {run.path}: predicting {count(samples, 'sample')}")
     inner, batch_size = head.with_outputs(model), head.recipe.train.batch_size
     predicted = head.predict(
         lambda images: predict_batches(inner, images, batch_size=batch_size, console=console),
@@ -57,15 +58,15 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
         assert predicted.draw is not None, "the schema allows --draw, and the head does not draw"
         drawer = predicted.draw
         _write_files(draw, _files(samples, lambda position: drawer(position, _upright(samples, position))))
-        console.say(f"{len(samples):,} images written to {draw}")
+        console.say(f"{count(samples, 'image')} written to {draw}")
     if request.masks is not None:
         assert predicted.mask is not None, "the schema allows --masks, and the head predicts none"
         _write_files(request.masks, _files(samples, predicted.mask))
-        console.say(f"{len(samples):,} masks written to {request.masks}")
+        console.say(f"{count(samples, 'mask')} written to {request.masks}")
     if request.crops is not None:
         assert predicted.crops is not None, "the schema allows --crops, and the head has no objects"
         number = _write_files(request.crops, _crop_files(samples, predicted.crops))
-        console.say(f"{number:,} crops written to {request.crops}")
+        console.say(f"{number:,} crop{'' if number == 1 else 's'} written to {request.crops}")
     return {
         "run": str(run.path),
         "predictions": predictions,

@@ -15,8 +15,9 @@ from dlcli.recipe.sections.detection_data import InstanceFiles
 from dlcli.recipe.tasks.detection import Detection
 from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.recipe.tasks.localization import Localization
-from dlcli.tasks.detection.drafting import _size
+from dlcli.tasks.detection.drafting import _epochs, _size
 from dlcli.tasks.draft import BoxTask, draft_recipe
+from dlcli.tasks.images.box_drafting import BoxSource
 
 BOX = "<bndbox><xmin>2</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
 OBJECTS = {"a": ["cat", "dog"], "b": [], "c": ["dog"], "d": ["cat"]}
@@ -231,6 +232,21 @@ def test_arrays_of_boxes() -> None:
     assert recipe.data.validation > 0
     with pytest.raises(InputError, match="--task localization is for arrays x, y and box"):
         draft_recipe(Path("objects.npz"), Path(), "localization")
+
+
+@pytest.mark.parametrize(
+    ("num_images", "splits", "epochs"),
+    [
+        (205, {"validation", "test"}, 29),
+        (364, set(), 24),  # 255 of them are trained on
+        (364, {"test"}, 18),
+        (10, set(), 60),
+        (100_000, set(), 12),
+    ],
+)
+def test_epochs_depend_on_the_number_of_training_images(num_images: int, splits: set[str], epochs: int) -> None:
+    source = BoxSource((), (), Counter(), num_images, most=5, splits=frozenset(splits))
+    assert _epochs(source, 60) == epochs
 
 
 def test_data_without_objects_are_refused() -> None:
