@@ -19,7 +19,7 @@ from dlcli.tasks.images.drafting import image_sizes, path_line, size_range
 LONGER_SIDE = 320  # of images in a drafted recipe
 MULTIPLE = 32  # of their sides, which a network halves five times
 NUM_MASKS = 60  # masks that are read for their objects
-NUM_SEEN = 6000  # training images in all epochs: with images of LONGER_SIDE, 7 to 9 minutes of a CPU core by FCOS
+NUM_SEEN = 6000  # training images in all epochs: with images of LONGER_SIDE, 8 to 11 minutes of a CPU core by FCOS
 FEWEST_EPOCHS = 12
 BACKBONE = "{kind: application, network: mobilenetv2, alpha: 0.35}  # add weights: imagenet, or a file"
 

@@ -126,7 +126,7 @@ class DetectionHead(ImageHead):
     # What is reported -------------------------------------------------------------------------------------------------
 
     def notes(self, dataset: Dataset) -> list[str]:
-        return inspection.notes(dataset)
+        return inspection.notes(dataset, self.recipe.model)
 
     def counts(self, dataset: Dataset) -> dict[str, dict[str, int]]:
         return inspection.counts(dataset)
@@ -138,10 +138,10 @@ class DetectionHead(ImageHead):
         return inspection.plot(dataset)
 
     def findings(self, dataset: Dataset) -> Iterator[Finding]:
-        data = self.recipe.data
+        data, model = self.recipe.data, self.recipe.model
         if data.tiles is not None:
-            return inspection.findings(dataset, data.tiles.size, overlap=data.tiles.overlap)
-        return inspection.findings(dataset, data.image_size)
+            return inspection.findings(dataset, data.tiles.size, overlap=data.tiles.overlap, model=model)
+        return inspection.findings(dataset, data.image_size, model=model)
 
     def plot_batch(self, images: NDArray[np.float32], entries: Entries, info: TargetInfo) -> bytes:
         boxes, labels = entries["boxes"], entries["box_class"]

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.boxes.anchor_shapes import GOOD, Anchors, shape_iou, suggest
-from dlcli.data.boxes.object_targets import ObjectsTarget
 from dlcli.data.boxes.objects import objects_of
 from dlcli.data.boxes.statistics import SIZES, ObjectStatistics, count_objects, nearly_same
 from dlcli.data.images.decoding import ImagePolicy
 from dlcli.data.images.samples import Dataset, Samples
+from dlcli.recipe.sections.detection_model import AnyDetector
 from dlcli.report.plots import objects as object_plots
+from dlcli.tasks.detection.anchor_fit import describe_poor_fit, sides_in_input, trained_target
 from dlcli.tasks.inspection import IMBALANCE, Finding, count, some
 from dlcli.tasks.job import MAX_LISTED
 
@@ -27,9 +28,9 @@ def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
     return {split: dict(zip(dataset.classes, counted.boxes.tolist(), strict=True)) for split, counted in found.items()}
 
 
-def notes(dataset: Dataset) -> list[str]:
+def notes(dataset: Dataset, model: AnyDetector) -> list[str]:
     """A line for each split about its images and objects, and lines about the training objects: those of each class,
-    unless there are more than MAX_LISTED classes, and those that are cropped away."""
+    unless there are more than MAX_LISTED classes, those that are cropped away, and those without a similar anchor."""
     lines = []
     for split, found in count_objects(dataset.splits, len(dataset.classes)).items():
         total = int(found.per_image.sum())
@@ -42,11 +43,13 @@ def notes(dataset: Dataset) -> list[str]:
         if split == "train" and len(dataset.classes) <= MAX_LISTED:
             of_classes = zip(dataset.classes, found.boxes.tolist(), strict=True)
             lines.append(f"train, objects: {', '.join(f'{name} {number:,}' for name, number in of_classes)}")
-    cropped = _target(dataset.splits["train"], dataset.policy).num_dropped
+    train, policy = dataset.splits["train"], dataset.policy
+    cropped = trained_target(train, policy).num_dropped
     if cropped:
         subject = "1 object is" if cropped == 1 else f"{cropped:,} objects are"
         lines.append(f"train: {subject} not trained on: data.resize: crop leaves too little of them (data.min_visible)")
-    return lines
+    poor = "" if policy is None else describe_poor_fit(train, policy, dataset.classes, model)
+    return [*lines, f"train: {poor}"] if poor else lines
 
 
 def _negatives(samples: Samples) -> NDArray[np.bool_]:
@@ -81,7 +84,7 @@ def statistics(dataset: Dataset) -> dict[str, Any]:
         }
         for split, counted in found.items()
     }
-    sides = _sides_in_input(dataset.splits["train"], dataset.policy)
+    sides = _sides_of(dataset.splits["train"], dataset.policy)
     return {"objects": described, "anchors": None if len(sides) == 0 else _anchors(sides)}
 
 
@@ -95,20 +98,10 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float] | None:
     return {name: float(np.quantile(values, at)) for name, at in QUANTILES.items()} if len(values) else None
 
 
-def _sides_in_input(samples: Samples, policy: ImagePolicy | None) -> NDArray[np.float64]:
+def _sides_of(samples: Samples, policy: ImagePolicy | None) -> NDArray[np.float64]:
     """Width and height of the boxes to train on in pixels of the network's input ``[m, 2]``."""
-    target = _target(samples, policy)
-    boxes = target.boxes.astype(np.float64)
     assert policy is not None
-    sizes = np.array(policy.image_size) if target.sizes is None else target.sizes[target.owners]
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]) * sizes[..., ::-1])
-
-
-def _target(samples: Samples, policy: ImagePolicy | None) -> ObjectsTarget:
-    """The boxes to train on."""
-    objects = objects_of(samples)
-    assert objects is not None
-    return objects.target(policy)
+    return sides_in_input(trained_target(samples, policy), policy)
 
 
 def _anchors(sides: NDArray[np.float64]) -> dict[str, Any]:
@@ -129,10 +122,14 @@ def _anchors(sides: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def findings(
-    dataset: Dataset, image_size: tuple[int, int] | None = None, *, overlap: int | None = None
+    dataset: Dataset,
+    image_size: tuple[int, int] | None = None,
+    *,
+    overlap: int | None = None,
+    model: AnyDetector,
 ) -> Iterator[Finding]:
-    """Missing and rare classes, images without objects, repeated and contradicting boxes, and objects that are tiny in
-    the network's input.
+    """Missing and rare classes, images without objects, repeated and contradicting boxes, objects that are tiny in the
+    network's input, and those that fit no anchor.
 
     Args:
         image_size: of the recipe, or of its tiles; None if images keep their size.
@@ -153,6 +150,8 @@ def findings(
             dataset.policy if image_size is None else replace(dataset.policy, image_size=image_size, overlap=overlap)
         )
         yield from _tiny(dataset.splits["train"], policy)
+        if poor := describe_poor_fit(dataset.splits["train"], policy, dataset.classes, model):
+            yield Finding("anchors", False, f"train: {poor}", ())
 
 
 def _missing(split: str, found: ObjectStatistics, classes: tuple[str, ...]) -> Iterator[Finding]:
@@ -182,7 +181,7 @@ def _same_boxes(split: str, samples: Samples) -> Iterator[Finding]:
 
 
 def _tiny(train: Samples, policy: ImagePolicy) -> Iterator[Finding]:
-    sides = _sides_in_input(train, policy)
+    sides = _sides_of(train, policy)
     number = int((sides.min(axis=1, initial=np.inf) < FEW_PIXELS).sum())
     if number:
         height, width = policy.image_size

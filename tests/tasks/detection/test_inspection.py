@@ -9,11 +9,14 @@ import pytest
 from dlcli.data.boxes.objects import NAME, ObjectBoxes, objects_of
 from dlcli.data.images.samples import Dataset
 from dlcli.recipe.sections.detection_data import SceneObjects
+from dlcli.recipe.sections.detection_model import Fcos, Retinanet
 from dlcli.runtime.console import Console
 from dlcli.tasks.detection import inspection
 from dlcli.tasks.detection.sources import read_dataset
 from dlcli.tasks.images.copies import copy_findings, find_copies
 from dlcli.tasks.inspection import Finding
+
+FCOS = Fcos.model_construct(kind="fcos")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,8 @@ def changed(dataset: Dataset, split: str = "train", **changes: Any) -> Dataset:
 
 
 def findings(dataset: Dataset, **options: Any) -> dict[str, Finding]:
-    return {finding.kind: finding for finding in inspection.findings(dataset, **options)}
+    found = inspection.findings(dataset, **{"model": FCOS, **options})
+    return {finding.kind: finding for finding in found}
 
 
 def test_counts_are_those_of_objects(scenes: Dataset) -> None:
@@ -53,7 +57,7 @@ def test_notes_count_images_objects_negatives_crowds_and_difficult_ones(scenes: 
     is_crowd, is_difficult = marks.copy(), marks.copy()
     is_crowd[:first] = True
     is_difficult[first : first + second] = True
-    lines = inspection.notes(changed(scenes, is_crowd=is_crowd, is_difficult=is_difficult))
+    lines = inspection.notes(changed(scenes, is_crowd=is_crowd, is_difficult=is_difficult), FCOS)
     most = int(boxes.counts.max())
     assert lines[0] == (
         f"train: 18 images, {num - first - second} objects, {first} crowds, {second} difficult; at most {most} in an "
@@ -63,7 +67,9 @@ def test_notes_count_images_objects_negatives_crowds_and_difficult_ones(scenes: 
     assert lines[2].startswith("validation: 6 images, ")
     empty = objects(scenes).take(np.array([], np.int64))
     negatives = changed(scenes, **{**vars(empty), "offsets": np.zeros(19, np.int64), "frames": objects(scenes).frames})
-    assert inspection.notes(negatives)[0] == "train: 18 images, 0 objects, 18 without objects; at most 0 in an image"
+    assert (
+        inspection.notes(negatives, FCOS)[0] == "train: 18 images, 0 objects, 18 without objects; at most 0 in an image"
+    )
     assert inspection.statistics(negatives)["anchors"] is None
 
 
@@ -76,7 +82,7 @@ def test_objects_that_are_cropped_away_are_counted(scenes: Dataset) -> None:
     left = (middle[:, 1] - middle[:, 0]) / (boxes.corners[:, 3] - boxes.corners[:, 1])
     few = int((left < 0.3 - 1e-9).sum())
     assert few > 1
-    lines = inspection.notes(changed(cropped, min_visible=0.3))
+    lines = inspection.notes(changed(cropped, min_visible=0.3), FCOS)
     assert lines[-1] == (
         f"train: {few} objects are not trained on: data.resize: crop leaves too little of them (data.min_visible)"
     )
@@ -150,6 +156,28 @@ def test_tiny_objects_are_counted_in_the_recipes_size(scenes: Dataset) -> None:
     num = len(objects(scenes).labels)
     assert found["tiny objects"].text.startswith(f"{num:,} of {num:,} training objects are less than 8 pixels wide")
     assert not found["tiny objects"].is_problem
+
+
+def test_classes_whose_boxes_fit_no_anchor_are_named_with_anchors_that_fit(scenes: Dataset) -> None:
+    boxes = objects(scenes)
+    width, height = (4 * (boxes.corners[:, 2:] - boxes.corners[:, :2])).T  # in an input of 128x192
+    shared = np.minimum(width, 24) * np.minimum(height, 24)
+    fits = shared / (width * height + 24**2 - shared) >= 0.5
+    shares = {name: fits[boxes.labels == label].mean() for label, name in enumerate(scenes.classes)}
+    small = Retinanet.model_construct(kind="retinanet", levels=(3,), anchor_sizes=(3.0,), anchor_ratios=(1.0,))
+    text = findings(scenes, image_size=(128, 192), model=small)["anchors"].text
+    poor = ", ".join(f"{name} ({share:.0%})" for name, share in shares.items() if share < 0.8)
+    assert poor
+    few = "train: few boxes of these classes have an anchor of a similar size and shape (IoU >= 0.5)"
+    assert text.startswith(f"{few}: {poor}. model.levels: ")
+    assert scenes.policy is not None
+    enlarged = replace(scenes, policy=replace(scenes.policy, image_size=(128, 192)))
+    assert inspection.notes(enlarged, small)[-1] == text
+    assert "anchors" not in findings(scenes, image_size=(128, 192))
+    fitting = Retinanet.model_construct(
+        kind="retinanet", levels=(3,), anchor_sizes=(3.0, 4.5, 6.5), anchor_ratios=(1.0,)
+    )
+    assert "anchors" not in findings(scenes, image_size=(128, 192), model=fitting)
 
 
 def test_the_plot_is_an_image(scenes: Dataset) -> None:
