@@ -11,6 +11,7 @@ from dlcli.report.plots.figure import GRAY, new_figure, png, printable, style
 
 MOST_MAPS = 6
 MOST_TOKENS = 60
+FAINT = 0.5
 TokenMap = tuple[str, Sequence[str], Sequence[str], npt.NDArray[Any]]
 
 
@@ -20,7 +21,8 @@ def token_maps(maps: Sequence[TokenMap], *, heading: str, is_signed: bool) -> by
     Args:
         maps: title, input tokens, output tokens and values ``[outputs, inputs]`` of each.
         heading: what the values are.
-        is_signed: red above zero and blue below; else values in [0, 1].
+        is_signed: red above zero and blue below; else values in [0, 1], whose colors end at 1, or at the largest of a
+            map that has none above 0.5.
     """
     maps = maps[:MOST_MAPS]
     side = 0.2
@@ -34,7 +36,8 @@ def token_maps(maps: Sequence[TokenMap], *, heading: str, is_signed: bool) -> by
         for number, (title, inputs, outputs, values) in enumerate(maps):
             axes = figure.add_subplot(grid[number])
             values = values[:MOST_TOKENS, :MOST_TOKENS].astype(np.float64)
-            largest = (float(np.abs(values).max()) if is_signed else 1.0) or 1.0
+            largest = float(np.abs(values).max())
+            largest = (largest if is_signed or largest < FAINT else 1.0) or 1.0
             drawn = axes.imshow(
                 values,
                 cmap=COLORS if is_signed else "Blues",

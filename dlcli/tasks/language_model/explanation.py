@@ -1,6 +1,7 @@
 """Explains language models: which earlier tokens a next token is due to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.corpus import Passage
 from dlcli.data.text.vocabulary import END, FIRST, UNKNOWN
 from dlcli.errors import InputError
+from dlcli.explanation.sequences.attention import Weights, attention_of, read_by_steps
 from dlcli.explanation.sequences.tokens import TokenNetwork, open_tokens
 from dlcli.recipe.load import load
 from dlcli.recipe.tasks.language_model import LanguageModel
@@ -54,8 +56,9 @@ def explain(run: RunDir, recipe: LanguageModel, request: ExplanationRequest, con
             run, recipe, request, generator, number=request.limit or NUM_OF_SPLIT, context=CONTEXT
         )
     console.say(f"run {run.path}: explaining {len(names):,} of {num_texts:,} texts by {', '.join(methods)}")
+    attention = attention_of(generator.network())
     samples = [
-        _sample(network, generator, name, np.array(some, np.int32), request.target, token)
+        _sample(network, attention, generator, name, np.array(some, np.int32), request.target, token)
         for name, some in zip(names, ids, strict=True)
         if some
     ]
@@ -128,7 +131,13 @@ def _of_split(
 
 
 def _sample(
-    network: TokenNetwork, generator: Generator, name: str, ids: NDArray[np.int32], target: str, token: int | None
+    network: TokenNetwork,
+    attention: Callable[[Any], Weights] | None,
+    generator: Generator,
+    name: str,
+    ids: NDArray[np.int32],
+    target: str,
+    token: int | None,
 ) -> OutputTokens:
     """A text with the next tokens that are explained."""
     points = network.vectors(ids)
@@ -144,6 +153,7 @@ def _sample(
         logits = network.scores.values(points[None])[0, positions]
         logits[:, UNKNOWN] = -np.inf
         tokens = logits.argmax(axis=1)
+    weights = None if attention is None else read_by_steps(attention(ids[None]), len(ids))
     inputs = _spelled(generator, ids.tolist())
     outputs = [
         f"{inputs[at]} → {_spelled(generator, [int(number)])[0]}" for at, number in zip(positions, tokens, strict=True)
@@ -155,6 +165,7 @@ def _sample(
         choices=np.stack([positions, tokens], axis=1).astype(np.int32),
         points=points,
         starts=network.vectors(np.full_like(ids, UNKNOWN)),
+        attention=None if weights is None else weights[positions],
     )
 
 

@@ -1,6 +1,7 @@
 """Explains taggers: which words of a sentence the tag of each word is due to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.errors import InputError
 from dlcli.explanation.network import NotExplainable
+from dlcli.explanation.sequences.attention import Weights, attention_of, read_by_steps
 from dlcli.explanation.sequences.tokens import TokenNetwork, open_tokens
 from dlcli.recipe.tasks.tagging import Tagging
 from dlcli.rundir.directory import RunDir
@@ -58,8 +60,9 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
     console.say(f"run {run.path}: explaining {len(index):,} of {len(sentences):,} sentences by {', '.join(methods)}")
     chosen = [sentences[i][: recipe.text.max_length] for i in index]
     tags = _predicted(best, recipe, chosen, console) if tag is None else [np.full(len(words), tag) for words in chosen]
+    attention = attention_of(best.model)
     explained = [
-        _sample(network, names[i], words, classes, of_words)
+        _sample(network, attention, names[i], words, classes, of_words)
         for i, words, of_words in zip(index, chosen, tags, strict=True)
     ]
     return explain_outputs(
@@ -98,10 +101,16 @@ def _predicted(
 
 
 def _sample(
-    network: TokenNetwork, name: str, words: tuple[str, ...], classes: tuple[str, ...], tags: NDArray[np.int32]
+    network: TokenNetwork,
+    attention: Callable[[Any], Weights] | None,
+    name: str,
+    words: tuple[str, ...],
+    classes: tuple[str, ...],
+    tags: NDArray[np.int32],
 ) -> OutputTokens:
     """A sentence with the tags that are explained."""
     points = network.embedded(_raw(words))[0, : len(words)].numpy()
+    weights = None if attention is None else read_by_steps(attention(_raw(words)), len(words))
     return OutputTokens(
         name=name,
         inputs=words,
@@ -109,4 +118,5 @@ def _sample(
         choices=np.stack([np.arange(len(words)), tags], axis=1).astype(np.int32),
         points=points,
         starts=np.tile(network.unknown(UNKNOWN), (len(words), 1)),
+        attention=weights,
     )

@@ -28,6 +28,7 @@ from dlcli.runtime.console import Console
 from dlcli.tasks.explanation import FAILED, digest_of, recorded_verdicts, verdicts
 from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import load_sequence_model
+from dlcli.tasks.sequences.attention_files import attention_files
 from dlcli.tasks.sequences.evaluation import own_data
 from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, TextValues, methods_of
 from dlcli.tasks.sequences.prediction import named_texts, text_column
@@ -110,6 +111,7 @@ def explain(run: RunDir, recipe: TextRecipe, request: ExplanationRequest, consol
         files={
             "tokens.csv": rows_text(token_rows(names, ids, spelled, values)),
             "explanations.html": page_of(run, titles, marked, source, shown.meaning),
+            **({} if recipe.text.windows else attention_files(best.model, names, texts, spelled)),
         },
         facts={
             "model": str(best.file),
