@@ -49,7 +49,8 @@ def data() -> None:
     "--run",
     metavar="RUN",
     shell_complete=complete_runs,
-    help="Find labels that are probably wrong instead, by what this run predicted of held-out samples.",
+    help="Find labels that are probably wrong instead, by what this run, or the runs of folds, predicted of held-out "
+    "samples.",
 )
 @runs_option
 @click.option(
@@ -92,13 +93,15 @@ def check(
     two copies in one split the first by name.
 
     With --run, list the samples of the run's evaluations on test and validation whose labels are probably wrong, the
-    most suspicious first, by confident learning. Look at each before you change it.
+    most suspicious first, by confident learning. With the folder that train --folds has written, those of all samples
+    but the test's. Look at each before you change it.
 
     \b
     Examples:
       dlcli data check photos/
       dlcli data check photos/ --exclude-list copies.yaml
       dlcli data check --run photos
+      dlcli data check --run photos-folds
       dlcli data check recipe.yaml --json
       dlcli data check detection.yaml --plot objects.png
       dlcli data check recipes/mnist_convnet.yaml --data mnist.npz
@@ -361,10 +364,9 @@ def pack(
 
 
 def _check_labels(name: str, runs: Path, as_json: bool) -> None:
-    from dlcli.rundir.runs import find_run
     from dlcli.workflow.label_errors import find_label_errors
 
-    report = find_label_errors(find_run(runs, name))
+    report = find_label_errors(runs, name)
     if as_json:
         write_json(report)
         return
@@ -379,7 +381,7 @@ def _check_labels(name: str, runs: Path, as_json: bool) -> None:
         say(f"{len(suspects) - NUM_SUSPECTS} more (--json lists all)", err=True)
     counts = " and ".join(f"{number:,} {split}" for split, number in report["samples"].items())
     say(f"{report['run']}: {len(suspects):,} of {counts} samples are probably mislabeled ({report['share']:.1%})")
-    if "validation" not in report["samples"]:
+    if list(report["samples"]) == ["test"]:
         say(f"to check those of validation, too: dlcli evaluate {report['run']} --split validation", err=True)
 
 

@@ -97,6 +97,15 @@ def compare_equal(reference: Sequence[Arrays], exported: Sequence[Arrays], *, na
     return Comparison(None, float(np.mean(np.concatenate(same))), noun, {})
 
 
+def compare_sequences(reference: Sequence[Arrays], exported: Sequence[Arrays]) -> Comparison:
+    """Compare ``probabilities`` ``[b, steps, k]`` and sequences of ``tags`` ``[b, steps]``, -1 after the end: the
+    agreement is the proportion of equal tags."""
+    parts = [[{"probabilities": batch["probabilities"]} for batch in batches] for batches in (reference, exported)]
+    same = [(one["tags"] == other["tags"])[one["tags"] >= 0] for one, other in zip(reference, exported, strict=True)]
+    numbers = compare_outputs(*parts, decided="probabilities")
+    return Comparison(numbers.difference, float(np.mean(np.concatenate(same))), "tags", numbers.of_outputs)
+
+
 def compare_objects(reference: Sequence[Arrays], exported: Sequence[Arrays], *, score: float) -> Comparison:
     """Compare detected objects, whose order may differ: each one with that of its class that overlaps with it most.
 

@@ -19,6 +19,7 @@ from dlcli.workflow.several import Member, mean_and_spread, train_several
 from dlcli.workflow.train import command, resume, train
 
 HELD_OUT = "validation"  # the split that a fold is in its run
+FOLDS, PREDICTIONS = "folds.json", "predictions.csv"  # of the folder of folds
 
 
 def train_folds(
@@ -78,11 +79,11 @@ def train_folds(
 def _files(runs: list[RunDir], found: dict[str, Any]) -> dict[str, bytes | str | Callable[[Path], None]]:
     """The files of the folder of folds, by name."""
     files: dict[str, bytes | str | Callable[[Path], None]] = {
-        "folds.json": json_text({"command": command(), "finished": now(), **found}) + "\n"
+        FOLDS: json_text({"command": command(), "finished": now(), **found}) + "\n"
     }
-    tables = [run.evaluation(HELD_OUT) / "predictions.csv" for run in runs]
+    tables = [run.evaluation(HELD_OUT) / PREDICTIONS for run in runs]
     if all(table.is_file() for table in tables):
         rows = [{"fold": fold, **row} for fold, table in enumerate(tables, start=1) for row in read_csv(table)]
         if rows and all(list(row) == list(rows[0]) for row in rows):
-            files["predictions.csv"] = rows_text(rows)
+            files[PREDICTIONS] = rows_text(rows)
     return files

@@ -44,3 +44,14 @@ def test_right_labels_and_absent_classes_are_no_errors() -> None:
     p = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0]])
     assert likely_label_errors(p, np.array([0, 1, 0])).index.tolist() == []
     assert likely_label_errors(p[:0], np.array([], np.int64)).index.tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_suspects_are_those_of_cleanlab(seed: int) -> None:
+    cleanlab = pytest.importorskip("cleanlab.filter")
+    p, labels, _ = problem(seed, classes=3 + seed % 3)
+    expected = cleanlab.find_label_issues(
+        labels, p, filter_by="confident_learning", return_indices_ranked_by="normalized_margin", n_jobs=1
+    )
+    assert len(expected) > 10
+    assert likely_label_errors(p, labels).index.tolist() == expected.tolist()

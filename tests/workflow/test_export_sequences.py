@@ -14,6 +14,14 @@ import tensorflow as tf
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 
 OLD = Path(__file__).parent / "old_runs"
+TAGGED = "the DET\ncat NOUN\nsleeps VERB\n\nthe DET\nbig ADJ\ndog NOUN\nbarks VERB\nloudly ADV\n\n"
+TAGGER = """\
+task: tagging
+data: {kind: columns, path: tags.txt, validation: 0.25, test: 0.25, allow_leakage: true}
+text: {embedding: 4}
+model: {kind: recurrent, cell: gru, units: 4, crf: true}
+train: {epochs: 1, batch_size: 4}
+"""
 TEXTS = {"good": ["A fine, fine film!", "I liked it, truly"], "bad": ["what a BORE", "dull and long, dull"]}
 RECIPE = """\
 task: text_classification
@@ -69,7 +77,11 @@ def test_one_step_of_a_language_model(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("the quick brown fox jumps over the lazy dog. " * 20)
     (tmp_path / "l.yaml").write_text(LANGUAGE)
     run("train", "l.yaml", folder=tmp_path)
-    result = exported(tmp_path, "l", "onnx")
+    own = json.loads(run("evaluate", "l", "--json", folder=tmp_path).stdout)
+    result = exported(tmp_path, "l", "onnx", "--evaluate")
+    for metric in ("loss", "accuracy", "bits_per_byte"):
+        assert result["metrics"][metric] == pytest.approx(own[metric], abs=1e-5)
+    assert (tmp_path / result["folder"] / "evaluation" / "test" / "sample.txt").stat().st_size > 400
     assert len(result["inputs"]) == 5  # two states of each of two layers
     text = "the quick"
     generated = json.loads(
@@ -84,7 +96,30 @@ def test_an_encoder_decoder(tmp_path: Path, format_: str) -> None:
     if format_ == "onnx":
         pytest.importorskip("onnxruntime")
     shutil.copytree(OLD / "addition", tmp_path / "runs" / "addition")
-    result = exported(tmp_path, "addition", format_)
+    own = json.loads(run("evaluate", "addition", "--json", folder=tmp_path).stdout)
+    result = exported(tmp_path, "addition", format_, "--evaluate")
     assert result["check"]["agreement"] == 1.0
+    for metric in ("exact", "token_accuracy", "chrf"):
+        assert result["metrics"][metric] == own[metric]
+    assert "loss" not in result["metrics"]
     predicted = json.loads(run("predict", "addition", "--text", "12+7", "--json", folder=tmp_path).stdout)
     assert client(tmp_path, result, "12+7").strip() == predicted["predictions"][0]["predicted"]
+
+
+@pytest.mark.slow
+def test_the_tags_of_a_conditional_random_field(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "tags.txt").write_text(TAGGED * 12)
+    (tmp_path / "c.yaml").write_text(TAGGER)
+    run("train", "c.yaml", folder=tmp_path)
+    own = json.loads(run("evaluate", "c", "--json", folder=tmp_path).stdout)
+    result = exported(tmp_path, "c", "onnx", "--evaluate")
+    assert result["check"]["agreement_of"] == "tags"
+    assert result["metrics"]["accuracy"] == own["accuracy"]
+    assert result["metrics"]["macro_f1"] == own["macro_f1"]
+    assert "loss" not in result["metrics"]
+    (predicted,) = json.loads(run("predict", "c", "--text", "the big cat", "--json", folder=tmp_path).stdout)[
+        "predictions"
+    ]
+    pairs = zip(predicted["words"], predicted["tags"], strict=True)
+    assert client(tmp_path, result, "the big cat").split() == [f"{word}/{tag}" for word, tag in pairs]

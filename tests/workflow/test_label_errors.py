@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import processes  # type: ignore[import-not-found]
@@ -53,3 +54,29 @@ def test_errors(folder: Path) -> None:
     assert "by the probabilities of a classifier" in check(folder, status=2).stderr
     shutil.rmtree(evaluation)
     assert "Evaluate it first: dlcli evaluate runs/tiny" in check(folder, status=2).stderr
+
+
+def test_suspects_of_all_folds(folder: Path) -> None:
+    folds = folder / "runs" / "tiny-folds"
+    folds.mkdir()
+    (folds / "folds.json").write_text("{}")
+    table = folder / "runs" / "tiny" / "evaluation" / "test" / "predictions.csv"
+    header, *rows = table.read_text().splitlines()
+    lines = [f"fold,{header}", *(f"{1 + i % 2},{row}" for i, row in enumerate(rows))]
+    (folds / "predictions.csv").write_text("\n".join(lines) + "\n")
+
+    def report_of(name: str) -> dict[str, Any]:
+        done = processes.run("data", "check", "--run", name, "--json", folder=folder).expect(0)
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    of_folds = report_of("runs/tiny-folds")
+    assert of_folds["samples"] == {"out-of-fold": 60}
+    assert {of.pop("split") for of in of_folds["suspects"]} <= {"fold 1", "fold 2"}
+    of_run = report_of("tiny")
+    for of in of_run["suspects"]:
+        del of["split"]
+    assert of_folds["suspects"] == of_run["suspects"]
+    (folds / "predictions.csv").unlink()
+    done = processes.run("data", "check", "--run", "tiny-folds", folder=folder).expect(2)
+    assert done.stderr == "runs/tiny-folds: has no predictions of held-out samples: the runs of this task write none.\n"

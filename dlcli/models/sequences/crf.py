@@ -98,7 +98,7 @@ def backward_scores(emissions: Tensor, mask: Tensor, transitions: Tensor, end: T
         return tf.where(is_word[:, None], now, after)
 
     last = tf.zeros_like(emissions[:, 0]) + end
-    return tf.transpose(tf.scan(step, _later(emissions, mask), last, reverse=True), (1, 0, 2))
+    return tf.transpose(_scan_backward(step, _later(emissions, mask), last), (1, 0, 2))
 
 
 def most_probable(emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor, end: Tensor) -> Tensor:
@@ -115,8 +115,15 @@ def most_probable(emissions: Tensor, mask: Tensor, start: Tensor, transitions: T
     same = tf.range(transitions.shape[0])  # after the end: the tag of the last word
     best, pointers = tf.scan(step, _later(emissions, mask), (first, tf.cast(tf.zeros_like(first), tf.int32)))
     last = tf.argmax(best[-1] + end, axis=-1, output_type=tf.int32)
-    tags = tf.scan(lambda tag, to: tf.gather(to, tag, batch_dims=1), pointers, last, reverse=True)
+    tags = _scan_backward(lambda tag, to: tf.gather(to, tag, batch_dims=1), pointers, last)
     return tf.where(mask, tf.transpose(tags), AFTER_END)
+
+
+def _scan_backward(step: Any, inputs: Any, last: Tensor) -> Tensor:
+    """What ``tf.scan`` with ``reverse=True`` returns, which tf2onnx converts to a loop with its outputs in the wrong
+    order."""
+    backward = tf.nest.map_structure(lambda x: tf.reverse(x, [0]), inputs)
+    return tf.reverse(tf.scan(step, backward, last), [0])
 
 
 def _later(emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

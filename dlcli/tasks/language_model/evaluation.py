@@ -22,6 +22,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Rows, Source, write_evaluation
+from dlcli.tasks.language_model.exported_steps import ExportedSteps
 from dlcli.tasks.language_model.generator import Generator, generator_of
 from dlcli.tasks.language_model.sources import Batches, Texts, is_stateful, open_texts, read_texts, window_batches
 from dlcli.tasks.run_models import load_model
@@ -93,6 +94,7 @@ def evaluate_texts(
     split: str,
     *,
     train: Texts | None,
+    exported: ExportedSteps | None = None,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate a model on a split; write metrics.json, sample.txt and, for lines, predictions.csv.
@@ -100,6 +102,7 @@ def evaluate_texts(
     Args:
         to: where they are written.
         train: the texts of training, for the unigram baseline; None if it is not reported.
+        exported: an exported model, which predicts tokens in place of the generator's.
     """
     recipe, samples = generator.recipe, dataset.splits[split]
     inputs, targets = _inputs_and_targets(generator, samples)
@@ -114,8 +117,11 @@ def evaluate_texts(
         data = SequenceBatches(inputs=inputs, targets={"tags": targets}, batch_size=recipe.train.batch_size)
         num_characters = sum(map(len, samples.texts))
         texts = samples.texts
-    network = generator.stateful_network(recipe.train.batch_size) if is_stateful(recipe) else generator.network()
-    nats, correct, counts = token_sums(network, data, console=console)
+    if exported is not None:
+        nats, correct, counts = token_sums(exported, data, is_traced=False, console=console)
+    else:
+        network = generator.stateful_network(recipe.train.batch_size) if is_stateful(recipe) else generator.network()
+        nats, correct, counts = token_sums(network, data, console=console)
     if not np.isfinite(nats).all():
         raise CheckFailed("the model's outputs are not finite")
     metrics: dict[str, Any] = {"samples": len(samples)} | language.metrics(
@@ -154,7 +160,7 @@ def evaluate_texts(
                 samples.names, samples.labels, samples.texts, counts, nats, strict=True
             )
         ]
-    write_evaluation(to, metrics, tables=tables, others={"sample.txt": sample_text(generator)})
+    write_evaluation(to, metrics, tables=tables, others={"sample.txt": sample_text(generator, exported)})
     return metrics
 
 
@@ -236,9 +242,11 @@ def _inputs_and_targets(generator: Generator, samples: Passage | Sequences) -> t
     return Ragged.join(inputs), Ragged.join(targets)
 
 
-def sample_text(generator: Generator) -> str:
+def sample_text(generator: Generator, exported: ExportedSteps | None = None) -> str:
     """Text generated without a prompt: a passage for one long text, else some texts of each class."""
     options: dict[str, Any] = {"temperature": 1.0, "top_k": None, "seed": 0}
+    if exported is not None:
+        options["start"] = exported.start
     if not generator.has_ends:
         prompt = default_prompt(generator)
         return generator.decode(generator.generate([prompt], length=SAMPLE_LENGTH, **options)[0]) + "\n"

@@ -4,6 +4,7 @@ A network that is not recurrent has no state: it takes the last tokens, and give
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ import numpy as np
 from dlcli.data.text.corpus import Passage
 from dlcli.errors import InputError
 from dlcli.exporting.comparison import Arrays, compare_outputs
-from dlcli.exporting.exportable import ClientLines, Exportable, keras_runtime, single_samples
+from dlcli.exporting.exportable import ClientLines, Exportable, Runtime, keras_runtime, single_samples
 from dlcli.models.sequences.recurrent import Carried
 from dlcli.printing import json_text
 from dlcli.recipe.load import load
@@ -20,6 +21,9 @@ from dlcli.recipe.tasks.language_model import LanguageModel, LanguageRecurrent
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.checks import check_same_data
+from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.language_model.evaluation import evaluate_texts
+from dlcli.tasks.language_model.exported_steps import ExportedSteps
 from dlcli.tasks.language_model.generator import Generator, generator_of
 from dlcli.tasks.language_model.sources import Texts, open_texts
 from dlcli.tasks.run_models import load_model
@@ -49,6 +53,13 @@ def exportable(run: RunDir, recipe: LanguageModel, request: ExportRequest, conso
     train = ids_of(generator, dataset, "train", request.num_samples)
     first = 2 + len(generator.tokens)
     vocabulary = ["", "[UNK]", *generator.tokens, *([f"[START {name}]".strip() for name in generator.classes or ("",)])]
+
+    def evaluate(runtime: Runtime, folder: Path) -> dict[str, Any]:
+        steps_of = ExportedSteps(runtime, model, most=recipe.text.max_length)
+        return evaluate_texts(
+            Destination(folder), generator, dataset, name, train=dataset, exported=steps_of, console=console
+        )
+
     states = {key: "the state before the step: zeros at first" for key in _names(model.inputs) if key != "ids"}
     return Exportable(
         model=model,
@@ -68,7 +79,7 @@ def exportable(run: RunDir, recipe: LanguageModel, request: ExportRequest, conso
         batches=batches,
         representative=lambda: single_samples(list(steps(generator, model, train))),
         compare=lambda ours, theirs: compare_outputs(ours, theirs, decided=None),
-        evaluate=None,
+        evaluate=evaluate,
         client=_client(recipe, is_recurrent=is_recurrent),
         info={"unit": recipe.text.unit, "standardize": recipe.text.final_standardize},
         files={TOKENS: json_text(vocabulary) + "\n"},

@@ -86,9 +86,20 @@ def _other_section(data: Path, recipe: SequenceToSequence) -> AnyPairs:
 
 
 def evaluate_pairs(
-    to: Destination, decoder: TextDecoder, samples: Sequences, *, beam: int, console: Console
+    to: Destination,
+    decoder: TextDecoder,
+    samples: Sequences,
+    *,
+    beam: int,
+    decoded: Sequence[Sequence[int]] | None = None,
+    console: Console,
 ) -> dict[str, Any]:
-    """Evaluate on pairs of texts; write metrics.json, predictions.csv, mistakes.txt and, with attention, its plot."""
+    """Evaluate on pairs of texts; write metrics.json, predictions.csv, mistakes.txt and, with attention, its plot.
+
+    Args:
+        decoded: the ids of the target text of each sample by an exported model, which outputs neither their
+            probabilities nor attention; None to decode them here.
+    """
     recipe = decoder.recipe
     assert samples.texts is not None
     assert samples.answers is not None
@@ -97,21 +108,20 @@ def evaluate_pairs(
     texts = [text.lower() if is_lower else text for text in samples.texts]
     vocabularies = Vocabularies(Vocabulary.plain(decoder.source), Vocabulary.plain(decoder.target))
     standardized = Sequences(samples.names, samples.labels, samples.digests, texts=tuple(texts), answers=tuple(targets))
-    data = pair_batches(recipe, vocabularies, standardized)
-    nats, correct, counts = token_sums(decoder.network(), data, console=console)
-    if not np.isfinite(nats).all():
-        raise CheckFailed("the model's outputs are not finite")
-    hypotheses = decoder.decode(samples.texts, beam=beam, batch_size=recipe.train.batch_size, console=console)
+    metrics: dict[str, Any] = {"samples": len(samples)}
+    hypotheses: list[Hypothesis] = []
+    if decoded is None:
+        data = pair_batches(recipe, vocabularies, standardized)
+        nats, correct, counts = token_sums(decoder.network(), data, console=console)
+        if not np.isfinite(nats).all():
+            raise CheckFailed("the model's outputs are not finite")
+        metrics |= {"loss": float(nats.sum() / counts.sum()), "accuracy": float(correct.sum() / counts.sum())}
+        hypotheses = decoder.decode(samples.texts, beam=beam, batch_size=recipe.train.batch_size, console=console)
+        decoded = [hypothesis.ids for hypothesis in hypotheses]
     encoded = encode_texts(targets, recipe.text, vocabularies.target, is_cut=False)
     target_ids: list[list[int]] = [encoded[i].tolist() for i in range(len(samples))]
-    predictions = [decoder.text_of(hypothesis.ids) for hypothesis in hypotheses]
-    metrics: dict[str, Any] = {
-        "samples": len(samples),
-        "loss": float(nats.sum() / counts.sum()),
-        "accuracy": float(correct.sum() / counts.sum()),
-        **text_metrics.metrics(target_ids, [hypothesis.ids for hypothesis in hypotheses]),
-        "beam": beam,
-    }
+    predictions = [decoder.text_of(ids) for ids in decoded]
+    metrics |= {**text_metrics.metrics(target_ids, decoded), "beam": beam}
     signatures: dict[str, str] = {}
     try:
         scores, signatures = text_metrics.translation_scores(samples.texts, samples.answers, predictions)
@@ -125,13 +135,14 @@ def evaluate_pairs(
             "text": text,
             "target": target,
             "predicted": predicted,
-            "exact": int(ids == list(hypothesis.ids)),
-            "log_probability": f"{hypothesis.log_probability:.6f}",
+            "exact": int(ids == list(found)),
         }
-        for (name, text, target, predicted), hypothesis, ids in zip(columns, hypotheses, target_ids, strict=True)
+        for (name, text, target, predicted), found, ids in zip(columns, decoded, target_ids, strict=True)
     ]
+    for row, hypothesis in zip(rows, hypotheses, strict=False):
+        row["log_probability"] = f"{hypothesis.log_probability:.6f}"
     others: dict[str, bytes | str] = {"mistakes.txt": _mistakes([row for row in rows if not row["exact"]])}
-    shown = [i for i in evenly_spaced(len(samples), NUM_SHOWN) if hypotheses[i].attention is not None]
+    shown = [i for i in evenly_spaced(len(hypotheses), NUM_SHOWN) if hypotheses[i].attention is not None]
     if shown:
         maps = [_attention_map(decoder, samples.texts[i], hypotheses[i]) for i in shown]
         others["attention.png"] = sequence_plots.attention_maps(maps)

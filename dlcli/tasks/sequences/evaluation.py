@@ -30,7 +30,7 @@ from dlcli.tasks.sequences.baselines import class_baseline, number_baseline
 from dlcli.tasks.sequences.labels import evaluate_labels
 from dlcli.tasks.sequences.outputs import MAX_SHOWN, NUM_MISTAKES, in_order, predict_samples
 from dlcli.tasks.sequences.sources import open_sequences, other_data
-from dlcli.tasks.sequences.tagging import evaluate_tags, predict_words, words_and_tags
+from dlcli.tasks.sequences.tagging import WordNetwork, evaluate_tags, predict_words, words_and_tags
 from dlcli.tasks.several_labels import check_frequencies, read_thresholds
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
 from dlcli.tasks.task import EvaluationRequest
@@ -181,6 +181,7 @@ def evaluate_split(
     train: Sequences | None,
     validation: Sequences | None = None,
     calibration: Calibration | None = None,
+    exported_tagger: WordNetwork | None = None,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate the saved model on raw samples; write metrics.json, predictions.csv and the task's other files.
@@ -190,11 +191,16 @@ def evaluate_split(
         info: of :func:`evaluation_info`.
         train, validation: these splits, for the baselines; None if they are not available.
         calibration: of the probabilities; None if they are evaluated as they are.
+        exported_tagger: as ``exported`` of :func:`evaluate_tags`.
     """
     if isinstance(recipe, Tagging):
-        classes = info["classes"]
         return evaluate_tags(
-            to, model, samples, recipe, classes=classes, train=train, calibration=calibration, console=console
+            *(to, model, samples, recipe),
+            classes=info["classes"],
+            train=train,
+            calibration=calibration,
+            exported=exported_tagger,
+            console=console,
         )
     if isinstance(recipe, TextMultilabel):
         return evaluate_labels(

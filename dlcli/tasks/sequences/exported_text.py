@@ -25,7 +25,7 @@ class TextInput:
     Attributes:
         tensor: of the run's model, which is the input of the exported model.
         meaning: in words.
-        read: a sample, by its position, as a batch of one.
+        front: texts ``[b]``, or words ``[b, steps]``, as the exported model takes them.
         prepare: the lines of an example client that set ``ids`` or ``text`` from ``sys.argv``.
         facts: for export.json.
         files: the vocabulary, where it is beside the model.
@@ -33,10 +33,14 @@ class TextInput:
 
     tensor: Any
     meaning: str
-    read: Callable[[Sequences, int], np.ndarray]
+    front: Callable[[np.ndarray], np.ndarray]
     prepare: Sequence[str]
     facts: Mapping[str, Any]
     files: Mapping[str, str]
+
+    def read(self, samples: Sequences, position: int) -> np.ndarray:
+        """A sample as a batch of one."""
+        return self.front(np.array(_text(samples, position), object))
 
 
 def text_input(model: keras.Model, name: Format, *, is_tagged: bool) -> TextInput:
@@ -61,9 +65,6 @@ def text_input(model: keras.Model, name: Format, *, is_tagged: bool) -> TextInpu
         )
     front = keras.Model(model.inputs[0], lookup.output)
 
-    def read(samples: Sequences, position: int) -> np.ndarray:
-        return np.asarray(front(tf.constant(_text(samples, position))))
-
     facts = {"vocabulary": VOCABULARY, "unit": "words of a sentence", "standardize": None}
     prepare = ["words = sys.argv[1].split()", *_ids("words")]
     if not is_tagged:
@@ -73,7 +74,7 @@ def text_input(model: keras.Model, name: Format, *, is_tagged: bool) -> TextInpu
     return TextInput(
         tensor=lookup.output,
         meaning=f"positions of the tokens in {VOCABULARY}; 0 is padding, 1 an unknown token",
-        read=read,
+        front=lambda texts: np.asarray(front(tf.constant(texts))),
         prepare=prepare,
         facts=facts,
         files={VOCABULARY: json_text(lookup.get_vocabulary()) + "\n"},
@@ -92,13 +93,10 @@ def model_of(text: TextInput, outputs: Mapping[str, Any]) -> keras.Model:
 
 
 def _raw(model: keras.Model, *, is_tagged: bool) -> TextInput:
-    def read(samples: Sequences, position: int) -> np.ndarray:
-        return np.array(_text(samples, position), object)
-
     return TextInput(
         tensor=model.inputs[0],
         meaning="words; empty after a sentence's end" if is_tagged else "text in UTF-8; the vocabulary is in the model",
-        read=read,
+        front=lambda texts: texts,
         prepare=["words = sys.argv[1].split()", "ids = words"] if is_tagged else ["ids = sys.argv[1]"],
         facts={"vocabulary": "in the model"},
         files={},

@@ -3,6 +3,7 @@
 A SavedModel reads text; ONNX and LiteRT models read token ids, whose vocabulary is a file beside the model.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import numpy as np
 
 from dlcli.data.sequences.dataset import Sequences
 from dlcli.errors import InputError
-from dlcli.exporting.comparison import Arrays, Comparison, compare_outputs
+from dlcli.exporting.comparison import Arrays, Comparison, compare_outputs, compare_sequences
 from dlcli.exporting.exportable import ClientLines, Exportable, Runtime, single_samples, spread
 from dlcli.printing import json_text
 from dlcli.recipe.load import NumberRecipe, SequenceRecipe
@@ -23,7 +24,7 @@ from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.evaluation_files import Destination
-from dlcli.tasks.exported_model import LABELS, SHOW_CLASSES, SHOW_LABELS, exported_outputs, with_logits
+from dlcli.tasks.exported_model import LABELS, SHOW_CLASSES, SHOW_LABELS, SMALLEST, exported_outputs, with_logits
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import calibration_of, evaluate_split, evaluation_info, samples_to_export
 from dlcli.tasks.sequences.exported_text import TextInput, model_of, text_client, text_input
@@ -32,6 +33,7 @@ from dlcli.tasks.several_labels import read_thresholds, usable_thresholds
 from dlcli.tasks.task import ExportRequest
 
 NUM_REPRESENTATIVE = 200  # samples of the training split by which int8 ranges are chosen
+TAGS_MEANING = "the most probable sequence of tags, as positions in labels.json; -1 after a sentence's end"
 
 
 def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, console: Console) -> Exportable:
@@ -40,10 +42,12 @@ def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, cons
     name, samples, train = samples_to_export(run, recipe, request.data, console)
     is_number, is_tagged = isinstance(recipe, NumberRecipe), isinstance(recipe, Tagging)
     output = "value" if is_number else "probabilities"
-    tensor = best.model.get_layer("probabilities").output if is_tagged else best.model.output
+    tensors = {output: best.model.get_layer("probabilities").output if is_tagged else best.model.output}
+    if isinstance(recipe, Tagging) and recipe.model.crf:
+        tensors["tags"] = best.model.get_layer("crf").output[-1]
     text = None if samples.values is not None else text_input(best.model, request.format, is_tagged=is_tagged)
     inputs = best.model.inputs[0] if text is None else text.tensor
-    model = keras.Model(inputs, {output: tensor}) if text is None else model_of(text, {output: tensor})
+    model = keras.Model(inputs, tensors) if text is None else model_of(text, tensors)
     name_of_input = model.inputs[0].name
     classes = () if is_number else run.read_classes()
 
@@ -51,19 +55,23 @@ def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, cons
         return [{name_of_input: _input(source, int(i), text)} for i in spread(len(source), number)]
 
     def evaluate(runtime: Runtime, folder: Path) -> dict[str, Any]:
-        found = exported_outputs(model, runtime, [inputs])[output]
-        kind: Literal["softmax", "sigmoid"] = "sigmoid" if isinstance(recipe, TextMultilabel) else "softmax"
-        final = keras.layers.Identity(name="value")(found) if is_number else with_logits(found, kind=kind)
         return evaluate_split(
             Destination(folder),
-            keras.Model(best.model.inputs[0], final),
+            best.model if is_tagged else stand_in(runtime),
             samples,
             info=evaluation_info(run, recipe),
             recipe=recipe,
             train=train,
             calibration=calibration_of(run, recipe, best, console),
+            exported_tagger=functools.partial(_tag, runtime, text, name_of_input) if text and is_tagged else None,
             console=console,
         )
+
+    def stand_in(runtime: Runtime) -> keras.Model:
+        found = exported_outputs(model, runtime, [inputs])[output]
+        kind: Literal["softmax", "sigmoid"] = "sigmoid" if isinstance(recipe, TextMultilabel) else "softmax"
+        final = keras.layers.Identity(name="value")(found) if is_number else with_logits(found, kind=kind)
+        return keras.Model(best.model.inputs[0], final)
 
     thresholds = None
     if isinstance(recipe, TextMultilabel):
@@ -75,12 +83,12 @@ def exportable(run: RunDir, recipe: SequenceRecipe, request: ExportRequest, cons
         epoch=best.epoch,
         num_bytes=best.file.stat().st_size,
         inputs={name_of_input: meaning},
-        outputs={output: _meaning(recipe)},
+        outputs={output: _meaning(recipe)} | ({"tags": TAGS_MEANING} if "tags" in tensors else {}),
         split=name,
         batches=arrays(samples, request.num_samples),
         representative=lambda: single_samples(arrays(_required(train, request), NUM_REPRESENTATIVE)),
         compare=_compare(recipe, output),
-        evaluate=None if is_tagged else evaluate,
+        evaluate=evaluate,
         client=_client(recipe, name_of_input, text),
         info=({} if text is None else {"text": text.facts})
         | ({} if thresholds is None else {"thresholds": thresholds}),
@@ -98,9 +106,21 @@ def _compare(recipe: SequenceRecipe, output: str) -> Callable[[Sequence[Arrays],
         case TextMultilabel():
             return lambda ours, theirs: compare_outputs(ours, theirs, decided=output, decision="labels", noun="labels")
         case Tagging():
-            return lambda ours, theirs: compare_outputs(ours, theirs, decided=output, noun="tags")
+            return (
+                compare_sequences
+                if recipe.model.crf
+                else functools.partial(compare_outputs, decided=output, noun="tags")
+            )
         case _:
             return lambda ours, theirs: compare_outputs(ours, theirs, decided=output, noun="top class")
+
+
+def _tag(runtime: Runtime, text: TextInput, name: str, words: np.ndarray) -> list[np.ndarray]:
+    """What an exported tagger outputs for words, as :data:`dlcli.tasks.sequences.tagging.WordNetwork`."""
+    outputs = runtime({name: text.front(words)})
+    probabilities = outputs["probabilities"]
+    found = [np.log(np.maximum(probabilities, SMALLEST)), probabilities]
+    return [*found, outputs["tags"]] if "tags" in outputs else found
 
 
 def _required(train: Sequences | None, request: ExportRequest) -> Sequences:
@@ -136,9 +156,10 @@ def _client(recipe: SequenceRecipe, name: str, text: TextInput | None) -> Client
         case SequenceRegression() | TextRegression():
             show = ['print(float(outputs["value"][0]))']
         case Tagging():
+            found = 'outputs["tags"][0]' if recipe.model.crf else 'outputs["probabilities"][0].argmax(axis=-1)'
             show = [
                 LABELS,
-                'tags = outputs["probabilities"][0].argmax(axis=-1)',
+                f"tags = {found}",
                 "print(*(f'{word}/{labels[tag]}' for word, tag in zip(words, tags)))",
             ]
         case TextMultilabel():

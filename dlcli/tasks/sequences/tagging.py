@@ -29,6 +29,9 @@ from dlcli.training.objectives.sequences import crf, tagging
 
 BASELINE = "the most frequent tag of each word"
 
+WordNetwork = Callable[[Any], Sequence[Any]]
+"""Words ``[b, steps]``, empty after a sentence's end -> the outputs of :func:`with_word_outputs`."""
+
 
 def evaluate_tags(
     to: Destination,
@@ -39,15 +42,22 @@ def evaluate_tags(
     classes: Sequence[str],
     train: Sequences | None,
     calibration: Calibration | None,
+    exported: WordNetwork | None = None,
     console: Console,
 ) -> dict[str, Any]:
-    """As :func:`dlcli.tasks.sequences.evaluation.evaluate_split`, for tags."""
+    """As :func:`dlcli.tasks.sequences.evaluation.evaluate_split`, for tags.
+
+    Args:
+        exported: predicts words in place of the model; it outputs no more of a conditional random field than its tags,
+            so that its loss is not measured.
+    """
     words, tags = words_and_tags(recipe, samples)
     objective = crf() if recipe.model.crf else tagging(**loss_arguments(recipe.train))
     kept = to.probability_file(len(tags.flat), len(classes))
     reduction = Reduction(tags.flat, kept, calibration)
-    for part in predict_words(model, words, batch_size=recipe.train.batch_size, console=console):
-        losses = _losses(part, tags.flat[part.index], objective)
+    has_loss = exported is None or not recipe.model.crf
+    for part in predict_words(model, words, network=exported, batch_size=recipe.train.batch_size, console=console):
+        losses = _losses(part, tags.flat[part.index], objective) if has_loss else np.zeros(len(part.index), np.float32)
         reduction.add(part.index, part.logits, part.probabilities, losses, part.tags)
     scored = reduction.scored()
     known = set(model.get_layer("words").get_vocabulary())
@@ -61,6 +71,8 @@ def evaluate_tags(
         top_k=to.request.top_k,
     )
     metrics |= reduction.calibration_metrics()
+    if not has_loss:
+        del metrics["loss"]
     report_neglect(console, metrics, scored, classes, has_weights=False)
     baseline = None if train is None else _baseline(recipe, train, words)
     if baseline is not None:
@@ -152,19 +164,33 @@ class PredictedWords:
 
 
 def predict_words(
-    model: keras.Model, sentences: Sequence[Sequence[str]], *, batch_size: int, console: Console
+    model: keras.Model,
+    sentences: Sequence[Sequence[str]],
+    *,
+    network: WordNetwork | None = None,
+    batch_size: int,
+    console: Console,
 ) -> Iterator[PredictedWords]:
-    """Predict the words of sentences in inference mode, batch by batch."""
+    """Predict the words of sentences in inference mode, batch by batch.
+
+    Args:
+        network: in place of the model's own.
+    """
+    network = network or _compiled(model)
+    num_batches = -(-len(sentences) // batch_size)
+    for done, part in enumerate(predict_word_batches(network, sentences, batch_size=batch_size), start=1):
+        yield part
+        console.evaluating(done, num_batches)
+
+
+def _compiled(model: keras.Model) -> WordNetwork:
     inner = with_word_outputs(model)
-    compiled = tf.function(
+    compiled: WordNetwork = tf.function(
         divided(lambda batch: inner(batch, training=False)),
         input_signature=[tf.TensorSpec([None, None], tf.string)],
         autograph=False,
     )
-    num_batches = -(-len(sentences) // batch_size)
-    for done, part in enumerate(predict_word_batches(compiled, sentences, batch_size=batch_size), start=1):
-        yield part
-        console.evaluating(done, num_batches)
+    return compiled
 
 
 def with_word_outputs(model: keras.Model) -> keras.Model:
@@ -179,7 +205,7 @@ def with_word_outputs(model: keras.Model) -> keras.Model:
 
 
 def predict_word_batches(
-    network: Callable[[Any], Sequence[Any]], sentences: Sequence[Sequence[str]], *, batch_size: int
+    network: WordNetwork, sentences: Sequence[Sequence[str]], *, batch_size: int
 ) -> Iterator[PredictedWords]:
     """As :func:`predict_words`, with the network of :func:`with_word_outputs`, which takes words ``[b, steps]``."""
     lengths = np.array([len(sentence) for sentence in sentences], np.int64)

@@ -236,11 +236,14 @@ def unknown_lines(split: str, ids: np.ndarray, what: str) -> list[str]:
     return [f"{split}: {share:.1%} of the {what} are unknown"] if share >= REPORTED_UNKNOWN else []
 
 
-def token_sums(network: keras.Model, data: Data, *, console: Console) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def token_sums(
+    network: Callable[..., Any], data: Data, *, is_traced: bool = True, console: Console
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The loss in nats, the correctly predicted tokens and all counted tokens of each sample, in order; each ``[n]``.
 
     Args:
         network: the inputs of a batch -> the logits of each token.
+        is_traced: whether TensorFlow can trace the network; False for one that is called with arrays.
     """
     objective = sequence_objectives.tagging(label_smoothing=0.0)
 
@@ -251,7 +254,7 @@ def token_sums(network: keras.Model, data: Data, *, console: Console) -> tuple[n
         values = (objective.loss(logits, batch), objective.metrics["accuracy"](logits, batch), tf.ones_like(mask))
         return tf.stack([tf.reduce_sum(value * mask, axis=1) for value in values])
 
-    compiled = tf.function(one_step, autograph=False)
+    compiled = tf.function(one_step, autograph=False) if is_traced else one_step
     source, parts = data.source(0), []
     for step in range(data.num_steps):
         parts.append(compiled(source, tf.constant(step, tf.int64)).numpy().astype(np.float64))
