@@ -14,17 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dlcli.errors import InputError
 from dlcli.printing import json_text
 from dlcli.serving import kserve, openapi, tensorflow_serving, uploads
 from dlcli.serving.batching import Batcher
 from dlcli.serving.guard import HEADERS, Guard
 from dlcli.serving.limits import Bodies, Limits
 from dlcli.serving.metrics import CONTENT_TYPE, Metrics
-from dlcli.serving.overlays import overlays_of
+from dlcli.serving.overlays import shown_json
 from dlcli.serving.page.files import page_file
 from dlcli.serving.refusal import Refused
 from dlcli.serving.served_model import ServedModel
-from dlcli.tasks.predictor import Shows
+from dlcli.tasks.predictor import Shows, TakesClass
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 TOP = 5  # classes for each sample, unless a client asks for another number
@@ -166,20 +167,28 @@ class Application:
         return _json(response(rows))
 
     async def _show(self, request: Request) -> Response:
-        """What the page lays over an image, which is the body."""
+        """What the page shows of a prediction: of an image, which is the body, or of one text or series in JSON."""
         model = self._model(request)
         predictor = model.predictor
-        if not isinstance(predictor, Shows) or predictor.kind != "images":
+        if not isinstance(predictor, Shows) or not predictor.shows:
             raise Refused(400, "this model has nothing to show of its predictions.")
 
         def show(sample: Any) -> dict[str, Any]:
-            return overlays_of(predictor.show(sample), predictor.classes)
+            shown = predictor.show(sample)
+            if shown is None:
+                raise InputError("there is nothing to show of this prediction.")
+            return shown_json(shown, predictor.classes)
 
         async with self._bodies.body(request) as body:
             essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            sample = uploads.read_plain(body, essence, predictor.kind, self._limits)
-            (overlays,) = await self._batcher.predict(model, [sample], top=1, call=show)
-        return _json(overlays)
+            if predictor.kind == "images":
+                samples = [uploads.read_plain(body, essence, predictor.kind, self._limits)]
+            else:
+                samples, _ = await _parsed(lambda: tensorflow_serving.read_request(body, model, self._limits), body)
+            if len(samples) != 1:
+                raise Refused(400, f"one sample is shown at a time. Received {len(samples):,}.")
+            (shown,) = await self._batcher.predict(model, samples, top=1, call=show)
+        return _json(shown)
 
     async def _list(self, request: Request) -> Response:
         """What the page needs of all models."""
@@ -187,7 +196,8 @@ class Application:
             {
                 "name": model.name,
                 "kind": model.predictor.kind,
-                "shows": isinstance(model.predictor, Shows) and model.predictor.kind == "images",
+                "shows": isinstance(model.predictor, Shows) and model.predictor.shows,
+                "takes_class": isinstance(model.predictor, TakesClass) and model.predictor.takes_class,
                 "classes": list(model.predictor.classes),
                 "card": model.card,
             }

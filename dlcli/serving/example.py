@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from dlcli.errors import InputError
-from dlcli.tasks.predictor import Predictor
+from dlcli.tasks.predictor import Predictor, TakesClass
 
 SIDE = 64  # of an example along an axis of any length
 TEXT = "example"
@@ -36,7 +36,8 @@ def _sample(predictor: Predictor) -> Any:
     shape = [SIDE if side is None else side for side in predictor.model.inputs[0].shape[1:]]
     match predictor.kind:
         case "texts":
-            return TEXT
+            takes_class = isinstance(predictor, TakesClass) and predictor.takes_class
+            return {"text": TEXT, "class": predictor.classes[0]} if takes_class else TEXT
         case "images":  # a file, as clients send it, so that the decoder is loaded too
             pixels = np.zeros(shape, np.uint8)
             file = io.BytesIO()

@@ -79,9 +79,9 @@ def _predict(kinds: Sequence[str], name: Mapping[str, Any]) -> dict[str, Any]:
 def _show(name: Mapping[str, Any]) -> dict[str, Any]:
     urls = {"type": "object", "additionalProperties": True}
     return {
-        "summary": "Mask and map of a prediction as data URLs, for models of images.",
+        "summary": "What speaks for a prediction: maps of an image as data URLs, values of a text or series.",
         "parameters": [name],
-        "requestBody": {"required": True, "content": {"image/*": BINARY}},
+        "requestBody": {"required": True, "content": {"image/*": BINARY, "application/json": {}}},
         "responses": _responses(urls),
     }
 

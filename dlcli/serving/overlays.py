@@ -1,20 +1,43 @@
-"""What the page lays over an image: the mask of a prediction, and the map of what speaks for it."""
+"""What the page shows of a prediction: an image's mask, and what in an image, text or series speaks for it."""
 
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dlcli.tasks.predictor import Shown
+from dlcli.tasks.predictor import Shown, ShownSteps, ShownTokens
 
 FOR, AGAINST = (200, 30, 30), (30, 80, 200)
 """Red speaks for the prediction, blue against it, as in the plots of ``dlcli explain``."""
 BLACK = (0, 0, 0)
 OPACITY = 200  # of the strongest pixel, of 255
+
+
+def shown_json(shown: Shown | ShownTokens | ShownSteps, classes: Sequence[str]) -> dict[str, Any]:
+    """What the page shows, for JSON; the values of tokens and steps have three digits."""
+    match shown:
+        case Shown():
+            return overlays_of(shown, classes)
+        case ShownTokens():
+            tokens = [{"token": token, "value": _rounded(value)} for token, value in shown.tokens]
+            found: dict[str, Any] = {"tokens": tokens, "separator": shown.separator}
+        case ShownSteps():
+            found = {
+                "series": [[None if np.isnan(x) else float(x) for x in row] for row in shown.series],
+                "values": [[_rounded(x) for x in row] for row in shown.values.tolist()],
+                "columns": list(shown.columns),
+            }
+        case _:
+            assert_never(shown)
+    return {**found, "explained": shown.explained, "unit": shown.unit}
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.3g}") if np.isfinite(value) else None
 
 
 def overlays_of(shown: Shown, classes: Sequence[str]) -> dict[str, Any]:

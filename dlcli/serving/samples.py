@@ -57,6 +57,8 @@ def sample_of(value: Any, kind: str, limits: Limits) -> Callable[[], Any]:
         if isinstance(inner, dict) and inner.keys() == {"b64"}:
             return of_bytes(decode_base64(inner["b64"]), kind, limits)
         if kind == "texts":
+            if isinstance(inner, dict) and inner.keys() == {"text", "class"}:  # of a language model
+                return {name: of_text(part, limits) for name, part in inner.items()}
             return of_text(inner, limits)
         if not isinstance(inner, list):
             raise Refused(400, f"{FORMS[kind]}. Received {_kind_of(inner)}.")

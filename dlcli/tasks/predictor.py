@@ -87,17 +87,69 @@ class Shown:
     mask: bytes | None
 
 
+@dataclass(frozen=True)
+class ShownTokens:
+    """What speaks for a prediction of a text, token by token.
+
+    Attributes:
+        tokens: as the text spells them, each with its value: above 0 if it speaks for the output, below 0 if against.
+        separator: between tokens: a space between words, nothing between characters.
+        explained: the output, such as a class.
+        unit: of the values.
+    """
+
+    tokens: Sequence[tuple[str, float]]
+    separator: str
+    explained: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class ShownSteps:
+    """What speaks for a prediction of a series, step by step.
+
+    Attributes:
+        series: float32 ``[steps, columns]``, NaN where missing.
+        values: of each value, above 0 if it speaks for the output, below 0 if against it, ``[steps, columns]``.
+        columns: their names.
+        explained, unit: as of :class:`ShownTokens`.
+    """
+
+    series: NDArray[np.float32]
+    values: NDArray[np.float64]
+    columns: Sequence[str]
+    explained: str
+    unit: str
+
+
 @runtime_checkable
 class Shows(Protocol):
-    """A predictor whose predictions can be shown in images."""
+    """A predictor that can show more of a prediction than its row.
 
-    def show(self, sample: Any) -> Shown:
-        """What can be shown of the prediction of one sample.
+    Attributes:
+        shows: whether there is something to show of this model's predictions.
+    """
+
+    shows: bool
+
+    def show(self, sample: Any) -> Shown | ShownTokens | ShownSteps | None:
+        """What can be shown of the prediction of one sample; None if there is nothing.
 
         Args:
             sample: what ``read`` returned of it.
         """
         ...
+
+
+@runtime_checkable
+class TakesClass(Protocol):
+    """A predictor whose samples are texts, each with a class: ``{"text": …, "class": …}``.
+
+    Attributes:
+        takes_class: whether this model's samples have one.
+    """
+
+    takes_class: bool
 
 
 @runtime_checkable

@@ -14,12 +14,12 @@ from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
 from dlcli.tasks.run_models import model_file
+from dlcli.workflow.label_errors import FOLDS, PREDICTIONS
 from dlcli.workflow.same_recipe import check_same_recipe
 from dlcli.workflow.several import Member, mean_and_spread, train_several
 from dlcli.workflow.train import command, resume, train
 
 HELD_OUT = "validation"  # the split that a fold is in its run
-FOLDS, PREDICTIONS = "folds.json", "predictions.csv"  # of the folder of folds
 
 
 def train_folds(

@@ -14,8 +14,8 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import entry_mode
 from dlcli.rundir.runs import find_run
 from dlcli.rundir.tables import read_csv
-from dlcli.workflow.folds import FOLDS, PREDICTIONS
 
+FOLDS, PREDICTIONS = "folds.json", "predictions.csv"  # of the folder of folds, named where TensorFlow is not needed
 HELD_OUT = ("test", "validation")
 Row = tuple[str, dict[str, str]]
 """The split of a sample and its row in a table of predictions."""
@@ -82,6 +82,8 @@ def _found(rows: Sequence[Row], classes: tuple[str, ...], path: Path, remedy: st
     try:
         labels = np.array([number[row["label"]] for _, row in rows], np.int64)
         probabilities = np.array([[float(row[column]) for column in columns] for _, row in rows])
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():  # which is false for NaN
+            raise ValueError
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: a {PREDICTIONS} of it is corrupt: it is not what dlcli writes. {remedy}") from None
     found = likely_label_errors(probabilities, labels)

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def read_samples(predictor: Predictor, samples: Any) -> tuple[list[str | None], 
 
 def _several(kind: str, samples: Any) -> Iterable[Any]:
     """The samples one by one."""
-    if isinstance(samples, str | bytes | os.PathLike | Image.Image) or _is_frame(samples):
+    if isinstance(samples, str | bytes | os.PathLike | Image.Image | Mapping) or _is_frame(samples):
         return [samples]
     if hasattr(samples, "__array__"):
         values = np.asarray(samples)

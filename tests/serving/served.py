@@ -27,9 +27,10 @@ from dlcli.serving.limits import Limits
 from dlcli.serving.metrics import Metrics
 from dlcli.serving.served_model import ServedModel
 from dlcli.serving.server import Server
-from dlcli.tasks.predictor import Kind
+from dlcli.tasks.predictor import Kind, ShownSteps, ShownTokens
 
 CLASSES = ("dark", "bright")
+HOSTILE = "<img src=x onerror=alert(1)>"
 SECRET = "/home/somebody/runs/shades"
 
 
@@ -104,6 +105,34 @@ class Echo:
         if self.kind == "texts":
             return [{"predicted": text.upper(), "length": len(text), "tags": list(text)} for text in samples]
         return [{"predicted": float(array.sum()), "means": array.mean(axis=0).tolist()} for array in samples]
+
+
+class Explaining(Echo):
+    """As Echo, with what speaks for a prediction: of long words, of large values; nothing for an empty text."""
+
+    shows = True
+
+    def show(self, sample: Any) -> ShownTokens | ShownSteps | None:
+        if self.kind == "series":
+            values = np.asarray(sample, np.float64)
+            gap = np.where(np.asarray(sample) == 2, np.nan, sample).astype(np.float32)
+            return ShownSteps(gap, values - values.mean(), ("a", HOSTILE), "large", "log-odds")
+        words = sample.split()
+        return ShownTokens([(word, len(word) - 4.0) for word in words], " ", HOSTILE, "log-odds") if words else None
+
+
+class Teller(Echo):
+    """A language model whose texts have classes."""
+
+    takes_class = True
+
+    def read(self, sample: Any) -> Any:
+        if isinstance(sample, str) or sample["class"] not in CLASSES:
+            raise InputError("the text: must have a class")
+        return sample
+
+    def predict(self, samples: Any, **_: Any) -> list[dict[str, Any]]:
+        return [{**of, "text": of["text"] + HOSTILE, "added": HOSTILE} for of in samples]
 
 
 def served(name: str, predictor: Any) -> ServedModel:

@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from served import Client, Echo, Shades, encoded, served, serving  # type: ignore[import-not-found]
+from served import (
+    CLASSES,
+    Client,
+    Echo,
+    Explaining,
+    Shades,
+    Teller,
+    encoded,
+    served,
+    serving,
+)  # type: ignore[import-not-found]
 
 from dlcli.serving.limits import Limits
 
@@ -19,6 +29,7 @@ B64 = base64.b64encode(IMAGE).decode()
 PATHS = (
     *("/v1/models/shades:predict", "/v1/models/echo:predict", "/v1/models/steps:predict"),
     *("/v2/models/shades/infer", "/v2/models/echo/infer", "/v2/models/steps/infer", "/v1/models/shades:show"),
+    *("/v1/models/words:show", "/v1/models/curves:show", "/v1/models/teller:predict", "/v2/models/teller/infer"),
 )
 FORM = (
     b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
@@ -29,6 +40,7 @@ BODIES = (
     json.dumps({"instances": [{"b64": B64}]}).encode(),
     json.dumps({"instances": ["text"], "signature_name": "serving_default"}).encode(),
     json.dumps({"instances": [[[1, 2], [3, 4]]]}).encode(),
+    json.dumps({"instances": [{"text": "Once", "class": "dark"}]}).encode(),
     json.dumps({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [B64]}]}).encode(),
     json.dumps({"inputs": [{"name": "series", "datatype": "FP32", "shape": [1, 1, 2], "data": [1, 2]}]}).encode(),
     FORM,
@@ -74,6 +86,8 @@ RAW = (
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     models = [served("shades", Shades()), served("echo", Echo()), served("steps", Echo("series"))]
+    models += [served("words", Explaining()), served("curves", Explaining("series"))]
+    models += [served("teller", Teller(classes=CLASSES))]
     limits = replace(Limits(), header_seconds=2.0, body_seconds=2.0, max_connections=80)
     with serving(*models, limits=limits) as found:
         yield found

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served import CLASSES, Client, Echo, Shades, encoded, served, serving  # type: ignore[import-not-found]
+from served import CLASSES, HOSTILE, Client, Echo, Explaining, Shades, Teller, encoded, served, serving  # type: ignore[import-not-found]
 
 from dlcli.serving.page.files import TYPES
 from dlcli.tasks.predictor import Shown
@@ -19,17 +19,26 @@ BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 DRIVER = shutil.which("chromedriver")
 in_browser = pytest.mark.skipif(BROWSER is None or DRIVER is None, reason="needs Chromium and chromedriver")
 TOKEN = "correct horse battery staple"
-HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 class Showing(Shades):
     """As Shades, with a map and a mask of each image."""
+
+    shows = True
 
     def show(self, sample: Any) -> Shown:
         mask = np.zeros((4, 4), np.uint8)
         mask[:2] = 1
         attribution = np.linspace(-1, 1, 16, dtype=np.float32).reshape(4, 4)
         return Shown(np.zeros((4, 4, 1), np.uint8), attribution, HOSTILE, mask_file(mask))
+
+
+class Topics(Echo):
+    """Any number of labels for each text."""
+
+    def predict(self, samples: Any, **_: Any) -> list[dict[str, Any]]:
+        labels = [{"label": name, "probability": p, "predicted": p > 0.5} for name, p in (("a", 0.9), ("b", 0.2))]
+        return [{"text": text, "predicted": ["a"], "labels": labels} for text in samples]
 
 
 def mask_file(mask: Any) -> bytes:
@@ -41,6 +50,8 @@ def mask_file(mask: Any) -> bytes:
 @pytest.fixture(scope="module")
 def showing() -> Iterator[Client]:
     models = [served("shades", Showing()), served("echo", Echo()), served("steps", Echo("series"))]
+    models += [served("words", Explaining()), served("curves", Explaining("series"))]
+    models += [served("teller", Teller(classes=CLASSES)), served("topics", Topics())]
     with serving(*models) as found:
         yield found
 
@@ -84,7 +95,31 @@ def test_what_is_laid_over_an_image(showing: Client) -> None:
     assert set(found["colors"]) == set(CLASSES)
     assert showing.request("POST", "/v1/models/echo:show", b"x", {"Content-Type": "text/plain"})[0] == 400
     assert showing.request("POST", "/v1/models/shades:show", b"x", headers)[0] == 400
-    assert [model["shows"] for model in showing.get("/v1/models")["models"]] == [True, False, False]
+    listed = showing.get("/v1/models")["models"]
+    assert [model["shows"] for model in listed] == [True, False, False, True, True, False, False]
+    assert [model["name"] for model in listed if model["takes_class"]] == ["teller"]
+
+
+def test_what_speaks_for_a_text_and_a_series(showing: Client) -> None:
+    found = showing.post("/v1/models/words:show", {"instances": ["a splendid"]})
+    assert found["tokens"] == [{"token": "a", "value": -3.0}, {"token": "splendid", "value": 4.0}]
+    assert (found["explained"], found["unit"], found["separator"]) == (HOSTILE, "log-odds", " ")
+    found = showing.post("/v1/models/curves:show", {"instances": [[[1, 2], [3, 5]]]})
+    assert found["series"] == [[1.0, None], [3.0, 5.0]]
+    assert found["values"] == [[-1.75, -0.75], [0.25, 2.25]]
+    for body in ({"instances": ["a", "b"]}, {"instances": []}, {"instances": [""]}, {"instances": [1]}, []):
+        assert "error" in showing.post("/v1/models/words:show", body, status=400)
+    assert showing.reports == []
+
+
+def test_prompts_with_a_class(showing: Client) -> None:
+    told = showing.post("/v1/models/teller:predict", {"instances": [{"text": "Once", "class": "dark"}]})
+    assert told["predictions"] == [{"text": f"Once{HOSTILE}", "class": "dark", "added": HOSTILE}]
+    for sample in ("Once", {"text": "Once"}, {"text": "Once", "class": "?"}, {"text": 1, "class": "dark"}, {}):
+        assert "error" in showing.post("/v1/models/teller:predict", {"instances": [sample]}, status=400)
+    # a model whose texts have no classes
+    refused = showing.post("/v1/models/words:predict", {"instances": [{"text": 1, "class": "dark"}]}, status=400)
+    assert refused["error"] == "a text must be a string. Received a number."
 
 
 # In a browser ---------------------------------------------------------------------------------------------------------
@@ -196,6 +231,55 @@ def test_texts_and_series_by_keyboard(page: Page) -> None:
     page.one("#series").send_keys("1,2\n1,x", keys.TAB, keys.ENTER)
     error = page.cards(3)[0].find_element("css selector", "[role=alert]").text
     assert error == 'Line 2: expected numbers separated by commas. Received "x".'
+    assert page.errors() == []
+
+
+@pytest.mark.slow
+@in_browser
+def test_what_speaks_for_a_prediction_is_colored_and_named(page: Page) -> None:
+    keys = pytest.importorskip("selenium.webdriver").Keys
+    page.choose("words")
+    page.one("#text").send_keys("a wonderful film is", keys.CONTROL, keys.ENTER)
+    page.wait(lambda: page.all(".token"))
+    marks = {mark.text: mark for mark in page.all(".token")}
+    assert list(marks) == ["a", "wonderful", "film", "is"]
+    assert "for" in marks["wonderful"].get_attribute("class").split()
+    assert "against" in marks["a"].get_attribute("class").split()
+    colors = {word: mark.value_of_css_property("background-color") for word, mark in marks.items()}
+    assert len(set(colors.values())) == 4  # by sign and strength
+    assert page.one(".explained figcaption").text == (
+        f"Red speaks for {HOSTILE}, blue against it. Strongest words: “wonderful” +5, “a” −3, “is” −2 (log-odds)."
+    )
+    page.choose("curves")
+    page.one("#series").send_keys("1 2\n3 5\n9 1\n", keys.CONTROL, keys.ENTER)
+    page.wait(lambda: page.all("svg.steps"))
+    assert len(page.all("svg.steps rect")) == 3
+    assert [line.get_attribute("d").count("M") for line in page.all("svg.steps path")] == [1, 1]
+    assert "Strongest steps: step 1 −4, step 3 +3, step 2 +1" in page.one("article .explained figcaption").text
+    assert HOSTILE in page.one("article .explained").text
+    assert page.errors() == []
+
+
+@pytest.mark.slow
+@in_browser
+def test_a_class_is_chosen_for_a_prompt_and_labels_are_listed(page: Page) -> None:
+    page.choose("teller")
+    page.wait(lambda: page.one("#class").is_displayed())
+    next(option for option in page.all("#class option") if option.text == "bright").click()
+    page.one("#text-input button").click()  # without a text
+    (card,) = page.cards(1)
+    assert card.find_element("css selector", "h3").text == "bright"
+    assert card.find_element("css selector", ".continued mark").text == HOSTILE
+    page.choose("topics")
+    assert not page.one("#class").is_displayed()
+    page.one("#text").send_keys("x")
+    page.one("#text-input button").click()
+    card = page.cards(2)[0]
+    assert [item.text.split() for item in card.find_elements("css selector", ".bars li")] == [
+        ["a", "90.0%"],
+        ["b", "20.0%"],
+    ]
+    assert [item.text.split()[0] for item in card.find_elements("css selector", ".bars li.on")] == ["a"]
     assert page.errors() == []
 
 

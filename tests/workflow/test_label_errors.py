@@ -77,6 +77,11 @@ def test_suspects_of_all_folds(folder: Path) -> None:
     for of in of_run["suspects"]:
         del of["split"]
     assert of_folds["suspects"] == of_run["suspects"]
+    for wrong in ("nan", "1.5", "-0.1"):
+        row = lines[-1].rpartition(",")[0]
+        (folds / "predictions.csv").write_text("\n".join([*lines[:-1], f"{row},{wrong}"]) + "\n")
+        refused = processes.run("data", "check", "--run", "runs/tiny-folds", folder=folder).expect(2).stderr
+        assert refused.startswith("runs/tiny-folds: a predictions.csv of it is corrupt"), refused
     (folds / "predictions.csv").unlink()
     done = processes.run("data", "check", "--run", "tiny-folds", folder=folder).expect(2)
     assert done.stderr == "runs/tiny-folds: has no predictions of held-out samples: the runs of this task write none.\n"

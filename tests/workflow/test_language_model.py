@@ -106,8 +106,13 @@ def test_a_predictor_continues_texts_as_generate_does(made: Path) -> None:
     read = predictor.read("the cat ")
     for _ in range(2):  # the second text starts anew
         assert predictor.predict([read]) == json.loads(outcome.stdout)["samples"]
-    with pytest.raises(InputError, match=r"its texts have classes"):
-        predictor_of(made / "runs" / "names")
+    predictor = predictor_of(made / "runs" / "names")
+    (row,) = predictor.predict([predictor.read({"text": "a", "class": "North"})])
+    prompt = ("--prompt", "a", "--class", "North", "--length", LENGTH)
+    assert [row] == json.loads(run("generate", "names", *prompt, "--json", folder=made).stdout)["samples"]
+    for sample, received in (("a", "no class"), ({"text": "a", "class": "East"}, "'East'")):
+        with pytest.raises(InputError, match=f"one of North, South. Received {received}."):
+            predictor.read(sample)
 
 
 @pytest.mark.slow  # tests/training/test_loop.py resumes at every step, without processes

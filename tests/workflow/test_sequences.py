@@ -112,6 +112,9 @@ def test_columns_of_other_tables_are_matched_by_name(folder: Path) -> None:
     found = json.loads(run("predict", "t", "s.csv", "--json", folder=folder).stdout)["predictions"]
     assert [row["predicted"] for row in found] == ["up", "down"]
     predictor = assert_predicts(folder / "runs" / "t", [[[1, -1]] * 3, [[0, 0]] * 3], found)
+    shown = predictor.show(predictor.read(np.array([[1.0, -1.0]] * 3)))
+    assert (shown.explained, list(shown.columns), shown.values.shape) == ("up", ["a", "b"], (3, 2))
+    assert shown.values.sum() > 0
     for wrong in ([1, 2], [[1, 2, 3]], [["a", "b"]], [[1e39, 0]]):
         with pytest.raises(InputError, match="the series"):
             predictor.read(np.array(wrong))

@@ -12,7 +12,7 @@ import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
 import tensorflow as tf
-from predictors import assert_predicts  # type: ignore[import-not-found]
+from predictors import assert_predicts, predictor_of  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from sklearn import metrics as sklearn_metrics
@@ -119,9 +119,14 @@ def test_predictions_and_explanations(made: Path) -> None:
     assert table[0]["predicted"].split("|") == sorted(rows["predictions"][0]["predicted"])
     rows = json.loads(run("predict", "prices", *arguments, "--json", folder=made).stdout)
     assert assert_predicts(made / "runs" / "prices", texts, rows["predictions"]).classes == ()
-    storm = ("--text", "storm the", "--method", "integrated", "--json")
+    storm = ("--text", "storm the", "--method", "integrated", "--steps", "32", "--json")
     of_label = json.loads(run("explain", "topics", *storm, "--class", "rain", folder=made).stdout)
     values = dict(of_label["texts"][0]["tokens"])
+    predictor = predictor_of(made / "runs" / "topics")
+    shown = predictor.show(predictor.read("storm the"))  # on the page of a server
+    assert shown.explained == "rain"
+    assert dict(shown.tokens) == pytest.approx(values, abs=1e-4)
+    assert predictor.show(predictor.read("")) is None
     assert values["storm"] > max(0.0, values["the"])
     (row,) = read_csv(made / "runs" / "topics" / "explanations" / "integrated" / "explanations.csv")
     assert (row["class"], row["labels"]) == ("rain", "")

@@ -9,6 +9,7 @@ TYPES = {
     "page.js": "text/javascript; charset=utf-8",
     "results.js": "text/javascript; charset=utf-8",
     "drawing.js": "text/javascript; charset=utf-8",
+    "explained.js": "text/javascript; charset=utf-8",
     "elements.js": "text/javascript; charset=utf-8",
     "requests.js": "text/javascript; charset=utf-8",
     "series.js": "text/javascript; charset=utf-8",

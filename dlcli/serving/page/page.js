@@ -1,7 +1,8 @@
 // The page: which model, what is given to it, and the list of predictions.
 
 import { element, number, table } from "./elements.js";
-import { listModels, predictImage, predictValue, setToken, showImage, TokenNeeded } from "./requests.js";
+import { explainedFigure } from "./explained.js";
+import { listModels, predictImage, predictValue, setToken, showImage, showValue, TokenNeeded } from "./requests.js";
 import { addOverlays, card, fail, fill, imageFigure, parts, summary } from "./results.js";
 import { parseSeries } from "./series.js";
 
@@ -41,6 +42,11 @@ function choose(model) {
   const isImage = model.kind === "images";
   byId("image-input").hidden = !isImage;
   byId("text-input").hidden = model.kind !== "texts";
+  byId("class-choice").hidden = !model.takes_class;
+  byId("class").replaceChildren(
+    ...(model.takes_class ? model.classes : []).map((name) => element("option", { value: name }, name)),
+  );
+  byId("text").required = !model.takes_class; // which says enough to start a text
   byId("series-input").hidden = isImage || model.kind === "texts";
   byId("series-label").textContent = model.kind === "series"
     ? "Series: a line for each step, its features separated by commas"
@@ -137,15 +143,26 @@ async function addShown(model, blob, made, row, figure, stack) {
 async function tryValue(title, value) {
   const model = chosen;
   const [made] = addCards([title]);
-  if (model.kind === "texts") made.classList.add("wide");
+  made.classList.add("wide");
   try {
     const { row, milliseconds } = await predictValue(model.name, value);
     fill(made, parts(row, model.classes), milliseconds);
     say(`${title}: ${summary(row)}`);
+    if (model.shows) await addExplained(model, value, made);
   } catch (error) {
     fail(made, error);
     say(error.message);
   }
+}
+
+async function addExplained(model, value, made) {
+  let shown;
+  try {
+    shown = await showValue(model.name, value);
+  } catch {
+    return; // the prediction stands without it
+  }
+  made.querySelector(".latency").before(explainedFigure(shown));
 }
 
 // The camera ----------------------------------------------------------------------------------------------------------
@@ -209,7 +226,10 @@ for (const id of ["text", "series"]) {
 byId("text-input").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = byId("text").value;
-  tryValue(text.length > 80 ? `${text.slice(0, 80)}…` : text, text);
+  const title = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  if (!chosen.takes_class) return tryValue(title, text);
+  const name = byId("class").value;
+  tryValue(title ? `${name}: ${title}` : name, { text, class: name });
 });
 byId("series-input").addEventListener("submit", (event) => {
   event.preventDefault();

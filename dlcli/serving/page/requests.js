@@ -45,6 +45,15 @@ export async function showImage(name, blob) {
   return send(address(name, "show"), image(blob));
 }
 
+export async function showValue(name, value) {
+  return send(address(name, "show"), json(value));
+}
+
+function json(value) {
+  const headers = { "Content-Type": "application/json" };
+  return { method: "POST", body: JSON.stringify({ instances: [value] }), headers };
+}
+
 function image(blob) {
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
   return { method: "POST", body: blob, headers: { "Content-Type": type } };
@@ -53,10 +62,6 @@ function image(blob) {
 // The prediction for a text or the steps of a series.
 export async function predictValue(name, value) {
   const started = performance.now();
-  const body = await send(`${address(name, "predict")}?top=5`, {
-    method: "POST",
-    body: JSON.stringify({ instances: [value] }),
-    headers: { "Content-Type": "application/json" },
-  });
+  const body = await send(`${address(name, "predict")}?top=5`, json(value));
   return { row: body.predictions[0], milliseconds: performance.now() - started };
 }

@@ -8,6 +8,7 @@ export function summary(row) {
   if (row.objects) return `${row.objects.length} object${row.objects.length === 1 ? "" : "s"}`;
   if (row.labels) return row.labels.filter((entry) => entry.predicted).map((entry) => entry.label).join(", ") || "no label";
   if (row.areas) return Object.entries(row.areas).map(([name, area]) => `${name} ${percent(area.share)}`).join(", ");
+  if (row.added !== undefined) return row.text;
   if (row.words) return `${row.words.length} words tagged`;
   if (typeof row.predicted === "number") return number(row.predicted);
   if (typeof row.predicted === "string") return row.predicted;
@@ -19,7 +20,7 @@ export function parts(row, classes, colors = {}) {
   const shown = [];
   if (typeof row.predicted === "number") shown.push(element("p", { class: "verdict" }, number(row.predicted)));
   if (typeof row.predicted === "string") shown.push(element("p", { class: "verdict" }, row.predicted));
-  if (row.predicted !== null && typeof row.predicted === "object") {
+  if (row.predicted !== null && typeof row.predicted === "object" && !Array.isArray(row.predicted)) {
     shown.push(table(Object.entries(row.predicted).map(([name, value]) => [name, number(value)])));
   }
   if (row.top) {
@@ -34,6 +35,7 @@ export function parts(row, classes, colors = {}) {
     const largest = Object.entries(row.areas).sort((a, b) => b[1].share - a[1].share);
     shown.push(bars(largest.map(([name, area]) => ({ name, share: area.share, color: colors[name] }))));
   }
+  if (row.added !== undefined) shown.push(continued(row));
   if (row.words) shown.push(tagged(row.words, row.tags, classes));
   if (shown.length === 0) shown.push(element("pre", {}, JSON.stringify(row, null, 1)));
   return shown;
@@ -44,6 +46,13 @@ function objectList(objects, classes) {
   return bars(objects.map((found) => (
     { name: found.class, share: found.score, text: found.score.toFixed(2), color: colorOf(classes.indexOf(found.class)) }
   )));
+}
+
+// A text with what a model has added to it.
+function continued(row) {
+  const text = element("p", { class: "continued" }, row.text.slice(0, row.text.length - row.added.length));
+  text.append(element("mark", {}, row.added));
+  return text;
 }
 
 function tagged(words, tags, classes) {

@@ -61,6 +61,7 @@ class ImagePredictor:
         self._policy = None if images is None else ImagePolicy.from_dict(images)
         self._shape = tuple(best.model.inputs[0].shape[1:])
         self.kind: Kind = "images" if self._policy is not None else "signals" if len(self._shape) == 2 else "volumes"
+        self.shows = self._policy is not None
         self._value_range = getattr(head.recipe.data, "value_range", None) or (0.0, 255.0)
         self._network = PaddedNetwork(head.with_outputs(best.model), largest=head.recipe.train.batch_size)
         self.batch_sizes = self._network.sizes

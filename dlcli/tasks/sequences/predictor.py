@@ -1,5 +1,6 @@
 """Predicts texts, sentences and series held in memory with a model that is loaded once."""
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,10 +23,11 @@ from dlcli.recipe.tasks.text_multilabel import TextMultilabel
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.predictions import Ranking, listed
-from dlcli.tasks.predictor import Kind, PaddedNetwork
+from dlcli.tasks.predictor import Kind, PaddedNetwork, ShownSteps, ShownTokens
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.evaluation import calibration_of
 from dlcli.tasks.sequences.outputs import in_order, label_scores, lengths_of, raw_batch, with_outputs
+from dlcli.tasks.sequences.page_explanation import Explainer, explainer_of
 from dlcli.tasks.sequences.prediction import rank_classes, rank_tags, tag_rows, value_rows
 from dlcli.tasks.sequences.tagging import predict_word_batches, with_word_outputs
 from dlcli.tasks.several_labels import label_row, read_thresholds, usable_thresholds
@@ -58,6 +60,7 @@ class SequencePredictor:
         self._network = PaddedNetwork(network, largest=recipe.train.batch_size)
         self.batch_sizes = self._network.sizes
         self._num_features = best.model.inputs[0].shape[-1]
+        self.shows = not is_tagger
 
     def read(self, sample: str | NDArray[Any], *, name: str | None = None) -> Any:
         """As :meth:`dlcli.tasks.predictor.Predictor.read`: a text, or the steps of a series, float32
@@ -95,6 +98,15 @@ class SequencePredictor:
             sequences = Sequences(names, labels, digests=(), values=Ragged.join(samples))
         rows = self._rows(self._outputs(sequences), len(samples), top)
         return [{"text": text} | row for text, row in zip(samples, rows, strict=True)] if sequences.texts else rows
+
+    def show(self, sample: Any) -> ShownTokens | ShownSteps | None:
+        """As :meth:`dlcli.tasks.predictor.Shows.show`: by integrated gradients, for the most probable class or label,
+        or the number."""
+        return None if self._explainer is None else self._explainer(sample)
+
+    @functools.cached_property
+    def _explainer(self) -> Explainer | None:
+        return explainer_of(self.run, self._recipe, self.model, self.classes)
 
     def _rows(self, batches: Batches, num_samples: int, top: int) -> list[dict[str, Any]]:
         """The predictions of samples, in their order."""
