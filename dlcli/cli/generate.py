@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import Utf8, check_run, device_option, json_option, quiet_option, run_argument, runs_option
+from dlcli.cli.options import (
+    NumberRange,
+    Utf8,
+    check_run,
+    device_option,
+    json_option,
+    quiet_option,
+    run_argument,
+    runs_option,
+)
 from dlcli.cli.output import say, write_json
 
 
@@ -30,7 +39,7 @@ from dlcli.cli.output import say, write_json
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     default=1.0,
     show_default=True,
     metavar="T",

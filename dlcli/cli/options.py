@@ -1,5 +1,6 @@
 """Options shared by several verbs."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -111,6 +112,16 @@ devices_option: Decorator = click.option(
         d for d in ("auto", "cpu", "gpu", "gpu:all", "cpu:x2") if d.startswith(incomplete)
     ],
 )
+
+
+class NumberRange(click.FloatRange):
+    """A number in a range, which NaN is not: Click compares it, and finds it neither too small nor too large."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{number} is not in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
 def check_device(value: str, *, takes_several: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import (
+    NumberRange,
     Utf8,
     beam_option,
     check_output,
@@ -69,14 +70,14 @@ WIDEST_TEXT = 80  # characters of a text that a table shows
 )
 @click.option(
     "--pixel-size",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     metavar="SIZE",
     help="Length of a pixel's side, such as 0.25 micrometers: areas are also given in its square (segmentation, "
     "instance segmentation).",
 )
 @click.option(
     "--score",
-    type=click.FloatRange(min=0, max=1),
+    type=NumberRange(min=0, max=1),
     metavar="S",
     help="Lowest score of an object that is shown. Default: the one with the best F1 on the validation split "
     "(detection, instance segmentation).",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import (
+    NumberRange,
     allow_code_option,
     device_option,
     json_option,
@@ -30,7 +31,7 @@ REPEATED = ("epochs", "data", "sets", "seed", "batch_size", "limit", "precision"
 @sets_option
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     metavar="M",
     help="Verify the quickest recipes, whose time adds up to M minutes by their headers; skip the others.",
 )

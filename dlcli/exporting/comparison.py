@@ -24,12 +24,15 @@ class Comparison:
     Attributes:
         difference: the largest absolute difference of an output as a fraction of its range among the samples, that of
             probabilities 1; NaN if a number of the exported model is not finite; None for outputs that are text.
+        mean: the mean over the samples of the largest difference of each, as such a fraction; None for outputs that are
+            text, and for objects.
         agreement: the proportion of equal decisions; None for outputs that are numbers.
         decision: what is compared: top class, labels, tags, pixels, objects.
         of_outputs: the largest absolute difference of each output, in its own unit.
     """
 
     difference: float | None
+    mean: float | None
     agreement: float | None
     decision: str
     of_outputs: Mapping[str, float]
@@ -40,14 +43,16 @@ class Comparison:
         return self.difference is None or math.isfinite(self.difference)
 
     def is_within(self, bound: Bound) -> bool:
-        """Whether both are within a bound."""
+        """Whether all are within a bound."""
         is_near = self.difference is None or self.difference <= bound.difference  # false for NaN
+        is_near &= self.mean is None or self.mean <= bound.mean
         return is_near and (self.agreement is None or self.agreement >= bound.agreement)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "largest_difference": self.difference if self.is_finite else None,
+            "mean_difference": self.mean if self.is_finite else None,
             "agreement": self.agreement,
             "agreement_of": self.decision,
             "of_outputs": {name: value if math.isfinite(value) else None for name, value in self.of_outputs.items()},
@@ -71,13 +76,14 @@ def compare_outputs(
         noun: what is chosen.
     """
     of_outputs: dict[str, float] = {}
-    relative: list[float] = []
+    relative: list[NDArray[np.float64]] = []  # of each output, the largest difference of each sample
     for name in reference[0]:
         ours = [batch[name] for batch in reference]
         theirs = [batch[name] for batch in exported]
-        differences = [_largest(one, other) for one, other in zip(ours, theirs, strict=True)]
-        of_outputs[name] = float(np.max(differences))
-        relative.append(of_outputs[name] / (1.0 if name == decided else _range(ours)))
+        of_samples = np.concatenate([_largest(one, other) for one, other in zip(ours, theirs, strict=True)])
+        of_outputs[name] = float(np.max(of_samples))
+        relative.append(of_samples / (1.0 if name == decided else _range(ours)))
+    largest = np.max(relative, axis=0)
     agreement = None
     if decided is not None:
         same = [
@@ -85,7 +91,7 @@ def compare_outputs(
             for one, other in zip(reference, exported, strict=True)
         ]
         agreement = float(np.mean(np.concatenate([part.ravel() for part in same])))
-    return Comparison(float(np.max(relative)), agreement, noun if decided else "", of_outputs)
+    return Comparison(float(largest.max()), float(largest.mean()), agreement, noun if decided else "", of_outputs)
 
 
 def compare_equal(reference: Sequence[Arrays], exported: Sequence[Arrays], *, name: str, noun: str) -> Comparison:
@@ -94,7 +100,7 @@ def compare_equal(reference: Sequence[Arrays], exported: Sequence[Arrays], *, na
         (one[name] == other[name]).all(axis=-1) if one[name].shape == other[name].shape else np.zeros(len(one[name]))
         for one, other in zip(reference, exported, strict=True)
     ]
-    return Comparison(None, float(np.mean(np.concatenate(same))), noun, {})
+    return Comparison(None, None, float(np.mean(np.concatenate(same))), noun, {})
 
 
 def compare_sequences(reference: Sequence[Arrays], exported: Sequence[Arrays]) -> Comparison:
@@ -103,7 +109,8 @@ def compare_sequences(reference: Sequence[Arrays], exported: Sequence[Arrays]) -
     parts = [[{"probabilities": batch["probabilities"]} for batch in batches] for batches in (reference, exported)]
     same = [(one["tags"] == other["tags"])[one["tags"] >= 0] for one, other in zip(reference, exported, strict=True)]
     numbers = compare_outputs(*parts, decided="probabilities")
-    return Comparison(numbers.difference, float(np.mean(np.concatenate(same))), "tags", numbers.of_outputs)
+    agreement = float(np.mean(np.concatenate(same)))
+    return Comparison(numbers.difference, numbers.mean, agreement, "tags", numbers.of_outputs)
 
 
 def compare_objects(reference: Sequence[Arrays], exported: Sequence[Arrays], *, score: float) -> Comparison:
@@ -131,10 +138,10 @@ def compare_objects(reference: Sequence[Arrays], exported: Sequence[Arrays], *, 
                 is_found = overlap[np.arange(len(chosen)), partner] >= SAME_BOX
                 num_objects, num_found = num_objects + len(chosen), num_found + int(is_found.sum())
                 for name in names:
-                    difference = _largest(first[name][chosen[is_found]], second[name][partner[is_found]])
-                    of_outputs[name] = float(np.fmax(of_outputs[name], difference))
+                    found = _largest(first[name][chosen[is_found]], second[name][partner[is_found]])
+                    of_outputs[name] = float(np.fmax(of_outputs[name], found.max(initial=0.0)))
     agreement = num_found / num_objects if num_objects else 1.0
-    return Comparison(max(of_outputs.values()), agreement, f"{num_objects:,} objects of both", of_outputs)
+    return Comparison(max(of_outputs.values()), None, agreement, f"{num_objects:,} objects of both", of_outputs)
 
 
 def _images(batch: Arrays) -> list[Arrays]:
@@ -151,14 +158,14 @@ def _box_iou(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.where(union > 0.0, common / np.where(union > 0.0, union, 1.0), 0.0))
 
 
-def _largest(one: NDArray[Any], other: NDArray[Any]) -> float:
+def _largest(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """The largest absolute difference of each sample ``[b]``."""
     if one.shape != other.shape:
         raise AssertionError(f"outputs of shape {one.shape} and {other.shape}")
-    if not one.size:
-        return 0.0
     both_missing = np.isnan(one) & np.isnan(other) if one.dtype.kind == "f" else np.zeros(one.shape, bool)
     difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    return float(np.where(both_missing, 0.0, difference).max())
+    different = np.where(both_missing, 0.0, difference)
+    return np.asarray(different.max(axis=tuple(range(1, different.ndim)), initial=0.0))
 
 
 def _range(values: Sequence[NDArray[Any]]) -> float:

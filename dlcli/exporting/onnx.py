@@ -71,7 +71,10 @@ def _quantize(path: Path, quantization: Quantization, representative: Iterator[A
     else:
         prepared = path.with_name(f"prepared-{path.name}")
         tools.shape_inference.quant_pre_process(plain, prepared, skip_symbolic_shape=True)
-        tools.quantize_static(prepared, path, _Reader(representative), quant_format=tools.QuantFormat.QDQ)
+        # a scale for each channel: those of a depthwise convolution differ by orders of magnitude
+        tools.quantize_static(
+            prepared, path, _Reader(representative), quant_format=tools.QuantFormat.QDQ, per_channel=True
+        )
         prepared.unlink()
     plain.unlink()
 

@@ -65,7 +65,7 @@ def export(
     if evaluates and exportable.evaluate is None:
         raise InputError("--evaluate: is not available for the exported models of this task. Remove the option.")
     bound = BOUNDS[request.quantization]
-    bound = bound if tolerance is None else Bound(tolerance, bound.agreement)
+    bound = bound if tolerance is None else Bound(tolerance, tolerance, bound.agreement)
     facts = {"format": request.format, "quantization": request.quantization, "model": exportable.digest}
     name = "-".join(filter(None, (request.format, request.quantization)))
     target = _free(run.exports, name, facts) if output is None else output
@@ -93,7 +93,11 @@ def export(
                 "split": exportable.split,
                 "samples": sum(map(num_samples, exportable.batches)),
                 **comparison.to_dict(),
-                "bound": {"largest_difference": bound.difference, "agreement": bound.agreement},
+                "bound": {
+                    "largest_difference": bound.difference,
+                    "mean_difference": bound.mean,
+                    "agreement": bound.agreement,
+                },
                 "passed": comparison.is_within(bound),
             },
             "bytes": {"keras": exportable.num_bytes, "exported": num_bytes(new.path / FILES[request.format])},
@@ -146,6 +150,11 @@ def _refusal(comparison: Comparison, bound: Bound, folder: Path) -> str:
         what = (
             f"differs from the Keras model by {comparison.difference:.3g} of the range of its outputs, more than "
             f"{bound.difference:g}; --tolerance sets another bound"
+        )
+    elif comparison.mean is not None and comparison.mean > bound.mean:
+        what = (
+            f"differs from the Keras model by {comparison.mean:.3g} of the range of its outputs in the mean of the "
+            f"samples, more than {bound.mean:g}; --tolerance sets another bound"
         )
     else:
         what = f"agrees on {comparison.agreement:.1%} of the samples ({comparison.decision}), less than "

@@ -69,6 +69,10 @@ def test_quantized_onnx(model: keras.Model, tmp_path: Path, quantization: str) -
     outputs = onnx.load(tmp_path / "model.onnx")({"values": X})
     assert outputs["probabilities"] == pytest.approx(expected(), abs=2e-3 if quantization == "float16" else 0.05)
     assert not np.array_equal(outputs["probabilities"], expected().astype(np.float32))
+    if quantization == "int8":
+        constants = pytest.importorskip("onnx").load(tmp_path / "model.onnx").graph.initializer
+        scales = [list(tensor.dims) for tensor in constants if tensor.name.endswith("_scale")]
+        assert [3] in scales  # one for each output of the dense layer
 
 
 @pytest.mark.slow

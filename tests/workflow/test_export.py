@@ -71,6 +71,7 @@ def test_bad_input(folder: Path) -> None:
         return str(done.stderr)
 
     assert refusal("digits", "--format", "saved_model", "--quantize", "int8").startswith("--quantize int8: a Saved")
+    assert "nan is not in the range 0<x<=1" in refusal("digits", "--format", "onnx", "--tolerance", "nan")
     (folder / "full").mkdir()
     (folder / "full" / "mine.txt").touch()
     assert refusal("digits", "--format", "saved_model", "-o", "full") == (
