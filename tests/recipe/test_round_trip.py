@@ -106,7 +106,7 @@ def whole_numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[int]:
 
 
 def numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[float | str]:
-    """Floats, and 1/2, which is within the bounds of every number in the schema."""
+    """Floats, and a fraction within the bounds."""
     bounds: dict[str, Any] = {}
     for item in metadata:
         match item:
@@ -118,7 +118,8 @@ def numbers(metadata: tuple[Any, ...]) -> st.SearchStrategy[float | str]:
                 bounds |= {"max_value": bound, "exclude_max": True}
             case Le(le=bound):
                 bounds |= {"max_value": bound}
-    return st.floats(**bounds, allow_nan=False, allow_infinity=False) | st.just("1/2")
+    fraction = "1/2" if bounds.get("min_value", 0) < 0.5 else "5/2"
+    return st.floats(**bounds, allow_nan=False, allow_infinity=False) | st.just(fraction)
 
 
 def sections(section: type[Section]) -> st.SearchStrategy[dict[str, Any]]:

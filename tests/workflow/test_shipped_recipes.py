@@ -137,6 +137,7 @@ SLOW = {
     "addition",
     "beijing_pm25",
     "beijing_pm25_intervals",
+    "cells_cifar10",
     "cells_digits",
     "cifar10_folder",
     "cifar10_resnet20",
