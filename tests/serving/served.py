@@ -97,6 +97,8 @@ class Echo:
     def read(self, sample: Any) -> Any:
         if self.kind == "series" and (np.ndim(sample) != 2 or np.shape(sample)[1] != 2):
             raise InputError(f"the series: must be [steps, 2]. Received shape {np.shape(sample)}.")
+        if self.kind == "texts" and not isinstance(sample, str):
+            raise InputError(f"the text: must be a string. Received {type(sample).__name__}.")
         return sample
 
     def predict(

@@ -53,7 +53,8 @@ class LanguagePredictor:
     def read(self, sample: str | Mapping[str, str], *, name: str | None = None) -> Prompt:
         """The prompt and its token ids; of an empty one, those that ``dlcli generate`` starts from."""
         label = self._class_of(sample, name or "the text") if self.takes_class else None
-        prompt, generator = read_text(sample if isinstance(sample, str) else sample["text"], name), self._generator
+        text = sample["text"] if self.takes_class and not isinstance(sample, str) else sample
+        prompt, generator = read_text(text, name), self._generator
         is_empty = not prompt and not generator.has_ends
         return Prompt(prompt, label, default_prompt(generator) if is_empty else generator.encode(prompt, label))
 

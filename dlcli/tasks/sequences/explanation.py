@@ -66,4 +66,4 @@ def strongest(tokens: Sequence[tuple[str, float]], number: int = 3) -> str:
     parts = [
         f"{sign} {', '.join(f'{text} {value:+.2f}' for text, value in some)}" for sign, some in signs.items() if some
     ]
-    return "; ".join(parts) or "no token counts for 0.01"
+    return "; ".join(parts) or "every token counts for less than 0.01"

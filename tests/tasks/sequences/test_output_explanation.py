@@ -48,7 +48,7 @@ def test_each_output_has_the_shares_of_its_inputs() -> None:
         {"gradient-x-input": gradient_x_input, "leave-one-out": leave_one_out},
         ExplanationRequest(),
         source="test",
-        separator=" ",
+        unit="words",
         console=Console(quiet=True),
     )
     assert prepared == ["a"]
@@ -72,4 +72,4 @@ def test_each_output_has_the_shares_of_its_inputs() -> None:
 def test_values_that_two_decimals_show_as_zero_are_not_listed() -> None:
     tokens = [("good", 0.5), ("the", 0.004), ("bad", -0.005), ("a", -0.001)]
     assert strongest(tokens) == "for good +0.50; against bad -0.01"
-    assert strongest(tokens[1:2]) == ""
+    assert strongest(tokens[1:2]) == "every token counts for less than 0.01"
