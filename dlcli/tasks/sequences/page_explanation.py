@@ -51,13 +51,13 @@ def _of_texts(run: RunDir, recipe: TextRecipe, model: keras.Model, classes: Sequ
     method = integrated_gradients(steps=STEPS)
 
     def explain(text: str) -> ShownTokens | None:
-        (ids,), points = token_ids(network, [text]), points_of(network, [text])
-        if not len(ids):
+        if not text.strip():  # which the network reads as an unknown token
             return None
+        (ids,), points = token_ids(network, [text]), points_of(network, [text])
         target = logits_of(network, points).argmax(axis=1).astype(np.int32)  # 0 for the only number
         (values,) = values_of(network, method, points, target).values
         tokens = spelled_tokens(run, recipe.text, text, ids)
-        separator = "" if recipe.text.unit == "characters" else " "
+        separator = " " if recipe.text.unit == "words" else ""
         return ShownTokens(
             list(zip(tokens, values.tolist(), strict=True)), separator, *_explained(classes, int(target[0]))
         )
