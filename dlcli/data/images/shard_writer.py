@@ -51,13 +51,14 @@ def _write_split(
     assert samples.files is not None
     places: dict[int, Place] = {}
     order = np.random.default_rng(0).permutation(len(samples)).tolist()
-    shard = _Shard(folder / f"{split}-{0:06d}.tar")
+    paths = (folder / f"{split}-{number:06d}.tar" for number in itertools.count())
+    shard = _Shard(next(paths))
     try:
         for position in order:
             data = _unchanged(samples.files[position], samples.digests[position])
             if shard.size > 0 and shard.size + len(data) > max_bytes:
                 shard.close()
-                shard = _Shard(folder / f"{split}-{int(shard.path.stem[-6:]) + 1:06d}.tar")
+                shard = _Shard(next(paths))
             key = f"{position:09d}"
             name = key + FORMATS[samples.checked[position].image_format].suffixes[0]
             places[position] = (shard.path.name, name, shard.add(name, data), len(data))
@@ -102,7 +103,9 @@ class _Shard:
         return start
 
     def close(self) -> None:
-        """Complete the file, and flush it to disk."""
+        """Complete the file, and flush it to disk; a file that could not be completed stays closed."""
+        if self._file.closed:
+            return
         try:
             self._tar.close()
             self._file.flush()

@@ -212,9 +212,8 @@ def divide(loaded: LoadedRecipe, head: ImageHead, output: Path | None, console: 
     dataset = head.open_data(loaded, console)
     if output is not None:
         files = [file for split in dataset.splits.values() for file in split.files or ()]
-        paths = [
-            os.fspath(file) for file in files if not isinstance(file, Member)
-        ]  # no table can name a part of a file
+        # members of shards have no paths that a table could name
+        paths = [os.fspath(file) for file in files if not isinstance(file, Member)]
         masks = _mask_files(dataset)
         rows = dataset.split_rows()
         if paths:

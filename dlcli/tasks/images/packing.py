@@ -17,12 +17,15 @@ def pack(loaded: LoadedRecipe, head: ImageHead, output: Path, max_bytes: int, co
     dataset = head.open_data(loaded, console)
     if any(samples.files is None for samples in dataset.splits.values()):
         raise loaded.error("data", "are arrays, which are read at once anyway; data pack is for image files.")
-    with new_folder(output) as new:
-        places = write_shards(dataset, new.path, max_bytes=max_bytes, progress=console.reading)
-        index = csv_text(COLUMNS, index_rows(dataset, places))
-        write_file(new.path / INDEX, index.encode())
-        shards = sorted(new.path.glob("*.tar"))
-        num_bytes = sum(shard.stat().st_size for shard in shards)
-        new.put(output)
+    try:
+        with new_folder(output) as new:
+            places = write_shards(dataset, new.path, max_bytes=max_bytes, progress=console.reading)
+            index = csv_text(COLUMNS, index_rows(dataset, places))
+            write_file(new.path / INDEX, index.encode())
+            sizes = [shard.stat().st_size for shard in new.path.glob("*.tar")]
+            new.put(output)
+    except OSError as error:
+        error.filename = str(output)  # errors while writing name no file, or one in the temporary folder
+        raise
     counts = {split: len(samples) for split, samples in dataset.splits.items()}
-    return {"folder": str(output), "samples": counts, "shards": len(shards), "bytes": num_bytes}
+    return {"folder": str(output), "samples": counts, "shards": len(sizes), "bytes": sum(sizes)}

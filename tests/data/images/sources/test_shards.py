@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import errno
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +127,15 @@ def test_an_image_that_changed_since_it_was_checked(photos: Dataset, tmp_path: P
     file.unlink()
     with pytest.raises(InputError, match=r"no such file"):
         pack(photos, tmp_path / "lost")
+
+
+def test_a_full_disk(photos: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        pack(photos, tmp_path / "full")
 
 
 # Corrupt shards -----------------------------------------------------------------------------------------------------
