@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 NUM_RATIOS = 3
 PER_OCTAVE = 3  # sizes of a level
 FINEST, COARSEST = 3, 7  # levels of a pyramid
-LEAST_STRIDES = 3.0  # the smallest anchor of a level, where a coarser level could have it
+LEAST_STRIDES = 3.0  # the smallest size of a level, where a finer level could have it
 EXTREMES = (0.05, 0.95)  # quantiles of the sizes that anchors reach
 GOOD = 0.5  # intersection over union with an anchor
+
+
+def is_small(size: float, finest: int = FINEST) -> bool:
+    """Whether boxes of this size, in pixels, are small for a pyramid from this level on: they cover few of its
+    positions."""
+    return bool(size < LEAST_STRIDES * 2**finest)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from dlcli.recipe.language.fields import (
 )
 from dlcli.recipe.sections.backbone import DenseBackbone, rules_of_backbone
 
-Level = Annotated[int, WholeNumber(), Ge(2), Le(7)]
+FINEST_LEVEL = 2
+Level = Annotated[int, WholeNumber(), Ge(FINEST_LEVEL), Le(7)]
 COARSEST_BACKBONE_LEVEL = 5  # of stride 32
 GROUP_SIZE = 8  # channels in a group of group normalization
 

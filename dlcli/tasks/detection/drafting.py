@@ -1,5 +1,6 @@
 """Drafts a recipe that finds every object of an image, with its box or also with its mask. Needs no TensorFlow."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+from dlcli.data.boxes.anchor_shapes import is_small
 from dlcli.data.images.decoding import BadImage, read_file
 from dlcli.data.masks.pairs import Pair, find_pairs
 from dlcli.data.masks.stored import SAVE_AS, read_ids
@@ -20,20 +22,27 @@ LONGER_SIDE = 320  # of images in a drafted recipe
 MULTIPLE = 32  # of their sides, which a network halves five times
 NUM_MASKS = 60  # masks that are read for their objects
 NUM_SEEN = 6000  # training images in all epochs: with images of LONGER_SIDE, 8 to 11 minutes of a CPU core by FCOS
+FINE_LEVELS = (2, 3, 4, 5)  # of the pyramid for small objects
+FINE_TIME = 2  # times as long as with the default levels, for each image
 FEWEST_EPOCHS = 12
 BACKBONE = "{kind: application, network: mobilenetv2, alpha: 0.35}  # add weights: imagenet, or a file"
 
 
 def draft_detection(boxes: BoxSource) -> Draft:
     """Draft a recipe for images with boxes."""
-    seen = list(boxes.seen)
+    seen, small = list(boxes.seen), _has_small_classes(boxes)
     if boxes.num_masks:
         seen.append(f"masks: {_of_objects(boxes)}; --task instance_segmentation learns them too")
     lines = [
         *_until_model(boxes, boxes.keys, ("detection", "finds every object: its class and its box"), "boxes"),
         "  kind: fcos  # a box at each position; for retinanet, dlcli data stats suggests anchors",
+        *(
+            [f"  levels: {list(FINE_LEVELS)}  # from a stride of 4 pixels, for classes of small objects"]
+            if small
+            else []
+        ),
         f"  backbone: {BACKBONE}",
-        *_training(epochs=_epochs(boxes, 60), rate="0.001"),
+        *_training(epochs=_epochs(boxes, 60, FINE_TIME if small else 1), rate="0.001"),
     ]
     return Draft(tuple(seen), "\n".join(lines) + "\n")
 
@@ -157,11 +166,24 @@ def _training(*, epochs: int, rate: str) -> list[str]:
     ]
 
 
-def _epochs(boxes: BoxSource, most: int) -> int:
-    """As many as NUM_SEEN training images need, at most ``most``."""
+def _has_small_classes(boxes: BoxSource) -> bool:
+    """Whether the objects of a class are small in the network's input for FCOS's default levels."""
+    if not boxes.sizes:
+        return False
+    height, width = _size(boxes.sizes)
+    reduced = math.sqrt(height * width / median(rows * columns for rows, columns in boxes.sizes.elements()))
+    return any(is_small(size * reduced) for size in boxes.class_sizes.values())
+
+
+def _epochs(boxes: BoxSource, most: int, times: int = 1) -> int:
+    """As many as NUM_SEEN training images need, at most ``most``.
+
+    Args:
+        times: how many times longer than usual an image takes.
+    """
     held_out: float = sum(value for _, value, _ in shares(boxes.splits))
     num_images = max(1, round(boxes.num_images * (1 - held_out)))
-    return min(most, max(FEWEST_EPOCHS, round(NUM_SEEN / num_images)))
+    return min(most, max(FEWEST_EPOCHS, round(NUM_SEEN / num_images / times)))
 
 
 def _limit(most: int) -> int:

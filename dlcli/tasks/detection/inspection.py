@@ -151,7 +151,7 @@ def findings(
         )
         yield from _tiny(dataset.splits["train"], policy)
         if poor := describe_poor_fit(dataset.splits["train"], policy, dataset.classes, model):
-            yield Finding("anchors", False, f"train: {poor}", ())
+            yield Finding("poor fit", False, f"train: {poor}", ())
 
 
 def _missing(split: str, found: ObjectStatistics, classes: tuple[str, ...]) -> Iterator[Finding]:

@@ -1,12 +1,15 @@
 """What a draft needs to know about images with boxes, and the draft for one object of each image."""
 
-from collections import Counter
-from dataclasses import dataclass
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from dlcli.data.boxes.annotated import Listed
-from dlcli.data.boxes.boxes import BOX_COLUMNS
+from dlcli.data.boxes.boxes import BOX_COLUMNS, Corners
 from dlcli.data.boxes.sources.coco import list_coco
 from dlcli.data.boxes.sources.voc import list_voc, lists_of
 from dlcli.data.boxes.sources.yolo import list_yolo
@@ -60,6 +63,8 @@ class BoxSource:
         splits: besides training, those that the source has.
         num_objects, num_masks: of all splits, and how many of these objects have masks.
         is_padded: whether they are arrays with all objects of each image, which only detection reads.
+        class_sizes: the median size of each class's training objects: the square root of the area of the box, in pixels
+            of the images.
     """
 
     seen: tuple[str, ...]
@@ -71,6 +76,7 @@ class BoxSource:
     num_objects: int = 0
     num_masks: int = 0
     is_padded: bool = False
+    class_sizes: Mapping[str, float] = field(default_factory=dict)
 
 
 def find_boxes(layout: Layout, folder: Path, *, needs_masks: bool = False) -> BoxSource | None:
@@ -125,7 +131,19 @@ def _in_annotations(layout: Layout, path: str, folder: Path, *, needs_masks: boo
         splits=frozenset(given) - {"train"},
         num_objects=sum(len(image.objects) for image in listed.images),
         num_masks=sum(found.shape is not None for image in listed.images for found in image.objects),
+        class_sizes=_class_sizes(
+            (found.label, found.corners) for image in train for found in image.objects if found.corners is not None
+        ),
     )
+
+
+def _class_sizes(boxes: Iterable[tuple[str, Corners]]) -> dict[str, float]:
+    """The median size of the boxes of each class, in pixels; boxes without an area are left out."""
+    sizes: dict[str, list[float]] = defaultdict(list)
+    for label, (xmin, ymin, xmax, ymax) in boxes:
+        if xmax > xmin and ymax > ymin:
+            sizes[label].append(math.sqrt((xmax - xmin) * (ymax - ymin)))
+    return {label: median(values) for label, values in sizes.items()}
 
 
 def _list_coco(layout: Layout, *, needs_masks: bool) -> Listed:
@@ -201,18 +219,31 @@ def _in_table(file: Path, path: str, folder: Path) -> BoxSource | None:
         num_images=len(per_image),
         most=max(per_image.values(), default=0),
         splits=frozenset(own_splits(file, rows)),
+        class_sizes=_class_sizes(_boxes_in(with_box, label, box)),
     )
+
+
+def _boxes_in(rows: Iterable[Mapping[str, str]], label: str, columns: list[str]) -> Iterator[tuple[str, Corners]]:
+    """The class and the box of each row; rows whose corners are no numbers, which reading reports, are left out."""
+    for row in rows:
+        try:
+            xmin, ymin, xmax, ymax = (float(row[column]) for column in columns)
+        except ValueError:
+            continue
+        yield row[label], (xmin, ymin, xmax, ymax)
 
 
 def _in_arrays(file: Path, path: str) -> BoxSource | None:
     """The images of an .npz file with padded boxes and classes; None if it has no such arrays."""
-    keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in ("x", "box_class")]
-    arrays, others = read_arrays(file, keys)
-    if not {"x_train", "box_class_train"} <= arrays.keys() or "boxes_train" not in others:
+    keys = [f"{axis}_{suffix}" for suffix in SUFFIXES.values() for axis in ("x", "box_class", "boxes")]
+    arrays, _ = read_arrays(file, keys)
+    if not {"x_train", "box_class_train", "boxes_train"} <= arrays.keys():
         return None
-    x, labels = arrays["x_train"], arrays["box_class_train"]
+    x, labels, boxes = (arrays[f"{axis}_train"] for axis in ("x", "box_class", "boxes"))
     if x.ndim not in (3, 4) or labels.ndim != 2 or len(x) != len(labels) or not len(x):
         return None  # reading it reports the shapes
+    if boxes.shape != (*labels.shape, 4) or boxes.dtype.kind not in "iuf":
+        return None
     is_box = labels != "" if labels.dtype.kind in "US" else labels >= 0
     counts = Counter(str(label) for label in labels[is_box].tolist())
     per_image = is_box.sum(axis=1).tolist()
@@ -227,6 +258,7 @@ def _in_arrays(file: Path, path: str) -> BoxSource | None:
         most=max(per_image),
         splits=frozenset(split for split, suffix in SUFFIXES.items() if f"x_{suffix}" in arrays and split != "train"),
         is_padded=True,
+        class_sizes=_class_sizes(zip(labels[is_box].astype(str).tolist(), boxes[is_box].tolist(), strict=True)),
     )
 
 

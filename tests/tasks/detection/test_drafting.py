@@ -3,6 +3,8 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from dlcli.recipe.sections.detection_data import InstanceFiles
 from dlcli.recipe.tasks.detection import Detection
 from dlcli.recipe.tasks.instance_segmentation import InstanceSegmentation
 from dlcli.recipe.tasks.localization import Localization
-from dlcli.tasks.detection.drafting import _epochs, _size
+from dlcli.tasks.detection.drafting import _epochs, _has_small_classes, _size
 from dlcli.tasks.draft import BoxTask, draft_recipe
 from dlcli.tasks.images.box_drafting import BoxSource
 
@@ -103,6 +105,24 @@ def test_images_with_several_objects_are_for_detection(name: str) -> None:
     assert recipe.data.image_size == (32, 32)
     assert (recipe.data.validation, recipe.data.test) == (0.1, 0.2)
     assert recipe.model.kind == "fcos"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_class_of_small_objects_starts_at_a_stride_of_4_pixels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.image", partial(image, size=(1280, 960)))
+    _, small = drafted(FORMATS[name]({"a": ["cat", "dog"], "b": ["dog"]}))
+    assert small.model.levels == ((3, 4, 5, 6, 7) if name == "yolo" else (2, 3, 4, 5))  # yolo's boxes are proportions
+
+
+def test_few_pixels_of_large_images_are_small() -> None:
+    def source(**sizes: float) -> BoxSource:
+        shapes = Counter({(480, 640): 9, (960, 1280): 1})
+        return BoxSource((), (), shapes, num_images=200, most=5, splits=frozenset(), class_sizes=sizes)
+
+    assert _has_small_classes(source(cell=200, platelet=46))  # 23.8 pixels in an input of 256x320, less than 3 strides
+    assert not _has_small_classes(source(cell=200, platelet=47))
+    assert not _has_small_classes(source())
+    assert not _has_small_classes(replace(source(cell=1), sizes=Counter()))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -247,6 +267,11 @@ def test_arrays_of_boxes() -> None:
 def test_epochs_depend_on_the_number_of_training_images(num_images: int, splits: set[str], epochs: int) -> None:
     source = BoxSource((), (), Counter(), num_images, most=5, splits=frozenset(splits))
     assert _epochs(source, 60) == epochs
+
+
+def test_epochs_are_fewer_where_an_image_takes_longer() -> None:
+    source = BoxSource((), (), Counter(), num_images=205, most=5, splits=frozenset({"validation", "test"}))
+    assert _epochs(source, 60, times=2) == 15
 
 
 def test_data_without_objects_are_refused() -> None:

@@ -16,7 +16,7 @@ from dlcli.tasks.detection.sources import read_dataset
 from dlcli.tasks.images.copies import copy_findings, find_copies
 from dlcli.tasks.inspection import Finding
 
-FCOS = Fcos.model_construct(kind="fcos")
+FCOS = Fcos.model_construct(kind="fcos", levels=(2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_classes_whose_boxes_fit_no_anchor_are_named_with_anchors_that_fit(scene
     fits = shared / (width * height + 24**2 - shared) >= 0.5
     shares = {name: fits[boxes.labels == label].mean() for label, name in enumerate(scenes.classes)}
     small = Retinanet.model_construct(kind="retinanet", levels=(3,), anchor_sizes=(3.0,), anchor_ratios=(1.0,))
-    text = findings(scenes, image_size=(128, 192), model=small)["anchors"].text
+    text = findings(scenes, image_size=(128, 192), model=small)["poor fit"].text
     poor = ", ".join(f"{name} ({share:.0%})" for name, share in shares.items() if share < 0.8)
     assert poor
     few = "train: few boxes of these classes have an anchor of a similar size and shape (IoU >= 0.5)"
@@ -173,11 +173,25 @@ def test_classes_whose_boxes_fit_no_anchor_are_named_with_anchors_that_fit(scene
     assert scenes.policy is not None
     enlarged = replace(scenes, policy=replace(scenes.policy, image_size=(128, 192)))
     assert inspection.notes(enlarged, small)[-1] == text
-    assert "anchors" not in findings(scenes, image_size=(128, 192))
     fitting = Retinanet.model_construct(
         kind="retinanet", levels=(3,), anchor_sizes=(3.0, 4.5, 6.5), anchor_ratios=(1.0,)
     )
-    assert "anchors" not in findings(scenes, image_size=(128, 192), model=fitting)
+    assert "poor fit" not in findings(scenes, image_size=(128, 192), model=fitting)
+
+
+def test_classes_whose_objects_are_small_for_the_finest_level_are_named(scenes: Dataset) -> None:
+    boxes = objects(scenes)
+    sizes = np.sqrt(np.prod(4 * (boxes.corners[:, 2:] - boxes.corners[:, :2]), axis=1))  # in an input of 128x192
+    medians = {name: np.median(sizes[boxes.labels == label]) for label, name in enumerate(scenes.classes)}
+    assert max(medians.values()) < 3 * 16
+    assert min(medians.values()) >= 3 * 4
+    from_16 = Fcos.model_construct(kind="fcos", levels=(4, 5))
+    text = findings(scenes, image_size=(128, 192), model=from_16)["poor fit"].text
+    small = ", ".join(f"{name} ({size:.0f} pixels)" for name, size in medians.items())
+    assert f"a stride of 16 pixels: {small}. model.levels: [3, 4, 5] finds small objects better" in text
+    for levels, image_size in (((2, 3), (128, 192)), ((2, 3), (8, 12)), ((3, 4), (512, 768))):
+        model = Fcos.model_construct(kind="fcos", levels=levels)
+        assert "poor fit" not in findings(scenes, image_size=image_size, model=model), (levels, image_size)
 
 
 def test_the_plot_is_an_image(scenes: Dataset) -> None:
