@@ -120,7 +120,15 @@ class Run:
 
         return open_predictor(self._run, console=_console(self._verbose))
 
-    def predict(self, samples: Any, *, top: int = 3, score: float | None = None, beam: int = 1) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        samples: Any,
+        *,
+        top: int = 3,
+        score: float | None = None,
+        beam: int = 1,
+        copy_unknown: bool = False,
+    ) -> list[dict[str, Any]]:
         """Predict samples as ``dlcli predict --json`` does. The model is loaded once.
 
         Args:
@@ -131,6 +139,7 @@ class Run:
             top: number of classes listed for each sample, for classifiers.
             score: the lowest score of an object; None for the one that the run has chosen.
             beam: hypotheses kept at each decoding step, for tasks that generate text.
+            copy_unknown: copy unknown words from the source text by attention, for encoder-decoders.
 
         Returns:
             A row for each sample: for a classifier ``predicted``, ``confidence`` and ``top``, for other tasks as in the
@@ -142,7 +151,7 @@ class Run:
         from dlcli.workflow.samples import read_samples
 
         files, read = read_samples(self.predictor, samples)
-        rows = self.predictor.predict(read, top=top, score=score, beam=beam)
+        rows = self.predictor.predict(read, top=top, score=score, beam=beam, copy_unknown=copy_unknown)
         return [row if file is None else {"file": file, **row} for file, row in zip(files, rows, strict=True)]
 
     def evaluate(self, **options: Any) -> dict[str, Any]:
@@ -320,6 +329,7 @@ def evaluate(
     split: Literal["train", "validation", "test"] | None = None,
     data: AnyPath | None = None,
     beam: int = 1,
+    copy_unknown: bool = False,
     calibrate: bool = False,
     top_k: Sequence[int] = (),
     tta: Literal["flip", "crops", "flip+crops"] | None = None,
@@ -333,7 +343,7 @@ def evaluate(
         run: a run, its name or path; None for the newest one.
         split: None for test, or validation if there is none.
         data: a recipe, folder or file to evaluate on instead of the run's own data.
-        beam, calibrate, top_k, tta: as the options of ``dlcli evaluate``.
+        beam, copy_unknown, calibrate, top_k, tta: as the options of ``dlcli evaluate``.
 
     Returns:
         The metrics, with ``run``, ``split`` and ``folder``.
@@ -345,6 +355,7 @@ def evaluate(
     given = {
         "--beam": beam != 1,
         "--calibrate": calibrate,
+        "--copy-unknown": copy_unknown,
         "--data": data is not None,
         "--split": split not in (None, "test"),
         "--top-k": bool(top_k),
@@ -356,7 +367,9 @@ def evaluate(
     from dlcli.workflow.evaluate import evaluate as evaluate_run
 
     path = None if data is None else Path(data)
-    request = EvaluationRequest(split, path, beam, top_k=tuple(top_k), calibrate=calibrate, views=tta)
+    request = EvaluationRequest(
+        split, path, beam, top_k=tuple(top_k), calibrate=calibrate, views=tta, copy_unknown=copy_unknown
+    )
     return evaluate_run(found, request, console=_console(verbose))
 
 

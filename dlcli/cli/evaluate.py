@@ -8,6 +8,7 @@ import click
 from dlcli.cli.options import (
     beam_option,
     check_run,
+    copy_unknown_option,
     devices_option,
     json_option,
     other_data_option,
@@ -25,6 +26,7 @@ from dlcli.cli.output import say, write_json, write_metrics
 @split_option
 @other_data_option
 @beam_option
+@copy_unknown_option
 @click.option(
     "--top-k",
     type=click.IntRange(min=1),
@@ -53,6 +55,7 @@ def evaluate(
     split: str | None,
     data: Path | None,
     beam: int,
+    copy_unknown: bool,
     top_k: tuple[int, ...],
     calibrate: bool,
     tta: Literal["flip", "crops", "flip+crops"] | None,
@@ -81,6 +84,7 @@ def evaluate(
     given = {
         "--beam": beam != 1,
         "--calibrate": calibrate,
+        "--copy-unknown": copy_unknown,
         "--data": data is not None,
         "--probabilities": probabilities,
         "--top-k": bool(top_k),
@@ -102,6 +106,7 @@ def evaluate(
         top_k=top_k,
         calibrate=calibrate,
         views=tta,
+        copy_unknown=copy_unknown,
     )
     results = evaluate_run(run_dir, request, console=Console(quiet=quiet))
     if as_json:

@@ -67,6 +67,12 @@ beam_option: Decorator = click.option(
     help="Beam width of decoding; 1 is greedy (sequence-to-sequence models).",
 )
 
+copy_unknown_option: Decorator = click.option(
+    "--copy-unknown",
+    is_flag=True,
+    help="Copy words that the model does not know from the source text, by attention (sequence-to-sequence models).",
+)
+
 safe_csv_option: Decorator = click.option(
     "--safe-csv",
     is_flag=True,

@@ -13,6 +13,7 @@ from dlcli.cli.options import (
     beam_option,
     check_output,
     check_run,
+    copy_unknown_option,
     devices_option,
     json_option,
     quiet_option,
@@ -89,6 +90,7 @@ WIDEST_TEXT = 80  # characters of a text that a table shows
     help="Write the part of an image in each object's box to this new folder (detection, instance segmentation).",
 )
 @beam_option
+@copy_unknown_option
 @safe_csv_option
 @click.option("--force", is_flag=True, help="Overwrite the --output file if it exists.")
 @runs_option
@@ -108,6 +110,7 @@ def predict(
     score: float | None,
     crops: Path | None,
     beam: int,
+    copy_unknown: bool,
     safe_csv: bool,
     runs: Path,
     device: str,
@@ -155,6 +158,7 @@ def predict(
     is_top_given = click.get_current_context().get_parameter_source("top") is click.core.ParameterSource.COMMANDLINE
     given = {
         "--beam": beam != 1,
+        "--copy-unknown": copy_unknown,
         "--crops": crops is not None,
         "--draw": draw is not None,
         "--masks": masks is not None,
@@ -174,7 +178,9 @@ def predict(
     from dlcli.workflow.predict import predict as predict_with_run
     from dlcli.workflow.predict_lines import predict_lines
 
-    request = PredictionRequest(files, texts, top, output, draw, beam, safe_csv, masks, pixel_size, score, crops)
+    request = PredictionRequest(
+        files, texts, top, output, draw, beam, safe_csv, masks, pixel_size, score, crops, copy_unknown
+    )
     if recipe.reads_lines and paths == ("-",) and not texts and output is None:
         for row in predict_lines(run_dir, request, console=Console(quiet=quiet)):
             if as_json:

@@ -6,11 +6,11 @@ from typing import Any
 MAX_ORDER = 4  # of the n-grams of BLEU
 
 
-def metrics(references: Sequence[Sequence[int]], predictions: Sequence[Sequence[int]]) -> dict[str, Any]:
+def metrics(references: Sequence[Sequence[int | str]], predictions: Sequence[Sequence[int | str]]) -> dict[str, Any]:
     """Token accuracy and exact matches.
 
     Args:
-        references, predictions: token ids of each output sequence, without end tokens.
+        references, predictions: the tokens of each output sequence, as ids or text, without end tokens.
 
     Returns:
         ``token_accuracy``, the proportion of reference tokens, end token included, that the prediction has at the same

@@ -34,6 +34,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "--beam": ("decodes no text", "Remove the option."),
         "--calibrate": ("predicts no class probabilities", "Remove the option."),
+        "--copy-unknown": ("copies no tokens from source texts", "Remove the option."),
         "--crops": ("predicts no objects", "Remove the option."),
         "--data": ("has no other data to be evaluated on", "Remove the option."),
         "--draw": ("predicts neither boxes nor masks", "Remove the option."),

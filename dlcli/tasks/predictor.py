@@ -53,7 +53,13 @@ class Predictor(Protocol):
         ...
 
     def predict(
-        self, samples: Sequence[Any], *, top: int = 3, score: float | None = None, beam: int = 1
+        self,
+        samples: Sequence[Any],
+        *,
+        top: int = 3,
+        score: float | None = None,
+        beam: int = 1,
+        copy_unknown: bool = False,
     ) -> list[dict[str, Any]]:
         """Predict samples.
 
@@ -62,6 +68,8 @@ class Predictor(Protocol):
             top: number of classes that are listed for each sample, for classifiers.
             score: the lowest score of an object; None for the one that the run has chosen.
             beam: hypotheses kept at each decoding step, for tasks that generate text.
+            copy_unknown: copy unknown tokens from the source text by attention, for tasks that generate a text for
+                each.
 
         Returns:
             The rows of ``dlcli predict --json``, without the names of the samples.

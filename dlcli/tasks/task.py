@@ -37,6 +37,7 @@ class EvaluationRequest:
         top_k: numbers of most probable classes whose accuracy is reported besides the usual ones, for classifiers.
         views: average the probabilities of several views of each image: flip, crops or flip+crops; None for none.
         calibrate: fit a temperature on the validation split first, for classifiers.
+        copy_unknown: copy unknown tokens from the source text by attention, for encoder-decoders.
     """
 
     split: str | None = None
@@ -47,6 +48,7 @@ class EvaluationRequest:
     top_k: tuple[int, ...] = ()
     calibrate: bool = False
     views: Literal["flip", "crops", "flip+crops"] | None = None
+    copy_unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class PredictionRequest:
         pixel_size: the length of a pixel's side in any unit; areas are then also given in its square.
         score: the lowest score of an object that is shown; None for the one that the run has chosen.
         crops: a folder for a file of each object that is shown; it must be absent or empty.
+        copy_unknown: copy unknown tokens from the source text by attention, for encoder-decoders.
     """
 
     paths: Sequence[Path]
@@ -78,6 +81,7 @@ class PredictionRequest:
     pixel_size: float | None = None
     score: float | None = None
     crops: Path | None = None
+    copy_unknown: bool = False
 
 
 @dataclass(frozen=True)

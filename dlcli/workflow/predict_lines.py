@@ -42,7 +42,7 @@ def predict_lines(run: RunDir, request: PredictionRequest, *, console: Console) 
             samples += (predictor.read_line(line, name=name) for name, line in zip(names, lines, strict=True))
         except InputError as error:
             failure = error
-        rows = predictor.predict(samples, top=request.top, beam=request.beam)
+        rows = predictor.predict(samples, top=request.top, beam=request.beam, copy_unknown=request.copy_unknown)
         for name, row in zip(names, rows, strict=False):
             yield {"file": name} | row
         if failure is not None:

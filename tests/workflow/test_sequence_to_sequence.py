@@ -16,12 +16,14 @@ from recurrent_norms import assert_gradients_reach_back  # type: ignore[import-n
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
+from dlcli.data.text.vocabulary import FIRST, UNKNOWN
+from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
-from dlcli.tasks.sequence_to_sequence.decoding import TextDecoder, load_text_decoder
+from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, load_text_decoder
 
 SUMS = """\
 task: sequence_to_sequence
@@ -96,6 +98,41 @@ def test_beam_search_of_width_one_equals_the_saved_model(made: Path, name: str) 
     spelled = np.asarray(model(tf.constant(texts))).astype(str)
     for hypothesis, row in zip(hypotheses, spelled, strict=True):
         assert [decoder.target[id_ - 2] for id_ in hypothesis.ids] == [word for word in row if word]
+
+
+def test_unknown_tokens_are_copied_from_where_attention_is_largest(made: Path) -> None:
+    """The network is changed to generate the unknown token in place of "rouge"."""
+    decoder = text_decoder_of(made, "phrases")
+    rouge, kernel, bias = decoder.target.index("rouge") + FIRST, *decoder.decoder.cell.logits.get_weights()
+    kernel[:, UNKNOWN], bias[UNKNOWN], bias[rouge] = kernel[:, rouge], bias[rouge], -100
+    decoder.decoder.cell.logits.set_weights([kernel, bias])
+    table = decoder.decoder.cell.embedding.embeddings
+    table.assign(np.where(np.arange(table.shape[0])[:, None] == UNKNOWN, table[rouge], table))
+
+    def decoded(copy_unknown: bool) -> Hypothesis:
+        texts = ["Big RED, dog!", ""]
+        return decoder.decode(texts, beam=1, batch_size=4, copy_unknown=copy_unknown, console=QUIET)[0]
+
+    copied, plain = decoded(True), decoded(False)
+    assert decoder.text_of(copied.ids) == "chien [UNK] grand"
+    assert copied.attention is not None
+    source = ["big", "red", "dog"][int(copied.attention[1].argmax())]
+    assert decoder.text_of(copied.ids, copied.copied) == f"chien {source} grand"
+    assert UNKNOWN not in plain.ids
+    assert plain.copied == ()
+    decoder.decoder.cell.attention = "none"
+    with pytest.raises(InputError, match=r"^--copy-unknown: needs a model with attention, "):
+        decoded(True)
+
+
+@pytest.mark.slow
+def test_evaluating_with_copied_words(folder: Path) -> None:
+    """Every word of the training texts is known, so that nothing is copied, and the results are the same."""
+    (folder / "new.tsv").write_text("red cat\tchat rouge\ncar\tnone such\n")
+    texts = ["evaluate", "phrases", "--data", "new.tsv", "--json"]
+    plain, copied = (json.loads(run(*texts, *more, folder=folder).stdout) for more in ([], ["--copy-unknown"]))
+    assert copied["folder"].endswith("evaluation/new-all-copied")
+    assert (copied["copied"], copied["exact"]) == (0, plain["exact"])
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ class SequenceToSequence(TaskRecipe):
 
     samples = "texts"
     verbs = SEQUENCE_VERBS
-    options = frozenset(("--beam", "--data", "--split", "--text"))
+    options = frozenset(("--beam", "--copy-unknown", "--data", "--split", "--text"))
     explanation_options = frozenset(("--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     named_by = "text"

@@ -122,7 +122,13 @@ class ImagePredictor:
         return ReadImage(found[0], (0, 0))
 
     def predict(
-        self, samples: Sequence[ReadImage], *, top: int = 3, score: float | None = None, beam: int = 1
+        self,
+        samples: Sequence[ReadImage],
+        *,
+        top: int = 3,
+        score: float | None = None,
+        beam: int = 1,
+        copy_unknown: bool = False,
     ) -> list[dict[str, Any]]:
         """As :meth:`dlcli.tasks.predictor.Predictor.predict`."""
         return list(self._predict(samples, top, score).rows) if samples else []

@@ -69,7 +69,13 @@ class LanguagePredictor:
         )
 
     def predict(
-        self, samples: Sequence[Prompt], *, top: int = 3, score: float | None = None, beam: int = 1
+        self,
+        samples: Sequence[Prompt],
+        *,
+        top: int = 3,
+        score: float | None = None,
+        beam: int = 1,
+        copy_unknown: bool = False,
     ) -> list[dict[str, Any]]:
         """As :meth:`dlcli.tasks.predictor.Predictor.predict`: rows with ``text`` and ``added``, and ``class``."""
         usual = GenerationRequest()

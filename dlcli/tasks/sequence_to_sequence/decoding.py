@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -16,7 +16,9 @@ from dlcli.recipe.tasks.sequence_to_sequence import SequenceToSequence
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.run_models import load_model
-from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabulary
+from dlcli.tasks.sequences.tokens import check_tokens, encodable, read_vocabulary, standardized_pieces
+
+UNKNOWN_TOKEN = "[UNK]"  # in place of a token that has no text
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class Hypothesis:
         log_probability: of all tokens, the end token included if there is one, in nats.
         attention: from each target token, the end token included, to each source token, ``[target, source]``; None
             for a model without attention.
+        copied: the source token that stands for each unknown token of ``ids``, in their order.
     """
 
     ids: tuple[int, ...]
     log_probability: float
     attention: np.ndarray | None
+    copied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,11 @@ class TextDecoder:
         """The model's own first layers: raw text -> token ids, padded with 0."""
         return keras.Model(self.model.input, self.model.get_layer("embedding").input)
 
-    def text_of(self, ids: Sequence[int]) -> str:
-        """The text of target token ids."""
-        separator = " " if self.recipe.text.unit == "words" else ""
-        return separator.join(self.target[id_ - FIRST] if id_ >= FIRST else "[UNK]" for id_ in ids)
+    def text_of(self, ids: Sequence[int], copied: Sequence[str] = ()) -> str:
+        """The text of target token ids, in which ``copied`` stand for the unknown ones."""
+        separator, copies = " " if self.recipe.text.unit == "words" else "", iter(copied)
+        tokens = (self.target[id_ - FIRST] if id_ >= FIRST else next(copies, UNKNOWN_TOKEN) for id_ in ids)
+        return separator.join(tokens)
 
     def network(self) -> keras.Model:
         """The network as it was trained: ``{given, before, forced}`` -> logits."""
@@ -88,23 +93,46 @@ class TextDecoder:
     def _source_ids(self, texts: Sequence[str]) -> np.ndarray:
         return np.asarray(self.front(tf.constant([encodable(text) for text in texts])))
 
-    def decode(self, texts: Sequence[str], *, beam: int, batch_size: int, console: Console) -> list[Hypothesis]:
+    def decode(
+        self, texts: Sequence[str], *, beam: int, batch_size: int, copy_unknown: bool = False, console: Console
+    ) -> list[Hypothesis]:
         """Decode the target text of each source text: the one with the largest mean log probability of its tokens.
 
         Args:
             beam: hypotheses kept at each step; 1 for greedy decoding.
             batch_size: source texts decoded at a time.
+            copy_unknown: generate unknown tokens, too, each of which becomes the source token with the largest
+                attention weight (Luong, Sutskever et al. 2015, section 3.3; Jean et al. 2015, section 3.3); otherwise
+                no unknown token is generated.
+
+        Raises:
+            InputError: tokens are to be copied by a model without attention.
         """
+        if copy_unknown and self.decoder.cell.attention == "none":
+            raise InputError(
+                "--copy-unknown: needs a model with attention, which says what is copied. Received one that was "
+                "trained with model.attention: none."
+            )
         usable = [encodable(text) for text in texts]
         order = np.argsort([len(text) for text in usable], kind="stable")
         search = self._search
         hypotheses: list[Hypothesis | None] = [None] * len(texts)
         for start in range(0, len(order), batch_size):
             index = order[start : start + batch_size]
-            for i, hypothesis in zip(index, search(tf.constant([usable[i] for i in index]), beam), strict=True):
-                hypotheses[i] = hypothesis
+            found = search(tf.constant([usable[i] for i in index]), beam, copy_unknown)
+            for i, hypothesis in zip(index, found, strict=True):
+                hypotheses[i] = self._with_copies(hypothesis, texts[i])
             console.evaluating(min(start + batch_size, len(order)), len(order))
         return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
+
+    def _with_copies(self, hypothesis: Hypothesis, text: str) -> Hypothesis:
+        """A hypothesis for a source text with the source tokens that stand for its unknown ones."""
+        unknown = [place for place, id_ in enumerate(hypothesis.ids) if id_ == UNKNOWN]
+        if not unknown:
+            return hypothesis
+        assert hypothesis.attention is not None
+        tokens = standardized_pieces(text, self.recipe.text) or [UNKNOWN_TOKEN]  # of an empty text
+        return replace(hypothesis, copied=tuple(tokens[int(hypothesis.attention[i].argmax())] for i in unknown))
 
     @functools.cached_property
     def _search(self) -> Any:
@@ -117,24 +145,25 @@ class TextDecoder:
             memory, mask, last = encoder(texts, training=False)
             return [tf.repeat(x, beam, axis=0) for x in (memory, mask, cell.keys(memory), *decoder.first_states(last))]
 
-        def step(tokens: Any, memory: Any, mask: Any, keys: Any, *states: Any) -> Any:
+        def step(tokens: Any, copy_unknown: Any, memory: Any, mask: Any, keys: Any, *states: Any) -> Any:
             cell.attend_to(memory, mask, keys)
             vector, new_states, weights = cell.step(cell.embedding(tokens), list(states))
             logits = cell.logits(vector)
-            logits = tf.where(tf.range(cell.num_tokens) == UNKNOWN, -np.inf, logits)
+            logits = tf.where(~copy_unknown & (tf.range(cell.num_tokens) == UNKNOWN), -np.inf, logits)
             return tf.nn.log_softmax(logits), weights if has_attention else (), new_states
 
         compiled_encode = tf.function(encode, reduce_retracing=True, autograph=False)
         compiled_step = tf.function(step, reduce_retracing=True, autograph=False)
 
-        def search(texts: Any, beam: int) -> list[Hypothesis]:
+        def search(texts: Any, beam: int, copy_unknown: bool) -> list[Hypothesis]:
             memory, mask, keys, *states = compiled_encode(texts, tf.constant(beam))
+            copies = tf.constant(copy_unknown)
 
             def next_scores(tokens: np.ndarray, parents: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
                 nonlocal states
                 if parents is not None:
                     states = [tf.gather(state, parents) for state in states]
-                scores, weights, states = compiled_step(tf.constant(tokens), memory, mask, keys, *states)
+                scores, weights, states = compiled_step(tf.constant(tokens), copies, memory, mask, keys, *states)
                 return scores.numpy(), weights.numpy() if has_attention else None
 
             lengths = np.asarray(mask).reshape(len(texts), beam, -1)[:, 0].sum(axis=1)

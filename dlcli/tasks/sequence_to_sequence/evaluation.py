@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.data.files import printable
 from dlcli.data.sequences.dataset import SequenceDataset, Sequences
 from dlcli.data.splits import evenly_spaced
-from dlcli.data.text.vocabulary import FIRST, Vocabulary
+from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import CheckFailed, InputError
 from dlcli.evaluation import sequence_to_sequence as text_metrics
 from dlcli.files import suffix_of
@@ -23,7 +23,7 @@ from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequence_to_sequence.decoding import Hypothesis, TextDecoder, text_decoder_of
 from dlcli.tasks.sequence_to_sequence.sources import AnyPairs, Vocabularies, open_pairs, pair_batches, read_pairs
-from dlcli.tasks.sequences.tokens import encode_texts, token_sums
+from dlcli.tasks.sequences.tokens import encode_texts, standardized_pieces, token_sums
 from dlcli.tasks.split_choice import OWN_DATA, other_split, own_split
 from dlcli.tasks.task import EvaluationRequest
 
@@ -56,10 +56,11 @@ def evaluate(run: RunDir, recipe: SequenceToSequence, request: EvaluationRequest
         count_trained_on(run, samples.digests, noun="texts", console=console, is_asked=name == "train"),
     )
     console.say(f"run {run.path}: evaluating {len(samples):,} samples of {name}")
-    # the results of beam search are kept next to those of greedy decoding
-    folder = run.evaluation(run.free_evaluation(name if beam == 1 else f"{name}-beam{beam}", source.data))
+    # the results of beam search, and with copied words, are kept next to those of greedy decoding
+    kind = name + ("" if beam == 1 else f"-beam{beam}") + ("-copied" if request.copy_unknown else "")
+    folder = run.evaluation(run.free_evaluation(kind, source.data))
     to = Destination(folder, source, request)
-    metrics = evaluate_pairs(to, decoder, samples, beam=beam, console=console)
+    metrics = evaluate_pairs(to, decoder, samples, beam=beam, copy_unknown=request.copy_unknown, console=console)
     return {"run": str(run.path), "split": name, "folder": str(folder), **source.facts, **metrics}
 
 
@@ -91,12 +92,14 @@ def evaluate_pairs(
     samples: Sequences,
     *,
     beam: int,
+    copy_unknown: bool = False,
     decoded: Sequence[Sequence[int]] | None = None,
     console: Console,
 ) -> dict[str, Any]:
     """Evaluate on pairs of texts; write metrics.json, predictions.csv, mistakes.txt and, with attention, its plot.
 
     Args:
+        beam, copy_unknown: as in :meth:`TextDecoder.decode`.
         decoded: the ids of the target text of each sample by an exported model, which outputs neither their
             probabilities nor attention; None to decode them here.
     """
@@ -116,12 +119,25 @@ def evaluate_pairs(
         if not np.isfinite(nats).all():
             raise CheckFailed("the model's outputs are not finite")
         metrics |= {"loss": float(nats.sum() / counts.sum()), "accuracy": float(correct.sum() / counts.sum())}
-        hypotheses = decoder.decode(samples.texts, beam=beam, batch_size=recipe.train.batch_size, console=console)
+        hypotheses = decoder.decode(
+            samples.texts,
+            beam=beam,
+            batch_size=recipe.train.batch_size,
+            copy_unknown=copy_unknown,
+            console=console,
+        )
         decoded = [hypothesis.ids for hypothesis in hypotheses]
+    copies = [hypothesis.copied for hypothesis in hypotheses] or [()] * len(samples)
     encoded = encode_texts(targets, recipe.text, vocabularies.target, is_cut=False)
-    target_ids: list[list[int]] = [encoded[i].tolist() for i in range(len(samples))]
-    predictions = [decoder.text_of(ids) for ids in decoded]
-    metrics |= {**text_metrics.metrics(target_ids, decoded), "beam": beam}
+    target_tokens = [
+        _spelled_unknown(encoded[i].tolist(), standardized_pieces(target, recipe.text))
+        for i, target in enumerate(targets)
+    ]
+    found_tokens = [_with(ids, copied) for ids, copied in zip(decoded, copies, strict=True)]
+    predictions = [decoder.text_of(ids, copied) for ids, copied in zip(decoded, copies, strict=True)]
+    metrics |= {**text_metrics.metrics(target_tokens, found_tokens), "beam": beam}
+    if copy_unknown:
+        metrics["copied"] = sum(map(len, copies))
     signatures: dict[str, str] = {}
     try:
         scores, signatures = text_metrics.translation_scores(samples.texts, samples.answers, predictions)
@@ -135,9 +151,9 @@ def evaluate_pairs(
             "text": text,
             "target": target,
             "predicted": predicted,
-            "exact": int(ids == list(found)),
+            "exact": int(true == found),
         }
-        for (name, text, target, predicted), found, ids in zip(columns, decoded, target_ids, strict=True)
+        for (name, text, target, predicted), found, true in zip(columns, found_tokens, target_tokens, strict=True)
     ]
     for row, hypothesis in zip(rows, hypotheses, strict=False):
         row["log_probability"] = f"{hypothesis.log_probability:.6f}"
@@ -153,6 +169,17 @@ def evaluate_pairs(
     return metrics
 
 
+def _spelled_unknown(ids: Sequence[int], spelled: Sequence[str]) -> list[int | str]:
+    """Token ids of a text, with the text of each unknown token, which equals no other one, in place of its id."""
+    return [part if id_ == UNKNOWN else id_ for id_, part in zip(ids, spelled or [""], strict=True)]
+
+
+def _with(ids: Sequence[int], copied: Sequence[str]) -> list[int | str]:
+    """Token ids of a hypothesis, with what was copied in place of the unknown ones."""
+    copies = iter(copied)
+    return [next(copies, id_) if id_ == UNKNOWN else id_ for id_ in ids]
+
+
 def _mistakes(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         f"{printable(row['text'])} -> {printable(row['predicted'])}, is {printable(row['target'])}\n"
@@ -164,6 +191,7 @@ def _mistakes(rows: Sequence[dict[str, Any]]) -> str:
 def _attention_map(decoder: TextDecoder, text: str, hypothesis: Hypothesis) -> tuple[list[str], list[str], np.ndarray]:
     """The source tokens, the target tokens, and the attention ``[target, source]``."""
     assert hypothesis.attention is not None
-    target_tokens = [decoder.target[id_ - FIRST] if id_ >= FIRST else "?" for id_ in hypothesis.ids]
+    copies = iter(hypothesis.copied)
+    target_tokens = [decoder.target[id_ - FIRST] if id_ >= FIRST else next(copies, "?") for id_ in hypothesis.ids]
     target_tokens += ["end"] * (len(hypothesis.attention) - len(target_tokens))
     return decoder.source_tokens(text), target_tokens, hypothesis.attention

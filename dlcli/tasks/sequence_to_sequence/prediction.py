@@ -37,7 +37,13 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
             f"{num_unknown:,} of {len(sources):,} texts have {recipe.text.unit} that are not in the model's vocabulary"
         )
     console.say(f"run {run.path}: predicting {len(sources):,} {'text' if len(sources) == 1 else 'texts'}")
-    hypotheses = decoder.decode(sources, beam=beam, batch_size=recipe.train.batch_size, console=console)
+    hypotheses = decoder.decode(
+        sources,
+        beam=beam,
+        batch_size=recipe.train.batch_size,
+        copy_unknown=request.copy_unknown,
+        console=console,
+    )
     predictions = [
         {"file": name} | row_of(decoder, text, hypothesis)
         for name, text, hypothesis in zip(names, sources, hypotheses, strict=True)
@@ -51,7 +57,7 @@ def predict(run: RunDir, recipe: SequenceToSequence, request: PredictionRequest,
 
 def row_of(decoder: TextDecoder, text: str, hypothesis: Hypothesis) -> dict[str, Any]:
     """What is reported of a source text."""
-    predicted = decoder.text_of(hypothesis.ids)
+    predicted = decoder.text_of(hypothesis.ids, hypothesis.copied)
     return {"text": text, "predicted": predicted, "log_probability": hypothesis.log_probability}
 
 

@@ -42,11 +42,19 @@ class TextPredictor:
         return self.read(self._of_line(line) if self._of_line else line, name=name)
 
     def predict(
-        self, samples: Sequence[str], *, top: int = 3, score: float | None = None, beam: int = 1
+        self,
+        samples: Sequence[str],
+        *,
+        top: int = 3,
+        score: float | None = None,
+        beam: int = 1,
+        copy_unknown: bool = False,
     ) -> list[dict[str, Any]]:
         """As :meth:`dlcli.tasks.predictor.Predictor.predict`."""
         if not samples:
             return []
         with self._lock:
-            hypotheses = self._decoder.decode(samples, beam=beam, batch_size=self._batch_size, console=self._console)
+            hypotheses = self._decoder.decode(
+                samples, beam=beam, batch_size=self._batch_size, copy_unknown=copy_unknown, console=self._console
+            )
         return [row_of(self._decoder, *pair) for pair in zip(samples, hypotheses, strict=True)]

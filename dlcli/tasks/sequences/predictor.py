@@ -84,7 +84,13 @@ class SequencePredictor:
         return self.read(line if self.kind == "texts" else numbers_of_json(line, name), name=name)
 
     def predict(
-        self, samples: Sequence[Any], *, top: int = 3, score: float | None = None, beam: int = 1
+        self,
+        samples: Sequence[Any],
+        *,
+        top: int = 3,
+        score: float | None = None,
+        beam: int = 1,
+        copy_unknown: bool = False,
     ) -> list[dict[str, Any]]:
         """As :meth:`dlcli.tasks.predictor.Predictor.predict`."""
         if not samples:

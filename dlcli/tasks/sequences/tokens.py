@@ -13,6 +13,7 @@ import tensorflow as tf
 from dlcli.data.sequences.batches import by_length
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.text.merges import with_merges
+from dlcli.data.text.pieces import PUNCTUATION, pieces
 from dlcli.data.text.unigram import with_scores
 from dlcli.data.text.vocabulary import AT_A_TIME, FIRST, PADDING, UNKNOWN, Vocabulary, encode, fit_vocabulary
 from dlcli.errors import InputError
@@ -161,6 +162,16 @@ def _splitter(tokens: Tokens) -> Callable[[Sequence[str] | None], Any]:
 def encodable(text: str) -> str:
     """Text that UTF-8 can encode: a lone surrogate is replaced by a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def standardized_pieces(text: str, tokens: Tokens) -> list[str]:
+    """The words or characters that the tokens of a text were made from, after standardization."""
+    standardize = tokens.final_standardize
+    strips = "strip_punctuation" in standardize
+    found = pieces(text, unit=tokens.unit, strips_punctuation=strips)
+    if strips:
+        found = ["".join(character for character in part if character not in PUNCTUATION) for part in found]
+    return [part.lower() for part in found] if standardize.startswith("lower") else found
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dlcli.data.text.vocabulary import UNKNOWN, Vocabulary
+from dlcli.data.text.vocabulary import FIRST, UNKNOWN, Vocabulary
 from dlcli.errors import InputError
 from dlcli.recipe.sections.text_data import Tokens
 from dlcli.tasks.sequences.tokens import (
@@ -17,6 +17,7 @@ from dlcli.tasks.sequences.tokens import (
     encodable,
     encode_texts,
     read_vocabulary,
+    standardized_pieces,
     unknown_lines,
     write_vocabulary,
 )
@@ -75,3 +76,16 @@ def test_unknown_tokens_are_reported_from_a_share_on() -> None:
 
 def test_lone_surrogates_become_question_marks() -> None:
     assert encodable("a\ud800é") == "a?é"
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+@pytest.mark.parametrize("standardize", ["lower_and_strip_punctuation", "lower", "strip_punctuation", "none"])
+def test_the_pieces_of_a_text_are_its_tokens(unit: str, standardize: str) -> None:
+    texts = ["Is it-- (Ärger), ok? !", "\tA  b.\n", "x\u00a0y \U0001f600"]
+    tokens = Tokens(unit=unit, standardize=standardize)  # type: ignore[arg-type]
+    known = sorted({piece for text in texts for piece in standardized_pieces(text, tokens)})
+    forms = sorted({*known, *(piece.replace("ä", "Ä") for piece in known if "lower" in standardize)})
+    of_form = tuple(FIRST + known.index(form.lower() if "lower" in standardize else form) for form in forms)
+    ids = encode_texts(texts, tokens, Vocabulary(tuple(known), tuple(forms), of_form), is_cut=False)
+    for i, text in enumerate(texts):
+        assert [known[id_ - FIRST] for id_ in ids[i].tolist()] == standardized_pieces(text, tokens)
