@@ -207,8 +207,7 @@ def _show_results(result: dict[str, Any]) -> None:
     elif result["verdict"] == "close":
         say(f"{result['of']}: the same within the tolerance, not bit for bit: {result['compared']}")
         say(f"largest relative difference: {result['largest']:.2g}; first difference: {result['first']}")
-    if result.get("environment"):
-        say(f"environment: {describe_environment(result['environment'], [])}")
+    say(f"environment: {describe_environment(result['environment'], result['unrecorded'])}")
 
 
 def _difference(result: dict[str, Any]) -> str:

@@ -4,9 +4,11 @@ import os
 import platform
 import re
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dlcli import __version__
 from dlcli.errors import InputError
 from dlcli.files import BadFile, read_file
 
@@ -15,6 +17,18 @@ NUMERIC_FLAGS = re.compile(r"(sse|ssse|avx|fma|f16c|amx|asimd|sve|bf16|neon).*")
 MAX_CPUINFO_BYTES = 2**24
 GIT_SECONDS = 10
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What a result depends on besides recipe, seed and data, as run.json and results record it: ``device`` (its name),
+    ``versions`` and ``machine``. TensorFlow must have been started."""
+    return {"device": device, "versions": versions(), "machine": describe_machine()}
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that a result may depend on."""
+    packages = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+    return {"dlcli": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def describe_machine() -> dict[str, Any]:

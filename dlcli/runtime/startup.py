@@ -106,6 +106,11 @@ def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False, worke
     return _started[device]
 
 
+def started_device() -> str:
+    """The name of the device that TensorFlow was started on last; empty before."""
+    return next((device.name for device in reversed(_started.values())), "")
+
+
 def _choose_device(tf: Any, device: str, worker: int | None = None) -> Device:
     importlib.import_module("keras")
     tf.get_logger().setLevel("ERROR")  # its warnings are for programmers, such as about retraced functions

@@ -21,6 +21,8 @@ from dlcli.rundir.runs import now
 from dlcli.rundir.tables import write_rows
 from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
+from dlcli.runtime.machine import environment
+from dlcli.runtime.startup import started_device
 from dlcli.tasks.probability_file import ProbabilityFile
 from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.tasks.task import EvaluationRequest
@@ -104,7 +106,13 @@ def write_evaluation(
         tables: the rows of each .csv file, by file name; at least one row each.
         others: the content of each other file by its name, or a function that writes it.
     """
-    content = {"data": to.source.data, "evaluated": now(), **to.source.facts, **metrics}
+    content = {
+        "data": to.source.data,
+        "evaluated": now(),
+        "environment": environment(started_device()),
+        **to.source.facts,
+        **metrics,
+    }
     replace_folder(
         to.folder,
         {

@@ -19,7 +19,7 @@ from dlcli.rundir.runs import create_run, now
 from dlcli.rundir.tables import MAX_CSV_BYTES, read_csv
 from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
-from dlcli.runtime.machine import describe_machine
+from dlcli.runtime.machine import environment
 from dlcli.runtime.model_files import load_keras_file, weights_digest
 from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import task_of
@@ -27,7 +27,7 @@ from dlcli.tasks.run_models import model_file
 from dlcli.tasks.task import EvaluationRequest
 from dlcli.workflow.comparison.samples import compare_on_samples
 from dlcli.workflow.headline import final_metrics, headline, task_of_info
-from dlcli.workflow.train import command, versions
+from dlcli.workflow.train import command
 
 SMALLEST = 1e-30  # probability whose logarithm is still finite in float32
 CLASSIFIER_OPTION = "--probabilities"
@@ -167,9 +167,7 @@ def _write(
             "task": recipe.task,
             "seed": recipe.train.seed,
             "started": now(),
-            "device": device.name,
-            "versions": versions(),
-            "machine": describe_machine(),
+            **environment(device.name),
             "ensemble": [
                 {"run": str(member.path.absolute()), "sha256": file_digest(member.model)} for member in members
             ],

@@ -15,10 +15,11 @@ from dlcli.rundir.runs import now
 from dlcli.rundir.tables import rows_text
 from dlcli.rundir.writing import replace_file, replace_folder
 from dlcli.runtime.console import Console
+from dlcli.runtime.machine import versions
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.task import ExplanationRequest
 from dlcli.workflow.result_folder import free_folder
-from dlcli.workflow.train import command, versions
+from dlcli.workflow.train import command
 
 __all__ = ["ExplanationRequest", "explain"]
 

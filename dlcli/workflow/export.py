@@ -22,11 +22,12 @@ from dlcli.rundir.runs import now
 from dlcli.rundir.writing import new_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.runtime.library_output import captured_stderr
+from dlcli.runtime.machine import versions
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.task import ExportRequest
 from dlcli.temporary import temporary_file
 from dlcli.workflow.result_folder import free_folder
-from dlcli.workflow.train import command, versions
+from dlcli.workflow.train import command
 
 __all__ = ["ExportRequest", "export"]
 

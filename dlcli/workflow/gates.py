@@ -16,12 +16,13 @@ from dlcli.rundir.runs import now
 from dlcli.rundir.tables import csv_text
 from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
+from dlcli.runtime.machine import versions
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.recurrent import gates_of_run
 from dlcli.tasks.task import ExplanationRequest
 from dlcli.workflow.explain import has_facts
 from dlcli.workflow.result_folder import free_folder
-from dlcli.workflow.train import command, versions
+from dlcli.workflow.train import command
 
 NAME = "gates"
 OPEN, CLOSED = 0.9, 0.1

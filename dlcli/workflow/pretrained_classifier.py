@@ -19,9 +19,10 @@ from dlcli.rundir.reading import file_digest
 from dlcli.rundir.runs import create_run, now
 from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
+from dlcli.runtime.machine import environment
 from dlcli.runtime.startup import Device, set_seed
 from dlcli.tasks.dispatch import pretrained_classifier
-from dlcli.workflow.train import command, versions
+from dlcli.workflow.train import command
 
 MAX_INDEX_BYTES = 2**20
 
@@ -84,8 +85,7 @@ def _write(
             "seed": recipe.train.seed,
             "started": now(),
             "finished": now(),
-            "device": device.name,
-            "versions": versions(),
+            **environment(device.name),
             "data": {
                 "fingerprint": "",
                 "classes": list(classes),

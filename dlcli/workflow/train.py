@@ -1,18 +1,15 @@
 """``dlcli train``: train and evaluate a model in a run directory; resume or extend a run."""
 
 import contextlib
-import platform
 import signal
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from dlcli import __version__
 from dlcli.errors import CheckFailed, InputError, Interrupted, Terminated, received_stop
 from dlcli.files import read_file
 from dlcli.recipe.language.overrides import Override
@@ -30,7 +27,7 @@ from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.rundir.writing import replace_by, replace_file, replace_json
 from dlcli.runtime.console import Console
 from dlcli.runtime.launched import note_run
-from dlcli.runtime.machine import commit_of, describe_machine
+from dlcli.runtime.machine import commit_of, environment
 from dlcli.runtime.members import reporting
 from dlcli.runtime.model_files import describe_network, weights_digest
 from dlcli.runtime.startup import Device, without_strategy
@@ -264,10 +261,8 @@ def _write_initial_files(run: RunDir, job: Job) -> None:
             "task": recipe.task,
             "seed": recipe.train.seed,
             "started": now(),
-            "device": job.device.name,
+            **environment(job.device.name),
             "parts": num_parts(recipe.train),
-            "versions": versions(),
-            "machine": describe_machine(),
             "commit": commit_of(loaded.path.parent),
             "data": {
                 "fingerprint": dataset.fingerprint(),
@@ -294,12 +289,6 @@ def _write_network(run: RunDir, job: Job) -> None:
 def command() -> list[str]:
     """The command line of this process, or the call from Python."""
     return CALL.get() or ["dlcli", *sys.argv[1:]]
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that a result may depend on."""
-    packages = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
-    return {"dlcli": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _restore(run: RunDir, job: Job, loop: Loop) -> None:

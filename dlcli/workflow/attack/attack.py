@@ -11,6 +11,8 @@ from dlcli.errors import InputError
 from dlcli.rundir.runs import now
 from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
+from dlcli.runtime.machine import environment
+from dlcli.runtime.startup import started_device
 from dlcli.tasks.attack_target import AttackTarget
 from dlcli.temporary import remove_leftovers
 from dlcli.workflow.attack.checks import Check, checks
@@ -19,7 +21,7 @@ from dlcli.workflow.attack.kinds import ATTACKS_BY_OPTION
 from dlcli.workflow.attack.plan import Attacked, Plan
 from dlcli.workflow.attack.run import AttackOutcome, run_attack
 from dlcli.workflow.result_folder import free_folder
-from dlcli.workflow.train import command, versions
+from dlcli.workflow.train import command
 
 
 def attack(
@@ -60,7 +62,7 @@ def attack(
     info = {
         "attacked": now(),
         "command": command(),
-        "versions": versions(),
+        **environment(started_device()),
         **source,
         "samples": len(samples),
         "settings": plan.settings(),

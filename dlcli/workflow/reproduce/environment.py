@@ -29,6 +29,24 @@ def unrecorded(old: Mapping[str, Any]) -> list[str]:
     return [part for part in PARTS if part not in old]
 
 
+def may_differ(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether results may differ by rounding: in another environment, or on a GPU, whose sums have no fixed order."""
+    return bool(environment_changes(old, new) or unrecorded(old)) or "CPU" not in str(new.get("device", ""))
+
+
+def in_environment(found: dict[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A verdict of :func:`.tables.verdict_of` with the ``environment``, which differs where numbers that are close are
+    a reproduction, and what is ``unrecorded``.
+
+    Args:
+        old, new: run.json, or what else records the environment of the result and of the one that was computed again.
+    """
+    if found["verdict"] == "close" and not may_differ(old, new):
+        found = {**found, "verdict": "different", "reproduced": False}
+    changes = {key: list(values) for key, values in environment_changes(old, new).items()}
+    return {**found, "environment": changes, "unrecorded": unrecorded(old)}
+
+
 def describe_environment(changes: Mapping[str, tuple[Any, Any]], lacking: list[str]) -> str:
     """Such as ``versions.tensorflow was 2.19.0 and is 2.21.0``; what differs, and what the old run does not record."""
     parts = [

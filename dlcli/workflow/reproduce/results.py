@@ -15,6 +15,8 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import MAX_METRICS_BYTES, check_keys, read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
+from dlcli.runtime.machine import environment
+from dlcli.runtime.startup import started_device
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.split_choice import OWN_DATA
 from dlcli.workflow.attack.attack import attack
@@ -22,11 +24,10 @@ from dlcli.workflow.attack.inputs import load_inputs
 from dlcli.workflow.attack.plan import Plan
 from dlcli.workflow.attack.request import Request
 from dlcli.workflow.evaluate import EvaluationRequest, evaluate
-from dlcli.workflow.reproduce.environment import environment_changes
+from dlcli.workflow.reproduce.environment import in_environment
 from dlcli.workflow.reproduce.tables import compare_tables, flat, verdict_of
-from dlcli.workflow.train import versions
 
-NOT_RESULTS = ("evaluated", "data", "epoch")
+NOT_RESULTS = ("evaluated", "data", "epoch", "environment")
 """The keys of metrics.json that say when and of what it was made."""
 TOP_K = re.compile(r"top_([0-9]{1,6})_accuracy")
 
@@ -40,7 +41,8 @@ def reproduce_evaluation(run: RunDir, name: str, *, tolerance: float, console: C
 
     Returns:
         ``run``, ``of`` (the folder), ``verdict`` (exact, close, different), ``reproduced``, ``compared`` (in words),
-        ``first`` and ``beyond`` (the first difference, and the first beyond the tolerance) and ``largest``.
+        ``first`` and ``beyond`` (the first difference, and the first beyond the tolerance), ``largest``,
+        ``environment`` (what differs in it) and ``unrecorded``.
 
     Raises:
         InputError: there is no such evaluation, or it is one of other data than the run's own.
@@ -64,14 +66,15 @@ def reproduce_evaluation(run: RunDir, name: str, *, tolerance: float, console: C
         if (old / "predictions.csv").exists():
             tables = [read_csv(folder / "predictions.csv") for folder in (old, new)]
             parts.append(("predictions.csv", compare_tables(*tables, key="row", tolerance=tolerance)))
-    return {"run": str(run.path), "of": str(old), **verdict_of(parts)}
+    recorded = before["environment"] if isinstance(before.get("environment"), dict) else {}
+    return {"run": str(run.path), "of": str(old), **in_environment(verdict_of(parts), recorded, after["environment"])}
 
 
 def reproduce_attack(run: RunDir, name: str, *, runs: Path, tolerance: float, console: Console) -> dict[str, Any]:
     """Attack a run's model again with the settings in ``attacks/<name>/attack.json``, and compare the results.
 
     Returns:
-        As of :func:`reproduce_evaluation`, and ``environment``: the versions that differ.
+        As of :func:`reproduce_evaluation`.
 
     Raises:
         InputError: there is no such attack, it was of other data than the run's own or of another model, or
@@ -107,10 +110,8 @@ def reproduce_attack(run: RunDir, name: str, *, runs: Path, tolerance: float, co
         for table, key in (("robustness.csv", "eps"), ("samples.csv", "row")):
             tables = [read_csv(one / table) for one in (old, new)]
             parts.append((table, compare_tables(*tables, key=key, tolerance=tolerance)))
-    recorded = {"versions": before["versions"]} if isinstance(before.get("versions"), dict) else {}
-    changes = environment_changes(recorded, {"versions": versions()})
-    environment = {key: list(values) for key, values in changes.items()}
-    return {"run": str(run.path), "of": str(old), **verdict_of(parts), "environment": environment}
+    found = in_environment(verdict_of(parts), before, environment(started_device()))
+    return {"run": str(run.path), "of": str(old), **found}
 
 
 def _existing(run: RunDir, folder: Path | None, name: str) -> Path:

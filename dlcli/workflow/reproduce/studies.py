@@ -11,7 +11,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.runs import suffixed
 from dlcli.runtime.console import Console
 from dlcli.workflow.reproduce.again import SUFFIX, NotTheSame
-from dlcli.workflow.reproduce.environment import environment_changes, unrecorded
+from dlcli.workflow.reproduce.environment import in_environment
 from dlcli.workflow.reproduce.tables import compare_tables, flat, verdict_of
 from dlcli.workflow.same_recipe import describe_changes, recipe_changes
 from dlcli.workflow.search.finals import final_name
@@ -115,17 +115,11 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
             parts.append((name, compare_tables(*_comparable(*rows), key="trial", tolerance=tolerance)))
     results = [_result(info) for info in infos]
     parts.append(("result", compare_tables(results[:1], results[1:], key="", tolerance=tolerance)))
-    changes, lacking = environment_changes(*infos), unrecorded(infos[0])
-    found = verdict_of(parts)
-    if found["verdict"] == "close" and not changes and not lacking and "CPU" in str(infos[1].get("device", "")):
-        found |= {"verdict": "different", "reproduced": False}
     return {
         "run": str(study.path),
         "reproduction": str(other.path),
-        **found,
+        **in_environment(verdict_of(parts), *infos),
         "tolerance": tolerance,
-        "environment": {key: list(values) for key, values in changes.items()},
-        "unrecorded": lacking,
     }
 
 

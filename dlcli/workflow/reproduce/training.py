@@ -17,7 +17,7 @@ from dlcli.tasks.job import Job
 from dlcli.tasks.run_models import model_file
 from dlcli.workflow.headline import final_metrics
 from dlcli.workflow.reproduce.again import SUFFIX, NotTheSame
-from dlcli.workflow.reproduce.environment import environment_changes, unrecorded
+from dlcli.workflow.reproduce.environment import environment_changes, may_differ, unrecorded
 from dlcli.workflow.reproduce.tables import Compared, compare_tables
 from dlcli.workflow.same_recipe import describe_changes, recipe_changes
 from dlcli.workflow.train import refuse_other_class_weights, train
@@ -143,10 +143,8 @@ def _compare(run: RunDir, other: RunDir, *, epochs: int | None, tolerance: float
         digests = [_weights(one, info) for one, info in zip((run, other), infos, strict=True)]
         metrics = [final_metrics(info) for info in infos]
         final = compare_tables(metrics[:1], metrics[1:], key="", tolerance=tolerance)
-    changes, lacking = environment_changes(*infos), unrecorded(infos[0])
     is_exact = rows.is_equal and (digests is None or digests[0] == digests[1]) and (final is None or final.is_equal)
-    may_differ = bool(changes or lacking) or "CPU" not in str(infos[1].get("device", ""))
-    is_close = rows.is_close and (final is None or final.is_close) and may_differ
+    is_close = rows.is_close and (final is None or final.is_close) and may_differ(*infos)
     return {
         "run": str(run.path),
         "reproduction": str(other.path),
@@ -155,8 +153,8 @@ def _compare(run: RunDir, other: RunDir, *, epochs: int | None, tolerance: float
         "epochs": rows.num_rows,
         "tolerance": tolerance,
         "weights": digests,
-        "environment": {key: list(values) for key, values in changes.items()},
-        "unrecorded": lacking,
+        "environment": {key: list(values) for key, values in environment_changes(*infos).items()},
+        "unrecorded": unrecorded(infos[0]),
         "first": _place(rows, final, "first"),
         "beyond": _place(rows, final, "beyond"),
         "largest": max(rows.largest, final.largest if final else 0.0),

@@ -13,7 +13,7 @@ from dlcli.report.cost.layer_table import LayerTable
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
-from dlcli.runtime.machine import describe_machine
+from dlcli.runtime.machine import environment
 from dlcli.runtime.startup import Device
 from dlcli.tasks.dispatch import prepare, task_of
 from dlcli.tasks.run_models import with_run_files
@@ -73,7 +73,7 @@ def check(loaded: LoadedRecipe, *, runs: Path, device: Device) -> dict[str, Any]
         "fingerprint": job.dataset.fingerprint(),
         "columns": list(job.loop(RunDir(runs), _Rows()).columns),
         "best_metric": job.best_metric,
-        "environment": {"device": device.name, "versions": workflow.versions(), "machine": describe_machine()},
+        "environment": environment(device.name),
         "warnings": [*(warning.text for warning in job.dataset.warnings), *console.warnings],
     }
 

@@ -128,9 +128,16 @@ def test_an_evaluation_is_computed_again_and_a_changed_value_is_named(folder: Pa
     assert "evaluation/test: the same bit for bit: metrics.json and predictions.csv (6 rows)" in done.stdout
     assert sorted((path, path.stat().st_mtime_ns) for path in (folder / "runs/r").rglob("*")) == before
     path = folder / "runs/r/evaluation/test/metrics.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "accuracy": 2}))
+    metrics = json.loads(path.read_text())
+    almost = {**metrics, "loss": metrics["loss"] * (1 + 1e-6)}
+    path.write_text(json.dumps(almost))
     done = dlcli(folder, "reproduce", "r", "--evaluation", "test").expect(1)
-    assert "first difference: metrics.json, accuracy: was 2 and is" in done.stderr
+    assert "first difference: metrics.json, loss: was" in done.stderr
+    environment = {**metrics["environment"], "device": "another"}
+    path.write_text(json.dumps({**almost, "environment": environment}))
+    done = dlcli(folder, "reproduce", "r", "--evaluation", "test").expect(0)
+    assert "the same within the tolerance, not bit for bit" in done.stdout
+    assert "environment: device was another and is CPU" in done.stdout
 
 
 @pytest.mark.slow

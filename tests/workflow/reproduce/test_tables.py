@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dlcli.workflow.reproduce.environment import describe_environment, environment_changes, unrecorded
+from dlcli.workflow.reproduce.environment import describe_environment, environment_changes, in_environment, unrecorded
 from dlcli.workflow.reproduce.tables import compare_tables, relative_difference
 
 OLD = [
@@ -65,6 +65,14 @@ def test_environments_are_compared_in_what_both_record() -> None:
     text = "versions.tensorflow was 2.20.0 and is 2.21.0; not recorded by the old run: machine"
     assert describe_environment(changes, unrecorded(old)) == text
     assert describe_environment({}, unrecorded(new)) == "equal"
+    close = {"verdict": "close", "reproduced": True}
+    assert in_environment(close, new, new)["verdict"] == "different"
+    assert not in_environment(close, new, new)["reproduced"]
+    for one in (old, {}, {**new, "device": "GPU"}):  # another version, nothing recorded, another device
+        assert in_environment(close, one, new)["reproduced"]
+    on_gpu = {**new, "device": "GPU"}
+    assert in_environment(close, on_gpu, on_gpu)["reproduced"]
+    assert in_environment({"verdict": "exact", "reproduced": True}, new, new)["reproduced"]
     several = {**new, "machine": {"cores": 8, "threads": {"intra_op": 4}}}
     assert environment_changes(new, several) == {"cores": (2, 8), "threads": ("(absent)", {"intra_op": 4})}
 
