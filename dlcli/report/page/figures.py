@@ -1,7 +1,10 @@
 """Figures inside a page, as data URLs: photos and plots as WebP, curves as SVG."""
 
 import base64
+import contextlib
 import io
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -13,9 +16,9 @@ def embedded_png(png: bytes, *, max_width: int) -> str:
     """A PNG file as a data URL of a WebP file that is at most ``max_width`` pixels wide.
 
     Raises:
-        OSError: it is not an image.
+        OSError: it is not an image, or larger than an image in a page may be.
     """
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+    with _opened(io.BytesIO(png)) as image:
         pixels = image.convert("RGB")
     if pixels.width > max_width:
         height = max(1, round(pixels.height * max_width / pixels.width))
@@ -23,6 +26,26 @@ def embedded_png(png: bytes, *, max_width: int) -> str:
     buffer = io.BytesIO()
     pixels.save(buffer, format="WEBP", quality=PHOTO_QUALITY, method=6)
     return _data_url("image/webp", buffer.getvalue())
+
+
+def check_png(file: BinaryIO) -> None:
+    """Read a PNG file without decoding its pixels.
+
+    Raises:
+        OSError: it is not a complete image, or larger than an image in a page may be.
+    """
+    with _opened(file) as image:
+        image.verify()
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """A PNG file as an image, whose errors are all OSError."""
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            yield image
+    except (Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
+        raise OSError(str(error)) from error
 
 
 def embedded_svg(svg: bytes) -> str:

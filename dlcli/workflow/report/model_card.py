@@ -12,6 +12,7 @@ from dlcli.errors import InputError
 from dlcli.printing import escaped_line, unicode_escaped
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_file
+from dlcli.workflow.report.corrupt_files import changed_model
 from dlcli.workflow.report.facts import Facts, existing, read_facts, spoken, values_of_others
 
 MARK = re.compile(r"<!-- written by dlcli report --card, digest ([0-9a-f]{16}) -->\n")
@@ -46,11 +47,15 @@ def write_card(run: RunDir, output: Path | None, *, force: bool) -> Path:
         The file's path.
 
     Raises:
-        InputError: the run has no final score, is corrupt, or README.md is someone's own.
+        InputError: the run has no final score, is corrupt, its model is not the one that it saved, or README.md is
+            someone's own.
     """
     facts = read_facts(run)
     if facts.headline is None or facts.info["status"] != "completed":
         raise InputError(f"{run.path}: is {facts.info['status']}: a model card needs a complete run.")
+    changed = changed_model(run, facts.info)
+    if changed is not None:
+        raise InputError(changed)
     path = output or run.card
     if output is None and not force:
         _check_own(path)

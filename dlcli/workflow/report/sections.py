@@ -12,6 +12,7 @@ from dlcli.files import BadFile, read_file
 from dlcli.report.page.figures import embedded_svg
 from dlcli.report.page.page import Image, Section, Table
 from dlcli.rundir.tables import read_csv
+from dlcli.workflow.report.corrupt_files import corrupt_files
 from dlcli.workflow.report.explanations import explanations
 from dlcli.workflow.report.facts import Facts, capitalized, is_better, is_number, newest_results, spoken
 from dlcli.workflow.report.images import image_of
@@ -104,9 +105,7 @@ def _warnings(facts: Facts) -> list[str]:
         found.append(f"{trained_on} of {facts.metrics['samples']} samples were trained on: this is not a test score.")
     if facts.info["status"] != "completed":
         found.append(f"The run is {facts.info['status']}: {facts.info.get('reason') or 'no reason is recorded'}.")
-    if facts.info.get("model") and not facts.run.model.exists():
-        found.append("model.keras is missing.")
-    return list(dict.fromkeys(map(capitalized, found)))
+    return list(dict.fromkeys([*map(capitalized, found), *corrupt_files(facts.run, facts.info, facts.split)]))
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 import dlcli.tasks
+from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.rundir.writing import replace_json
+from dlcli.workflow.report.corrupt_files import corrupt_files
 from dlcli.workflow.report.facts import spoken
 from dlcli.workflow.report.sections import MISTAKE_PLOTS, RESULT_PLOTS
 
@@ -151,9 +153,48 @@ def test_a_file_of_somebody_else_is_not_replaced(runs: Path) -> None:
     processes.run("report", "tiny", folder=runs.parent).expect(0)  # a report of ours is
 
 
-def test_a_model_that_is_gone(runs: Path) -> None:
-    (runs / "tiny" / "model.keras").unlink()
-    assert "model.keras is missing." in report(runs.parent, "tiny").replace("Model.keras", "model.keras")
+def test_a_model_that_is_gone_or_truncated(runs: Path) -> None:
+    model = runs / "tiny" / "model.keras"
+    content = model.read_bytes()
+    model.write_bytes(content[: len(content) // 2])
+    reason = (
+        "runs/tiny/model.keras: is not the model that this run saved: its SHA-256 differs from the one in run.json. "
+        "Restore it from a copy."
+    )
+    assert f'<p class="warning">{reason}</p>' in report(runs.parent, "tiny")
+    card = processes.run("report", "tiny", "--card", folder=runs.parent).expect(2)
+    assert card.stderr == f"{reason}\n"
+    model.unlink()
+    run = RunDir(runs / "tiny")
+    assert corrupt_files(run, run.read_info(), "test") == ["model.keras is missing."]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n garbage", b'{"a": 1}\n1,2,3\n'])
+def test_each_corrupt_file_is_named(runs: Path, content: bytes) -> None:
+    run = RunDir(runs / "tiny")
+    assert corrupt_files(run, run.read_info(), "test") == []
+    results = run.explanations / "maps"
+    results.mkdir(parents=True)
+    written = [
+        results / name for name in ("explanation.json", "check.json", "explanations.csv", "maps.npz", "maps.png")
+    ] + [run.config, run.evaluation("test") / "mistakes.png"]
+    for path in written:
+        path.write_bytes(content)
+    if content == b"":
+        written.remove(results / "explanations.csv")  # a table without rows
+    run.metrics.unlink()
+    lines = corrupt_files(run, run.read_info(), "test")
+    places = {line.split(": ")[0].split(":")[0] for line in lines}
+    assert places == {str(path) for path in (*written, run.metrics)}
+
+
+def test_of_many_corrupt_files_some_are_named(runs: Path) -> None:
+    run = RunDir(runs / "tiny")
+    for number in range(12):
+        (run.plots / f"{number}.png").write_bytes(b"")
+    lines = corrupt_files(run, run.read_info(), "test")
+    assert len(lines) == 11
+    assert lines[-1] == "2 more files are missing or corrupt."
 
 
 def test_two_runs_beside_each_other(runs: Path) -> None:
