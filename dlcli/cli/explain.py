@@ -99,7 +99,7 @@ MOST_DIGITS = 9  # of the number of a filter
     "--check",
     is_flag=True,
     help="Check the methods, too, on samples of a split: randomized weights, insertion and deletion, for images grid "
-    "pointing, for texts predictions that change when tokens are hidden.",
+    "pointing, for classes of texts predictions that change when tokens are hidden.",
 )
 @click.option(
     "--features",
@@ -474,7 +474,7 @@ def _show_check(check: Mapping[str, Any]) -> None:
         _show_turned(check)
         return
     methods, grid = check["randomization"]["methods"], check.get("grid_pointing")
-    noun = next(key for key in ("images", "series", "forecasts") if key in check)
+    noun = next(key for key in ("images", "texts", "sentences", "series", "forecasts") if key in check)
     measured: list[Mapping[str, Any]] = []
     header = ["checked", "random head", "random weights"]
     if check["insertion"]:
@@ -491,7 +491,8 @@ def _show_check(check: Mapping[str, Any]) -> None:
         cells.append([name, *map(_statistic, values), found.get("verdict", "naive") + weak])
     write_table([*header, ""], cells)
     if measured and noun != "images":
-        say(f"insertion is high and deletion low where the first values decide: area below the {check['measured']}")
+        parts = "tokens" if noun in ("texts", "sentences") else "values"
+        say(f"insertion is high and deletion low where the first {parts} decide: area below the {check['measured']}")
     mosaics = f", {grid['mosaics']} mosaics of four" if measured and grid else ""
     one = noun if noun == "series" else noun.removesuffix("s")
     say(f"{check[noun]:,} {one if check[noun] == 1 else noun}{mosaics}; mean ± standard error")

@@ -113,8 +113,9 @@ def check_explanation(recipe: TaskRecipe, place: str, methods: Collection[str], 
             raise InputError(f"--method {method}: does not explain {place}: its task is {recipe.task}. {use}")
     for option in sorted(EXPLANATION_OPTIONS - recipe.explanation_options):
         if option in given:
+            remedy = recipe.instead.get(f"explain {option}", "Remove the option.")
             raise InputError(
-                f"{option}: does not apply to explanations of {place}: its task is {recipe.task}. Remove the option."
+                f"{option}: does not apply to explanations of {place}: its task is {recipe.task}. {remedy}"
             )
 
 

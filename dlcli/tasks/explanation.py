@@ -64,6 +64,19 @@ def statistic(values: NDArray[np.float64]) -> dict[str, Any]:
     return {"mean": float(values.mean()), "standard_error": error, "n": len(values)}
 
 
+def means_of_samples(values: NDArray[np.float64], owners: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean of each sample's outputs, but for those without a value (NaN); samples without any are left out.
+
+    Args:
+        values: of the outputs ``[n]``.
+        owners: the number of the sample of each ``[n]``.
+    """
+    has_value = ~np.isnan(values)
+    counts = np.bincount(owners[has_value])
+    sums = np.bincount(owners[has_value], weights=values[has_value])
+    return np.asarray(sums[counts > 0] / counts[counts > 0])
+
+
 def weakness(found: Sequence[Mapping[str, Any]], *, limit: float, noun: str) -> str | None:
     """Why a verdict on some samples is weak, and how many would do; None if it is not.
 

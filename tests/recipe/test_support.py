@@ -103,7 +103,7 @@ def test_every_task_says_what_it_supports(schema: type[TaskRecipe]) -> None:
     assert schema.samples
     assert {"train", "evaluate", "summary"} <= schema.verbs <= VERBS
     assert schema.options <= OPTIONS.keys()
-    assert schema.instead.keys() <= VERBS | OPTIONS.keys()
+    assert schema.instead.keys() <= VERBS | OPTIONS.keys() | {f"explain {option}" for option in EXPLANATION_OPTIONS}
 
 
 def test_every_verb_and_option_is_supported_by_a_task() -> None:

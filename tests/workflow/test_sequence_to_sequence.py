@@ -183,7 +183,7 @@ def test_evaluating_other_pairs_with_a_beam(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_explanations_of_generated_tokens(folder: Path) -> None:
-    run("explain", "phrases", "--text", "big red!", "--text", "dog car", "--json", folder=folder)
+    run("explain", "phrases", "--text", "big red!", "--text", "dog car", "--check", "--json", folder=folder)
     made = folder / "runs" / "phrases" / "explanations" / "integrated"
     decoder = text_decoder_of(folder, "phrases")
     texts = [
@@ -193,8 +193,11 @@ def test_explanations_of_generated_tokens(folder: Path) -> None:
     assert [row["class"] for row in rows] == [*texts[0].split(), "[end]", *texts[1].split(), "[end]"]
     assert all(float(row["completeness_error"]) <= 0.01 or row["note"] for row in rows)
     assert sorted(path.name for path in made.iterdir()) == [
-        *("attention.png", "explanation.json", "explanations.csv", "maps.png", "tokens.csv")
+        *("attention.png", "check.json", "explanation.json", "explanations.csv", "maps.png", "tokens.csv")
     ]
+    check = read_json(made / "check.json")
+    assert list(check["insertion"]) == ["integrated", "random", "diagonal"]
+    assert check["insertion"]["integrated"]["mean"] > check["insertion"]["random"]["mean"]
     tokens = read_csv(made / "tokens.csv")
     assert [row["token"] for row in tokens[:2]] == ["big", "red"]
     assert sum(float(row["attention_weight"]) for row in tokens[:2]) == pytest.approx(1, rel=1e-3)

@@ -172,8 +172,17 @@ def test_explanations_name_the_words_that_a_tag_is_due_to(folder: Path) -> None:
     tokens = read_csv(made / "tokens.csv")
     assert [row["token"] for row in tokens] == words * 4
     assert (made / "maps.png").exists()
-    run("explain", "tagger", "--limit", 1, "--class", "VERB", "--method", "leave-one-out", folder=folder)
+    options = ("--limit", 4, "--class", "VERB", "--method", "leave-one-out", "--check")
+    done = run("explain", "tagger", *options, folder=folder)
+    assert "first tokens decide: area below the probability of the output" in done.stdout
     made = folder / "runs" / "tagger" / "explanations" / "leave-one-out"
+    check = read_json(made / "check.json")
+    assert check["sentences"] == 4
+    assert list(check["insertion"]) == ["leave-one-out", "random", "near"]
+    assert {row["check"] for row in read_csv(made / "explanations.csv")} <= {
+        "passes the randomization check",
+        "fails the randomization check",
+    }
     assert all(row["class"].endswith("/VERB") for row in read_csv(made / "explanations.csv"))
     assert_gradients_reach_back(folder, "tagger")
 

@@ -136,6 +136,11 @@ def test_predictions_and_explanations(made: Path) -> None:
     known, unknown = np.asarray(model(tf.constant(["storm the", "zzz zzz"])))
     assert float(row["sum"]) == pytest.approx(known - unknown, rel=0.02)
     assert "storm" in of_number["texts"][0]["note"]
+    for name, order in (("topics", "log-odds"), ("prices", "word means")):
+        done = run("explain", name, "--check", "--method", "gradient-x-input", "--json", folder=made)
+        check = json.loads(done.stdout)["check"]
+        assert list(check["insertion"]) == ["gradient-x-input", "random", order]
+        assert check["insertion"]["gradient-x-input"]["mean"] > check["insertion"]["random"]["mean"]
 
 
 @pytest.mark.parametrize("name", ["topics", "prices"])

@@ -58,17 +58,18 @@ def areas_of_sample(
     empty: NDArray[Any],
     scores: NDArray[Any],
     *,
+    num_steps: int = NUM_STEPS,
     seed: int = 0,
 ) -> tuple[float, float]:
     """The areas below the curves of insertion and of deletion of one sample.
 
     Args:
-        curve: versions of the sample ``[51, ...]`` -> the value of each on the curve ``[51]``.
+        curve: versions of the sample ``[num_steps + 1, ...]`` -> the value of each on the curve ``[num_steps + 1]``.
         sample, empty: the sample and what its parts are replaced by, of the same shape.
         scores: of the parts: one for each value, or of the first axes of the sample alone, such as the pixels.
     """
     position = np.argsort(order_of(scores, seed))  # of each part in the order
-    shares = np.linspace(0, 1, NUM_STEPS + 1)
+    shares = np.linspace(0, 1, num_steps + 1)
     is_first = position < (shares * position.size).round()[:, None]
     is_first = is_first.reshape(len(shares), *scores.shape, *[1] * (sample.ndim - scores.ndim))
     versions = np.where(is_first, sample, empty), np.where(is_first, empty, sample)

@@ -1,4 +1,4 @@
-"""The naive explanation of a text: how much more frequent each token is in a class than in the others."""
+"""Naive explanations of texts: how frequent each token is in a class, or which numbers its texts have."""
 
 from collections.abc import Sequence
 
@@ -28,3 +28,22 @@ def _logarithms(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """The logarithm of each token's smoothed share ``[classes, tokens]``."""
     smooth = counts + SMOOTHING
     return np.asarray(np.log(smooth / smooth.sum(axis=1, keepdims=True)))
+
+
+def numbers_of_tokens(
+    texts: Sequence[NDArray[np.int32]], numbers: NDArray[np.floating], *, num_tokens: int
+) -> NDArray[np.float64]:
+    """How far the mean number of the texts with a token is above that of all texts, ``[num_tokens]``.
+
+    It is pulled to 0 as by one more text of the mean number.
+
+    Args:
+        texts: the token ids of the training texts.
+        numbers: of each text ``[n]``.
+    """
+    sums, counts = np.zeros(num_tokens), np.zeros(num_tokens)
+    for ids, difference in zip(texts, numbers - numbers.mean(), strict=True):
+        present = np.unique(ids)
+        sums[present] += difference
+        counts[present] += 1
+    return np.asarray(sums / (counts + SMOOTHING))

@@ -49,7 +49,13 @@ class TokenNetwork:
         return np.pad(vector, (0, self.scores.width - len(vector)))
 
     def randomized(self, part: Part, seed: int) -> Any:
-        """A context in which the weights of the last layer (``head``), or ``all``, have a random order."""
+        """A context in which the weights of the last layer (``head``), or ``all``, have a random order.
+
+        The scores of tags and their transitions, of a conditional random field, are the last layer together.
+        """
+        of_field = [layer for layer in self.model.layers if layer.name in ("emissions", "crf")]
+        if part == "head" and of_field:
+            return shuffled(variables_of(of_field, "all"), seed)
         return shuffled(variables_of(self.model.layers, part), seed)
 
 

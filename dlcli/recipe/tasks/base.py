@@ -49,7 +49,8 @@ class TaskRecipe(Section):
     options: ClassVar[frozenset[str]]
     """The options of `dlcli.recipe.support.OPTIONS` that mean something for the task."""
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({"generate": "Use dlcli predict."})
-    """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something."""
+    """What to do instead of a verb or an option that the task lacks, as a sentence, where there is something; for an
+    option of ``dlcli explain``, after its name: ``explain --check``."""
     explanation_options: ClassVar[frozenset[str]] = IMAGE_EXPLANATION_OPTIONS
     """The options of `EXPLANATION_OPTIONS` that mean something for the task, if it supports the verb."""
     explanation_methods: ClassVar[tuple[str, ...]] = (

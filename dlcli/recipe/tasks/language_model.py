@@ -113,7 +113,7 @@ class LanguageModel(TaskRecipe):
     samples = "texts"
     verbs = SEQUENCE_VERBS - {"predict"} | {"generate"}
     options = frozenset(("--data", "--split"))
-    explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps", "--text"))
+    explanation_options = frozenset(("--check", "--class", "--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     headline = "perplexity"
     beside_headline = "unknown"

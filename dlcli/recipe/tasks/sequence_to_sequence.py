@@ -130,7 +130,7 @@ class SequenceToSequence(TaskRecipe):
     samples = "texts"
     verbs = SEQUENCE_VERBS
     options = frozenset(("--beam", "--copy-unknown", "--data", "--split", "--text"))
-    explanation_options = frozenset(("--gates", "--gradient-norms", "--steps", "--text"))
+    explanation_options = frozenset(("--check", "--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     named_by = "text"
     reads_lines = True

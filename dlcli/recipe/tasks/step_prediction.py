@@ -88,6 +88,7 @@ class StepPrediction(TaskRecipe):
     instead = MappingProxyType(
         {
             "predict": "Use dlcli evaluate.",
+            "explain --check": "What is written and read is shown as it is, by no method. Remove the option.",
             "--data": "It is always evaluated on the generated test samples. Remove the option.",
             "--split": "It is always evaluated on the generated test samples. Remove the option.",
         }

@@ -104,7 +104,7 @@ class Tagging(TaskRecipe):
     samples = "sentences"
     verbs = SEQUENCE_VERBS
     options = frozenset(("--calibrate", "--data", "--probabilities", "--split", "--text", "--top-k"))
-    explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps", "--text"))
+    explanation_options = frozenset(("--check", "--class", "--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     prediction = "tags"
     reads_lines = True

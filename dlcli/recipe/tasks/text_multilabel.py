@@ -16,7 +16,7 @@ class TextMultilabel(TaskRecipe):
     samples = "texts"
     verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split", "--text"))
-    explanation_options = frozenset(("--class", "--gates", "--gradient-norms", "--steps", "--text"))
+    explanation_options = frozenset(("--check", "--class", "--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     prediction = "labels"
     named_by = "text"

@@ -16,7 +16,7 @@ class TextRegression(TaskRecipe):
     samples = "texts"
     verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split", "--text"))
-    explanation_options = frozenset(("--gates", "--gradient-norms", "--steps", "--text"))
+    explanation_options = frozenset(("--check", "--gates", "--gradient-norms", "--steps", "--text"))
     explanation_methods = STEP_METHODS
     named_by = "text"
     reads_lines = True

@@ -23,6 +23,7 @@ from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples, alone
 from dlcli.tasks.run_models import load_model
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.output_explanation import AUTO, OutputTokens, explain_outputs
+from dlcli.tasks.sequences.token_check import NUM_CHECKED, TokensToCheck
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
 
@@ -57,19 +58,30 @@ def explain(run: RunDir, recipe: LanguageModel, request: ExplanationRequest, con
         )
     console.say(f"run {run.path}: explaining {len(names):,} of {num_texts:,} texts by {', '.join(methods)}")
     attention = attention_of(generator.network())
-    samples = [
-        _sample(network, attention, generator, name, np.array(some, np.int32), request.target, token)
-        for name, some in zip(names, ids, strict=True)
-        if some
-    ]
+
+    def samples(names: Sequence[str], texts: Sequence[list[int]]) -> list[OutputTokens]:
+        return [
+            _sample(network, attention, generator, name, np.array(some, np.int32), request.target, token)
+            for name, some in zip(names, texts, strict=True)
+            if some
+        ]
+
+    to_check = None
+    if request.check:
+        name, of_split, texts, _ = _of_split(
+            run, recipe, request, generator, number=request.limit or NUM_CHECKED, context=CONTEXT
+        )
+        to_check = TokensToCheck(samples(of_split, texts), network.randomized, "texts", name)
     return explain_outputs(
+        run,
         best,
         network.scores,
-        samples,
+        samples(names, ids),
         methods,
         request,
         source=source,
         unit=recipe.text.unit,
+        to_check=to_check,
         console=console,
     )
 
@@ -139,8 +151,7 @@ def _sample(
     target: str,
     token: int | None,
 ) -> OutputTokens:
-    """A text with the next tokens that are explained."""
-    points = network.vectors(ids)
+    """A text with the next tokens that are explained; what is hidden in checks are the tokens so far."""
     positions = np.arange(len(ids))[-MOST_OUTPUTS:]
     if token is not None:
         tokens = np.full(len(positions), token)
@@ -150,7 +161,7 @@ def _sample(
             positions = positions[:-1]
         tokens = following[positions]
     else:
-        logits = network.scores.values(points[None])[0, positions]
+        logits = network.scores.values(network.vectors(ids)[None])[0, positions]
         logits[:, UNKNOWN] = -np.inf
         tokens = logits.argmax(axis=1)
     weights = None if attention is None else read_by_steps(attention(ids[None]), len(ids))
@@ -163,8 +174,9 @@ def _sample(
         inputs=inputs,
         outputs=outputs,
         choices=np.stack([positions, tokens], axis=1).astype(np.int32),
-        points=points,
-        starts=network.vectors(np.full_like(ids, UNKNOWN)),
+        vectors=lambda: (network.vectors(ids), network.vectors(np.full_like(ids, UNKNOWN))),
+        orders={"recent": np.tile(np.arange(len(ids), dtype=np.float64), (len(positions), 1))},
+        is_free=np.arange(len(ids)) <= positions[:, None],
         attention=None if weights is None else weights[positions],
     )
 

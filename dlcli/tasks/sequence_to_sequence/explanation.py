@@ -1,6 +1,8 @@
 """Explains encoder-decoders: which source tokens each generated token is due to, beside the attention weights."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import END, PADDING, UNKNOWN
+from dlcli.explanation.checks.randomization import Part, shuffled, variables_of
 from dlcli.explanation.network import Tensor
 from dlcli.explanation.sequences.scores import Scores
 from dlcli.recipe.load import load
@@ -23,6 +26,7 @@ from dlcli.tasks.sequence_to_sequence.prediction import named_sources
 from dlcli.tasks.sequence_to_sequence.sources import open_pairs
 from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.output_explanation import AUTO, OutputTokens, explain_outputs
+from dlcli.tasks.sequences.token_check import NUM_CHECKED, TokensToCheck
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
@@ -35,27 +39,35 @@ def explain(run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest
     best = load_model(run, console)
     decoder = text_decoder_of(run, recipe, best.model)
     methods = methods_of(request, AUTO)
-    if request.paths or request.texts:
+    is_given = bool(request.paths or request.texts)
+    of_split = None if is_given and not request.check else _of_split(run, recipe, request)
+    if is_given:
         names, texts = named_sources(recipe, request.paths, request.texts)
         source, limit = ", ".join([*map(str, request.paths), *(["--text"] if request.texts else [])]), len(names)
     else:
-        dataset = open_pairs(load(run.config), recipe.data)
-        check_same_data(run, dataset)
-        source, limit = own_split(run, dataset.splits, request.split), NUM_OF_SPLIT
-        samples = dataset.splits[source]
-        assert samples.texts is not None
-        names, texts = list(samples.names), list(samples.texts)
-    index = evenly_spaced(len(texts), request.limit or limit)
-    console.say(f"run {run.path}: explaining {len(index):,} of {len(texts):,} texts by {', '.join(methods)}")
-    chosen = [texts[i] for i in index]
-    hypotheses = decoder.decode(chosen, beam=1, batch_size=recipe.train.batch_size, console=console)
+        assert of_split is not None
+        (source, names, texts), limit = of_split, NUM_OF_SPLIT
     before = tf.Variable([[decoder.decoder.cell.num_tokens]], shape=[1, None], dtype=tf.int32, trainable=False)
     scores = _scores(decoder, before)
-    explained = [
-        _sample(decoder, before, names[i], text, hypothesis)
-        for i, text, hypothesis in zip(index, chosen, hypotheses, strict=True)
-    ]
+
+    def samples(names: Sequence[str], texts: Sequence[str], number: int) -> list[OutputTokens]:
+        index = evenly_spaced(len(texts), number)
+        chosen = [texts[i] for i in index]
+        hypotheses = decoder.decode(chosen, beam=1, batch_size=recipe.train.batch_size, console=console)
+        return [
+            _sample(decoder, before, names[i], text, hypothesis)
+            for i, text, hypothesis in zip(index, chosen, hypotheses, strict=True)
+        ]
+
+    explained = samples(names, texts, request.limit or limit)
+    console.say(f"run {run.path}: explaining {len(explained):,} of {len(texts):,} texts by {', '.join(methods)}")
+    to_check = None
+    if request.check:
+        assert of_split is not None
+        checked = samples(of_split[1], of_split[2], request.limit or NUM_CHECKED)
+        to_check = TokensToCheck(checked, functools.partial(_randomized, decoder), "texts", of_split[0])
     return explain_outputs(
+        run,
         best,
         scores,
         explained,
@@ -63,8 +75,27 @@ def explain(run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest
         request,
         source=source,
         unit=recipe.text.unit,
+        to_check=to_check,
         console=console,
     )
+
+
+def _of_split(
+    run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest
+) -> tuple[str, Sequence[str], Sequence[str]]:
+    """The name of a split, and the names of its samples and their source texts."""
+    dataset = open_pairs(load(run.config), recipe.data)
+    check_same_data(run, dataset)
+    name = own_split(run, dataset.splits, request.split)
+    samples = dataset.splits[name]
+    assert samples.texts is not None
+    return name, samples.names, samples.texts
+
+
+def _randomized(decoder: TextDecoder, part: Part, seed: int) -> AbstractContextManager[None]:
+    """A context in which the layer of the logits (``head``), or ``all``, has weights in a random order."""
+    layers = [decoder.decoder.cell.logits] if part == "head" else decoder.model.layers
+    return shuffled(variables_of(layers, "all"), seed)
 
 
 def recurrent_samples(
@@ -111,16 +142,21 @@ def _scores(decoder: TextDecoder, before: tf.Variable) -> Scores:
 def _sample(decoder: TextDecoder, before: tf.Variable, name: str, text: str, hypothesis: Hypothesis) -> OutputTokens:
     """A source text with the tokens that are generated for it, the end token included."""
     ids = _ids(decoder, text)
-    table: NDArray[np.float32] = decoder.model.get_layer("embedding").embeddings.numpy()
     generated = [*hypothesis.ids, END][: decoder.recipe.text.max_length]
     outputs = [decoder.text_of([token]) if token != END else "[end]" for token in generated]
+    way, way_of_outputs = ((np.arange(number) + 0.5) / number for number in (len(ids), len(generated)))
+
+    def vectors() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        table: NDArray[np.float32] = decoder.model.get_layer("embedding").embeddings.numpy()
+        return table[ids], table[np.full_like(ids, UNKNOWN)]
+
     return OutputTokens(
         name=name,
         inputs=decoder.source_tokens(text),
         outputs=outputs,
         choices=np.stack([np.arange(len(generated)), generated], axis=1).astype(np.int32),
-        points=table[ids],
-        starts=table[np.full_like(ids, UNKNOWN)],
+        vectors=vectors,
+        orders={"diagonal": -np.abs(way_of_outputs[:, None] - way)},
         prepare=_feeding(before, [decoder.decoder.cell.num_tokens, *generated[:-1]]),
         attention=None if hypothesis.attention is None else hypothesis.attention[: len(generated)].astype(np.float64),
     )

@@ -1,6 +1,6 @@
 """Explains outputs of several tokens: for each output token, which input tokens speak for it or against it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,16 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import hash_content
-from dlcli.explanation.sequences.attribution import Method
+from dlcli.explanation.sequences.attribution import Attribution, Method
 from dlcli.explanation.sequences.scores import Scores
 from dlcli.recipe.sections.text_data import Unit
 from dlcli.report.page.page import MarkedText
 from dlcli.report.plots.token_maps import token_maps
+from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import rows_text
 from dlcli.runtime.console import Console
-from dlcli.tasks.explanation import digest_of
+from dlcli.tasks.explanation import FAILED, digest_of, recorded_verdicts, verdicts
 from dlcli.tasks.run_models import BestModel
 from dlcli.tasks.sequences.explanation import described, note_of, strongest
+from dlcli.tasks.sequences.token_check import TokenSample, TokensToCheck, check_methods
 from dlcli.tasks.task import Explained, ExplanationRequest
 
 AUTO = ("integrated",)
@@ -25,28 +27,20 @@ MOST_PRINTED = 40  # outputs that are shown on the terminal
 ATTENTION = "attention weights, not reasons"
 
 
-@dataclass(frozen=True)
-class OutputTokens:
+@dataclass(frozen=True, kw_only=True)
+class OutputTokens(TokenSample):
     """A sample whose output tokens are explained.
 
     Attributes:
         name: of the sample.
         inputs: its input tokens as text.
         outputs: the output tokens that are explained, as text.
-        choices: the position and the number of each among the network's outputs, ``[outputs, 2]``.
-        points: embeddings of the input tokens ``[inputs, width]``.
-        starts: those of unknown tokens in their place.
-        prepare: called before the sample is explained, for networks that have another input.
         attention: the attention weights ``[outputs, inputs]``, where the network has some.
     """
 
     name: str
     inputs: Sequence[str]
     outputs: Sequence[str]
-    choices: NDArray[np.int32]
-    points: NDArray[np.float32]
-    starts: NDArray[np.float32]
-    prepare: Callable[[], None] = lambda: None
     attention: NDArray[np.float64] | None = None
 
 
@@ -59,6 +53,7 @@ class _Found:
 
 
 def explain_outputs(
+    run: RunDir,
     best: BestModel,
     scores: Scores,
     samples: Sequence[OutputTokens],
@@ -67,6 +62,7 @@ def explain_outputs(
     *,
     source: str,
     unit: Unit,
+    to_check: TokensToCheck | None,
     console: Console,
 ) -> Explained:
     """What the input tokens of each sample say for each of its output tokens.
@@ -75,7 +71,19 @@ def explain_outputs(
         samples: at least one.
         source: what the samples are called.
         unit: what the tokens are; there are spaces between words.
+        to_check: samples by which the methods are checked; None if no check is asked for.
     """
+    known = recorded_verdicts(run, best.digest, list(methods))
+    check = None
+    if to_check is not None:
+        of_split = f"{len(to_check.samples):,} {to_check.noun} of {to_check.source}"
+        console.say(f"checking {', '.join(methods)} on {of_split}")
+        found_by = check_methods(scores, methods, to_check, steps=request.steps, progress=console.evaluating)
+        check = {"sha256": best.digest, **found_by}
+        known |= verdicts(check)
+    for name in methods:
+        if known.get(name) == FAILED:
+            console.warn(f"{name} {FAILED}: its values hardly depend on what the network has learned")
     rows: list[dict[str, Any]] = []
     token_rows: list[dict[str, Any]] = []
     texts: list[MarkedText] = []
@@ -83,21 +91,26 @@ def explain_outputs(
     first = next(iter(methods))
     for done, sample in enumerate(samples, start=1):
         sample.prepare()
-        found = {name: _explained(scores, method, sample) for name, method in methods.items()}
-        odds = scores.scores(_repeated(sample.points, len(sample.choices)), sample.choices).astype(np.float64)
+        points, starts = (_repeated(part, len(sample.choices)) for part in sample.vectors())
+        found = {name: _explained(method(scores, points, starts, sample.choices)) for name, method in methods.items()}
+        odds = scores.scores(points, sample.choices).astype(np.float64)
         for number in range(len(sample.outputs)):
-            of_output = [_row(sample, number, name, some, odds) for name, some in found.items()]
+            of_output = [
+                _row(sample, number, name, some, odds) | {"check": known.get(name)} for name, some in found.items()
+            ]
             rows += of_output
             token_rows += _token_rows(sample, number, found)
             pairs = list(zip(sample.inputs, found[first].values[number].tolist(), strict=True))
-            note = f"{described(first, of_output[0], of_output[0]['note'])}: {strongest(pairs)}"
+            failed = f" ({FAILED})" if known.get(first) == FAILED else ""
+            note = f"{described(first, of_output[0], of_output[0]['note'])}{failed}: {strongest(pairs)}"
             title = f"{sample.name}: {sample.outputs[number]} {of_output[0]['probability']:.2f}"
             texts.append(MarkedText(title, pairs, " " if unit == "words" else "", note))
         maps.append((sample.name, sample.inputs, sample.outputs, found[first].values))
         if sample.attention is not None:
             attention.append((sample.name, sample.inputs, sample.outputs, sample.attention))
         console.evaluating(done, len(samples))
-    heading = f"{first}: red speaks for an output token, blue against it (log-odds)"
+    failed = f" {FAILED}" if known.get(first) == FAILED else ""
+    heading = f"{first}{failed}: red speaks for an output token, blue against it (log-odds)"
     files: dict[str, Any] = {
         "tokens.csv": rows_text(token_rows),
         "maps.png": token_maps(maps, heading=heading, is_signed=True),
@@ -120,17 +133,17 @@ def explain_outputs(
                 "baseline": "unknown token",
                 "steps": request.steps or "auto",
                 "unit": unit,
+                "check": request.check,
             },
         },
+        check=check,
         texts=texts[:MOST_PRINTED],
     )
 
 
-def _explained(scores: Scores, method: Method, sample: OutputTokens) -> _Found:
+def _explained(found: Attribution) -> _Found:
     """The values by one method."""
-    number = len(sample.choices)
-    found = method(scores, _repeated(sample.points, number), _repeated(sample.starts, number), sample.choices)
-    facts = [{name: column[i].item() for name, column in found.facts.items()} for i in range(number)]
+    facts = [{name: column[i].item() for name, column in found.facts.items()} for i in range(len(found.shares))]
     return _Found(found.of_steps, facts)
 
 

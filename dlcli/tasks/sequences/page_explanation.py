@@ -18,8 +18,8 @@ from dlcli.recipe.tasks.sequence_regression import SequenceRegression
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.rundir.directory import RunDir
 from dlcli.tasks.predictor import ShownSteps, ShownTokens
-from dlcli.tasks.sequences.text_explanation import logits_of, points_of, token_ids, values_of
 from dlcli.tasks.sequences.text_explanation_files import spelled_tokens
+from dlcli.tasks.sequences.text_values import logits_of, points_of, token_ids, values_of
 
 STEPS = 32  # of integrated gradients: nobody waits for more
 MOST_VALUES = 20_000  # of a series that is explained

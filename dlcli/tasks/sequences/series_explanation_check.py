@@ -11,7 +11,7 @@ from dlcli.explanation.checks.randomization import LARGEST_CORRELATION, PARTS, r
 from dlcli.explanation.sequences.permutation import Series
 from dlcli.explanation.sequences.series import SeriesNetwork
 from dlcli.explanation.sequences.value_order import areas, naive_orders
-from dlcli.tasks.explanation import SEEDS, statistic, with_verdict
+from dlcli.tasks.explanation import SEEDS, means_of_samples, statistic, with_verdict
 
 NUM_CHECKED = 16  # series by which methods are checked unless another number is given
 FEWEST_VALUES = 3  # of a series whose order of values says something
@@ -81,7 +81,8 @@ def check_methods(
             for values, choice, of_series in zip(series, outputs, scores, strict=True)
         ]
         inserted, deleted = np.array(found).T
-        insertion[name], deletion[name] = statistic(_means(inserted, owners)), statistic(_means(deleted, owners))
+        insertion[name] = statistic(means_of_samples(inserted, owners))
+        deletion[name] = statistic(means_of_samples(deleted, owners))
         step()
 
     for name, (method, of_random) in methods.items():
@@ -94,7 +95,7 @@ def check_methods(
             for seed in SEEDS:
                 with network.randomized(part, seed):
                     of_seeds.append(_correlations(series, shares, of_random(series, outputs)))
-            parts[part] = statistic(_means(np.mean(of_seeds, axis=0), owners))
+            parts[part] = statistic(means_of_samples(np.mean(of_seeds, axis=0), owners))
             step()
         randomization[name] = with_verdict(parts, noun="sample")
     orders = [naive_orders(values, network.means, given.deviations, seed=i) for i, values in enumerate(series)]
@@ -130,9 +131,3 @@ def _correlations(
         if is_known.sum() >= FEWEST_VALUES:
             found[row] = rank_correlation(first[is_known][None], second[is_known][None])[0]
     return found
-
-
-def _means(values: NDArray[np.float64], owners: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The mean of the outputs of each series, without those that have no value."""
-    means = np.bincount(owners, weights=values) / np.bincount(owners)
-    return means[~np.isnan(means)]

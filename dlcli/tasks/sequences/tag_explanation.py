@@ -25,6 +25,7 @@ from dlcli.tasks.sequences.explanation import methods_of
 from dlcli.tasks.sequences.output_explanation import AUTO, OutputTokens, explain_outputs
 from dlcli.tasks.sequences.prediction import named_sentences
 from dlcli.tasks.sequences.tagging import predict_words
+from dlcli.tasks.sequences.token_check import NUM_CHECKED, TokensToCheck
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
@@ -43,31 +44,61 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
         network = open_tokens(best.model, by_step=True)
     except NotExplainable as reason:
         raise InputError(f"{best.file}: {reason}") from None
-    if request.paths or request.texts:
+    is_given = bool(request.paths or request.texts)
+    of_split = None if is_given and not request.check else _of_split(run, recipe, request, console)
+    if is_given:
         names, sentences = named_sentences(run, recipe, request.paths, request.texts)
         source, limit = ", ".join([*map(str, request.paths), *(["--text"] if request.texts else [])]), len(names)
     else:
-        dataset = own_data(run, recipe, console=console)
-        assert dataset is not None
-        source, limit = own_split(run, dataset.splits, request.split), NUM_OF_SPLIT
-        samples = dataset.splits[source]
-        assert samples.words is not None
-        names, sentences = list(samples.names), list(samples.words)
-    usable = [number for number, words in enumerate(sentences) if words]
-    if not usable:
-        raise InputError("nothing to explain: the inputs contain no words.")
-    index = [usable[int(i)] for i in evenly_spaced(len(usable), request.limit or limit)]
-    console.say(f"run {run.path}: explaining {len(index):,} of {len(sentences):,} sentences by {', '.join(methods)}")
-    chosen = [sentences[i][: recipe.text.max_length] for i in index]
-    tags = _predicted(best, recipe, chosen, console) if tag is None else [np.full(len(words), tag) for words in chosen]
+        assert of_split is not None
+        (source, names, sentences), limit = of_split, NUM_OF_SPLIT
     attention = attention_of(best.model)
-    explained = [
-        _sample(network, attention, names[i], words, classes, of_words)
-        for i, words, of_words in zip(index, chosen, tags, strict=True)
-    ]
+
+    def samples(names: Sequence[str], sentences: Sequence[tuple[str, ...]], number: int) -> list[OutputTokens]:
+        usable = [number for number, words in enumerate(sentences) if words]
+        if not usable:
+            raise InputError("nothing to explain: the inputs contain no words.")
+        index = [usable[int(i)] for i in evenly_spaced(len(usable), number)]
+        chosen = [sentences[i][: recipe.text.max_length] for i in index]
+        known = None if tag is None else [np.full(len(words), tag) for words in chosen]
+        tags = _predicted(best, recipe, chosen, console) if known is None else known
+        return [
+            _sample(network, attention, names[i], words, classes, of_words)
+            for i, words, of_words in zip(index, chosen, tags, strict=True)
+        ]
+
+    explained = samples(names, sentences, request.limit or limit)
+    count = f"{len(explained):,} of {len(sentences):,} sentences"
+    console.say(f"run {run.path}: explaining {count} by {', '.join(methods)}")
+    to_check = None
+    if request.check:
+        assert of_split is not None
+        checked = samples(of_split[1], of_split[2], request.limit or NUM_CHECKED)
+        to_check = TokensToCheck(checked, network.randomized, "sentences", of_split[0])
     return explain_outputs(
-        best, network.scores, explained, methods, request, source=source, unit="words", console=console
+        run,
+        best,
+        network.scores,
+        explained,
+        methods,
+        request,
+        source=source,
+        unit="words",
+        to_check=to_check,
+        console=console,
     )
+
+
+def _of_split(
+    run: RunDir, recipe: Tagging, request: ExplanationRequest, console: Console
+) -> tuple[str, Sequence[str], Sequence[tuple[str, ...]]]:
+    """The name of a split, and the names and the words of its sentences."""
+    dataset = own_data(run, recipe, console=console)
+    assert dataset is not None
+    name = own_split(run, dataset.splits, request.split)
+    samples = dataset.splits[name]
+    assert samples.words is not None
+    return name, samples.names, samples.words
 
 
 def recurrent_samples(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: Console) -> RecurrentSamples:
@@ -108,15 +139,22 @@ def _sample(
     classes: tuple[str, ...],
     tags: NDArray[np.int32],
 ) -> OutputTokens:
-    """A sentence with the tags that are explained."""
-    points = network.embedded(_raw(words))[0, : len(words)].numpy()
+    """A sentence with the tags that are explained; what is hidden in checks are the other words."""
     weights = None if attention is None else read_by_steps(attention(_raw(words)), len(words))
+
+    def vectors() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        points = network.embedded(_raw(words))[0, : len(words)].numpy()
+        return points, np.tile(network.unknown(UNKNOWN), (len(words), 1))
+
+    positions = np.arange(len(words))
+    distances = np.abs(positions[:, None] - positions)
     return OutputTokens(
         name=name,
         inputs=words,
         outputs=[f"{word}/{classes[number]}" for word, number in zip(words, tags, strict=True)],
-        choices=np.stack([np.arange(len(words)), tags], axis=1).astype(np.int32),
-        points=points,
-        starts=np.tile(network.unknown(UNKNOWN), (len(words), 1)),
+        choices=np.stack([positions, tags], axis=1).astype(np.int32),
+        vectors=vectors,
+        orders={"near": -distances.astype(np.float64)},
+        is_free=distances > 0,
         attention=weights,
     )

@@ -1,5 +1,6 @@
 """Explains what networks predict of texts token by token, beside the naive log-odds of the words."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,7 @@ from dlcli.data.text.vocabulary import UNKNOWN
 from dlcli.errors import InputError
 from dlcli.explanation.network import NotExplainable
 from dlcli.explanation.sequences.attribution import Method
-from dlcli.explanation.sequences.log_odds import log_odds_of_tokens
-from dlcli.explanation.sequences.tokens import Ids, TokenNetwork, of_equal_length, open_tokens
+from dlcli.explanation.sequences.tokens import Ids, TokenNetwork, open_tokens
 from dlcli.recipe.load import TextRecipe
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.recipe.tasks.text_multilabel import TextMultilabel
@@ -30,7 +30,7 @@ from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import load_sequence_model
 from dlcli.tasks.sequences.attention_files import attention_files
 from dlcli.tasks.sequences.evaluation import own_data
-from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, TextValues, methods_of
+from dlcli.tasks.sequences.explanation import NUM_OF_SPLIT, methods_of
 from dlcli.tasks.sequences.prediction import named_texts, text_column
 from dlcli.tasks.sequences.text_explanation_check import Values, check_methods
 from dlcli.tasks.sequences.text_explanation_files import (
@@ -41,14 +41,23 @@ from dlcli.tasks.sequences.text_explanation_files import (
     token_rows,
 )
 from dlcli.tasks.sequences.text_outputs import check_text_target, text_outputs
+from dlcli.tasks.sequences.text_values import (
+    Points,
+    log_odds_of,
+    logits_of,
+    numbers_of,
+    points_of,
+    token_ids,
+    values_of,
+)
+from dlcli.tasks.sequences.token_check import NUM_CHECKED as NUM_CHECKED_BY_ORDER
+from dlcli.tasks.sequences.token_check import TokenSample, TokensToCheck
+from dlcli.tasks.sequences.token_check import check_methods as check_by_order
 from dlcli.tasks.sequences.tokens import encodable
 from dlcli.tasks.split_choice import own_split
 from dlcli.tasks.task import Explained, ExplanationRequest
 
 AUTO = ("integrated", "gradient-x-input", "leave-one-out")
-Points = NDArray[np.float32]
-
-AT_ONCE = 512  # texts that are tokenized in one call
 NUM_CHECKED = 1000  # texts by which methods are checked unless another number is given
 
 
@@ -69,7 +78,7 @@ def explain(run: RunDir, recipe: TextRecipe, request: ExplanationRequest, consol
     except NotExplainable as reason:
         raise InputError(f"{best.file}: {reason}") from None
     needed_for = "the comparison with the log-odds of words" if is_given and not request.check else None
-    needs_data = not (is_given and is_number)
+    needs_data = request.check or not (is_given and is_number)
     dataset = own_data(run, recipe, needed_for=needed_for, console=console) if needs_data else None
     samples, source = _samples(run, recipe, request, dataset)
     limit = request.limit or (len(samples) if is_given else NUM_OF_SPLIT)
@@ -91,7 +100,8 @@ def explain(run: RunDir, recipe: TextRecipe, request: ExplanationRequest, consol
     check = None
     if request.check:
         assert dataset is not None
-        check = _check(network, methods, dataset, run, request, naive, console)
+        make = _check if isinstance(recipe, TextClassification) else _check_by_order
+        check = make(network, methods, dataset, run, request, naive, console)
         check = {"sha256": best.digest, **check}
         known |= verdicts(check)
     for name in methods:
@@ -175,67 +185,6 @@ def _samples(
     return dataset.splits[name], name
 
 
-def token_ids(network: TokenNetwork, texts: Sequence[str]) -> list[Ids]:
-    """The token ids that the network sees of each text."""
-    usable = [encodable(text) for text in texts]
-    parts = [network.ids(tf.constant(usable[start : start + AT_ONCE])) for start in range(0, len(usable), AT_ONCE)]
-    return [ids for part in parts for ids in part]
-
-
-def points_of(network: TokenNetwork, texts: Sequence[str]) -> list[Points]:
-    """The vectors of the tokens of each text ``[tokens, width]``."""
-    usable = [encodable(text) for text in texts]
-    found: list[Points] = []
-    for start in range(0, len(usable), AT_ONCE):
-        raw = tf.constant(usable[start : start + AT_ONCE])
-        pairs = zip(network.ids(raw), network.embedded(raw).numpy(), strict=True)
-        found += [vectors[: len(ids)] for ids, vectors in pairs]
-    return found
-
-
-def logits_of(network: TokenNetwork, texts: Sequence[Points]) -> NDArray[np.float32]:
-    """The logits or numbers of texts, ``[n, outputs]``, by the vectors of their tokens."""
-    return np.stack(of_equal_length(texts, lambda points, _: list(network.scores.values(points)[:, 0])))
-
-
-def values_of(network: TokenNetwork, method: Method, texts: Sequence[Points], targets: NDArray[np.int32]) -> TextValues:
-    """The values of the tokens of each text for a class of each ``[n]``, against unknown tokens in their place.
-
-    Args:
-        texts: the vectors of their tokens.
-    """
-
-    def make(points: Points, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], dict[str, Any]]]:
-        starts = np.broadcast_to(network.unknown(UNKNOWN), points.shape).astype(np.float32)
-        choices = np.stack([np.zeros(len(rows)), targets[rows]], axis=1).astype(np.int32)
-        found = method(network.scores, points, starts, choices)
-        facts = [{name: column[i].item() for name, column in found.facts.items()} for i in range(len(rows))]
-        return list(zip(found.of_steps, facts, strict=True))
-
-    values, facts = zip(*of_equal_length(texts, make), strict=True)
-    return TextValues(values, facts)
-
-
-def log_odds_of(network: TokenNetwork, train: Sequences, num_classes: int) -> NDArray[np.float64]:
-    """The naive log-odds of each token by class or label ``[tokens, classes]`` in the training texts; 0 for the unknown
-    one. Those of a label are of the texts to which it applies, against those to which it does not."""
-    assert train.texts is not None
-    num_tokens = network.model.get_layer("embedding").input_dim
-    ids = token_ids(network, train.texts)
-    if train.applies is None:
-        found = log_odds_of_tokens(ids, train.labels, num_tokens=num_tokens, num_classes=num_classes)
-    else:
-        found = np.stack([_log_odds_of_label(ids, column, num_tokens) for column in train.applies.T], axis=1)
-    found[UNKNOWN] = 0.0
-    return found
-
-
-def _log_odds_of_label(ids: Sequence[Ids], applies: NDArray[np.float64], num_tokens: int) -> NDArray[np.float64]:
-    known = np.flatnonzero(~np.isnan(applies))
-    texts, labels = [ids[int(i)] for i in known], applies[known].astype(np.int32)
-    return np.asarray(log_odds_of_tokens(texts, labels, num_tokens=num_tokens, num_classes=2)[:, 1])
-
-
 def _check(
     network: TokenNetwork,
     methods: Mapping[str, Method],
@@ -272,3 +221,42 @@ def _check(
         logits_of=lambda some: logits_of(network, vectors(some)),
         progress=console.evaluating,
     )
+
+
+def _check_by_order(
+    network: TokenNetwork,
+    methods: Mapping[str, Method],
+    dataset: SequenceDataset,
+    run: RunDir,
+    request: ExplanationRequest,
+    naive: NDArray[np.float64] | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Check the methods on texts of a split by the order of the tokens: of a label or a number, which do not turn."""
+    name, train = own_split(run, dataset.splits, request.split), dataset.splits["train"]
+    texts = dataset.splits[name].texts
+    assert texts is not None
+    chosen = [texts[i] for i in evenly_spaced(len(texts), request.limit or NUM_CHECKED_BY_ORDER)]
+    console.say(f"checking {', '.join(methods)} on {len(chosen):,} texts of {name}")
+    labels = logits_of(network, points_of(network, chosen)).argmax(axis=1)  # 0 for the only number
+    ids = token_ids(network, chosen)
+    if naive is None:
+        order, ranks = "word means", np.abs(numbers_of(network, train))[:, None]
+    else:
+        order, ranks = "log-odds", naive
+    samples = [
+        TokenSample(
+            choices=np.array([[0, label]], np.int32),
+            vectors=functools.partial(_vectors, network, text),
+            orders={order: ranks[of_text, label][None]},
+        )
+        for text, of_text, label in zip(chosen, ids, labels, strict=True)
+    ]
+    given = TokensToCheck(samples, network.randomized, "texts", name, is_number=naive is None)
+    return check_by_order(network.scores, methods, given, steps=request.steps, progress=console.evaluating)
+
+
+def _vectors(network: TokenNetwork, text: str) -> tuple[Points, Points]:
+    """The vectors of a text's tokens, and those of unknown ones in their place."""
+    (points,) = points_of(network, [text])
+    return points, np.broadcast_to(network.unknown(UNKNOWN), points.shape).astype(np.float32)

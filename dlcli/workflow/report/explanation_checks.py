@@ -9,7 +9,7 @@ from dlcli.errors import InputError
 from dlcli.report.page.page import Table
 from dlcli.rundir.reading import read_json
 
-NOUNS = ("images", "texts", "series", "forecasts")
+NOUNS = ("images", "texts", "sentences", "series", "forecasts")
 """The keys of the number of samples, by what they are."""
 DIGITS = 3
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.naive_bayes import MultinomialNB
 
-from dlcli.explanation.sequences.log_odds import log_odds_of_tokens
+from dlcli.explanation.sequences.log_odds import log_odds_of_tokens, numbers_of_tokens
 
 
 def test_log_odds_are_those_of_naive_bayes() -> None:
@@ -21,3 +21,9 @@ def test_a_class_without_training_texts_is_finite() -> None:
     found = log_odds_of_tokens([np.array([1, 2], np.int32)], np.array([0]), num_tokens=3, num_classes=2)
     assert np.isfinite(found).all()
     assert found[1, 0] > found[0, 0]
+
+
+def test_numbers_of_tokens_are_means_of_their_texts_and_one_more() -> None:
+    texts = [np.array([1, 1, 2], np.int32), np.array([2], np.int32), np.array([3], np.int32)]
+    found = numbers_of_tokens(texts, np.array([3.0, 6.0, 0.0]), num_tokens=5)
+    np.testing.assert_allclose(found, [0, 0 / 2, (0 + 3) / 3, -3 / 2, 0])

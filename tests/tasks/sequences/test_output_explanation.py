@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dlcli.explanation.sequences.attribution import gradient_x_input, leave_one_out
 from dlcli.explanation.sequences.scores import Scores
+from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.run_models import BestModel
 from dlcli.tasks.sequences.explanation import strongest
@@ -27,7 +28,7 @@ def causal_outputs(points: Any) -> Any:
     return tf.cumsum(each, axis=1) * np.float32([1, 0])
 
 
-def test_each_output_has_the_shares_of_its_inputs() -> None:
+def test_each_output_has_the_shares_of_its_inputs(tmp_path: Path) -> None:
     points = np.random.default_rng(1).normal(size=(STEPS, WIDTH)).astype(np.float32)
     prepared: list[str] = []
     sample = OutputTokens(
@@ -35,13 +36,13 @@ def test_each_output_has_the_shares_of_its_inputs() -> None:
         inputs=["w", "x", "y", "z"],
         outputs=["first", "last"],
         choices=np.array([[1, 0], [3, 1]], np.int32),
-        points=points,
-        starts=np.zeros_like(points),
+        vectors=lambda: (points, np.zeros_like(points)),
         prepare=lambda: prepared.append("a"),
         attention=np.full((2, STEPS), 0.25),
     )
     best = BestModel(keras.Sequential([keras.Input((1,))]), Path("model.keras"), "abc", None)
     explained = explain_outputs(
+        RunDir(tmp_path),
         best,
         Scores(causal_outputs, WIDTH, CLASSES, is_class=True),
         [sample],
@@ -49,6 +50,7 @@ def test_each_output_has_the_shares_of_its_inputs() -> None:
         ExplanationRequest(),
         source="test",
         unit="words",
+        to_check=None,
         console=Console(quiet=True),
     )
     assert prepared == ["a"]

@@ -18,8 +18,8 @@ from dlcli.recipe.load import Recipe, TextRecipe, load
 from dlcli.report.cost.layer_table import layer_table
 from dlcli.tasks.sequences.encoders import Moments
 from dlcli.tasks.sequences.network import build_network, text_steps
-from dlcli.tasks.sequences.text_explanation import logits_of, points_of
 from dlcli.tasks.sequences.text_outputs import check_text_target, text_outputs
+from dlcli.tasks.sequences.text_values import logits_of, points_of
 from dlcli.tasks.sequences.tokens import encode_by, encode_texts, fit_characters
 
 DATA = {"text_multilabel": "{kind: jsonl, path: a.jsonl, label: tags}", "text_regression": "{kind: csv, path: a.csv}"}
