@@ -79,6 +79,7 @@ class Localization(TaskRecipe):
     explanation_options = IMAGE_EXPLANATION_OPTIONS | {"--target"}
     prediction = "box"
     headline = "localization_accuracy"
+    baselines = ("baseline_localization_accuracy",)
 
     task: Literal["localization"]
     """The task, which selects the schema of the recipe."""

@@ -64,9 +64,10 @@ def attribution_maps(
     height = side * min(max(images.shape[1] / images.shape[2], 0.4), 2.0)
     num_columns = 1 + len(columns)
     with style():
-        figure = new_figure(max(num_columns * side, 3.2), num_rows * (height + 0.45) + 0.5)
+        width = max(num_columns * side, 3.2)
+        figure = new_figure(width, num_rows * (height + 0.45) + 0.5)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
-        figure.suptitle(title, fontsize=9, color=GRAY)
+        shrink_to(figure.suptitle(title, fontsize=9, color=GRAY), width - 0.2)
         for row in range(num_rows):
             axes = figure.add_subplot(num_rows, num_columns, row * num_columns + 1)
             draw_image(axes, images[row], (0.0, 255.0))

@@ -41,7 +41,7 @@ def explanations(facts: Facts, max_width: int) -> Section:
     images = image_of(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
     images += image_of(folder / "attention.png", "Attention weights, not reasons", max_width) + others
     texts = marked_texts(folder, content)
-    lines += ["Red tokens speak for the class, blue ones against it."] if texts else []
+    lines += [_meaning(facts.task)] if texts else []
     if not checked:
         can_check = "--check" in facts.task.explanation_options
         text = "The methods are not checked on this model."
@@ -56,6 +56,13 @@ def explanations(facts: Facts, max_width: int) -> Section:
     ]
     tables = explanation_checks.tables(folder / "check.json")
     return Section("Explanations", lines, warnings, tables, images, texts=texts)
+
+
+def _meaning(task: type[Any]) -> str:
+    """What the colors of tokens mean, for numbers, whose score is an error, and for everything else."""
+    if task.headline == "mae":
+        return "Red tokens raise the number, blue ones lower it."
+    return "Red tokens speak for the output that is named above the text, blue ones against it."
 
 
 def _features_of(content: Mapping[str, Any]) -> int:

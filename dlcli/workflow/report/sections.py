@@ -77,7 +77,7 @@ def verdict(facts: Facts, max_width: int) -> Section:
     lines = [capitalized(f"{spoken(metric)} on the {facts.split} split: {value:.4f}{certainty}.")]
     best = facts.best_baseline
     if best is None:
-        return Section("Verdict", lines, warnings)
+        return Section("Verdict", [*lines, "There is no baseline to compare it with."], warnings)
     if not is_better(metric, value, best):
         lines.append(f"It does not beat the best baseline, {best:.4f}.")
     elif interval is not None and interval[0] <= best <= interval[1]:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from pixels import has_color, read  # type: ignore[import-not-found]
 
 from dlcli.report.plots.attribution import MapColumn, attribution_maps, blended, scale_of
-from dlcli.report.plots.figure import GREEN, VERMILION
+from dlcli.report.plots.figure import GREEN, VERMILION, size_of
 
 IMAGES = np.full((2, 6, 10, 3), 255, np.uint8)
 
@@ -65,3 +66,13 @@ def test_what_is_marked_is_outlined_in_the_image_and_its_map() -> None:
     assert has_color(outlined, GREEN)
     assert not has_color(plain, GREEN)
     np.testing.assert_array_equal(nothing, plain)
+
+
+def test_a_long_title_fits_above_one_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr("dlcli.report.plots.attribution.png", lambda figure: (figures.append(figure), b"")[1])
+    columns = [MapColumn("gradcam", np.zeros((1, 6, 10)), [""])]
+    attribution_maps(IMAGES[:1], ["cat"], ["a.png"], columns, title="Red speaks for the class, blue against it; " * 3)
+    (figure,) = figures
+    title = figure._suptitle  # type: ignore[attr-defined]
+    assert size_of(title)[0] < figure.get_size_inches()[0]
