@@ -30,7 +30,7 @@ def test_the_patches_are_those_with_the_largest_activations_of_the_saved_model(f
     assert sorted(path.name for path in made.iterdir()) == [
         *("explanation.json", "explanations.csv", "filters.csv", "first_layer.png", "stage1.npz", "stage1.png")
     ]
-    assert "2 filters of stage1 (stage1) in " in done.stderr
+    assert "2 filters of stage1 in " in done.stderr
     rows = read_csv(made / "explanations.csv")
     assert [(row["filter"], row["rank"]) for row in rows] == [(f, str(r)) for f in "13" for r in range(1, 10)]
     assert len({row["file"] for row in rows[:9]}) == 9

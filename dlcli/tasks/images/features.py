@@ -94,8 +94,9 @@ def _explain(
     known = windows_of(network)
     found: list[LayerFeatures] = []
     for stage, layer in layers.items():
-        where = f"{stage} ({layer}) in {counted(len(index), len(samples))}"
-        console.say(f"run {run.path}: {len(filters[layer])} filters of {where}")
+        number = f"{len(filters[layer])} filter{'' if len(filters[layer]) == 1 else 's'} of {stage}"
+        where = "" if layer == stage else f" ({layer})"
+        console.say(f"run {run.path}: {number}{where} in {counted(len(index), len(samples))}")
         strong = strongest(network, layer, filters[layer], _batches(samples, index, console), num=NUM_PATCHES)
         images = samples.load(strong.images.ravel()).astype(np.float32)
         numbers = np.repeat(np.array(filters[layer], np.int32), strong.images.shape[1])
@@ -103,7 +104,7 @@ def _explain(
         maximized = None
         if request.maximize:
             jitter = _jitter(network, known[layer])
-            console.say(f"maximizing {len(filters[layer])} filters of {stage}")
+            console.say(f"maximizing {number}")
             maximized = maximize(
                 network, layer, filters[layer], scale=strong.values[:, 0], colors=colors, jitter=jitter
             )
