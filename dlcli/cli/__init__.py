@@ -35,6 +35,7 @@ REMEDIES = {
     errno.EFBIG: ". Raise the limit on the size of files (ulimit -f), or choose another location.",
     errno.EACCES: ". Fix its permissions, or choose another location.",
     errno.EROFS: ". Choose another location.",
+    errno.EEXIST: ". Rename it, or choose another location.",
 }
 """Remedies for errors of the operating system, by errno."""
 

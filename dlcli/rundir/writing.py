@@ -87,7 +87,11 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 folders.add((new / name).parent)
             if callable(content):
-                content(new / name)
+                try:
+                    content(new / name)
+                except OSError as error:  # of a full disk, which NumPy raises without a name
+                    error.filename = error.filename or str(path / name)
+                    raise
                 _sync_file(new / name)
             else:
                 write_file(new / name, content.encode() if isinstance(content, str) else content)

@@ -133,6 +133,16 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_a_full_disk_is_reported_with_the_file_of_a_folder(tmp_path: Path) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as NumPy raises it, without a name
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        replace_folder(tmp_path / "maps", {"maps.npz": full})
+    assert caught.value.filename == str(tmp_path / "maps" / "maps.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_link_or_pipe_is_neither_written_through_nor_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")

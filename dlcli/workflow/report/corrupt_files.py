@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import InputError
-from dlcli.files import BadFile, open_file
+from dlcli.files import BadFile, open_file, read_file
 from dlcli.recipe.load import load
 from dlcli.report.page.figures import check_png
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import file_digest, read_json
-from dlcli.rundir.tables import read_csv
+from dlcli.rundir.tables import MAX_CSV_BYTES, read_csv
 
 MOST_NAMED = 10
 RESTORE = "Restore it from a copy."
@@ -53,8 +53,16 @@ def _of_run(run: RunDir, info: Mapping[str, Any]) -> Iterator[str]:
         load(run.config)
     except InputError as error:
         yield f"{str(error).splitlines()[0]} The run cannot be explained or trained again without it."
-    if info["status"] == "completed" and not run.metrics.exists():
-        yield f"{run.metrics}: no such file. {RESTORE}"
+    checks: list[Callable[[], Any]] = []
+    if info["data"].get("classes"):
+        checks.append(run.read_classes)
+    if info["status"] == "completed":
+        checks.append(lambda: _check_table(run.metrics))
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            yield str(error)
 
 
 def _of_results(run: RunDir, split: str) -> Iterator[str]:
@@ -62,13 +70,14 @@ def _of_results(run: RunDir, split: str) -> Iterator[str]:
     checks: tuple[tuple[Callable[[Path], Any], Path, str], ...] = (
         (read_json, run.explanations, "*/explanation.json"),
         (read_json, run.explanations, "*/check.json"),
-        (read_csv, run.explanations, "*/explanations.csv"),
-        (read_csv, run.explanations, "*/tokens.csv"),
+        (_check_table, run.explanations, "*/explanations.csv"),
+        (_check_table, run.explanations, "*/tokens.csv"),
         (_check_arrays, run.explanations, "*/*.npz"),
         (_check_plot, run.explanations, "*/*.png"),
         (read_json, run.attacks, "*/attack.json"),
-        (read_csv, run.attacks, "*/robustness.csv"),
+        (_check_table, run.attacks, "*/robustness.csv"),
         (_check_plot, run.attacks, "*/*.png"),
+        (_check_table, run.evaluation(split), "per_*.csv"),
         (_check_plot, run.evaluation(split), "*.png"),
         (_check_plot, run.plots, "*.png"),
     )
@@ -78,6 +87,12 @@ def _of_results(run: RunDir, split: str) -> Iterator[str]:
                 check(path)
             except InputError as error:
                 yield str(error)
+
+
+def _check_table(path: Path) -> None:
+    read_csv(path)
+    if not read_file(path, MAX_CSV_BYTES).endswith(b"\n"):
+        raise InputError(f"{path}: is truncated: its last line is incomplete. {RESTORE}")
 
 
 def _check_plot(path: Path) -> None:

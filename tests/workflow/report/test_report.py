@@ -177,15 +177,20 @@ def test_each_corrupt_file_is_named(runs: Path, content: bytes) -> None:
     results.mkdir(parents=True)
     written = [
         results / name for name in ("explanation.json", "check.json", "explanations.csv", "maps.npz", "maps.png")
-    ] + [run.config, run.evaluation("test") / "mistakes.png"]
+    ] + [run.config, run.labels, run.evaluation("test") / "mistakes.png", run.evaluation("test") / "per_class.csv"]
     for path in written:
         path.write_bytes(content)
-    if content == b"":
-        written.remove(results / "explanations.csv")  # a table without rows
     run.metrics.unlink()
     lines = corrupt_files(run, run.read_info(), "test")
     places = {line.split(": ")[0].split(":")[0] for line in lines}
     assert places == {str(path) for path in (*written, run.metrics)}
+
+
+def test_a_truncated_table_is_named(runs: Path) -> None:
+    run = RunDir(runs / "tiny")
+    run.metrics.write_bytes(run.metrics.read_bytes()[:-3])
+    reason = f"{run.metrics}: is truncated: its last line is incomplete. Restore it from a copy."
+    assert corrupt_files(run, run.read_info(), "test") == [reason]
 
 
 def test_of_many_corrupt_files_some_are_named(runs: Path) -> None:
