@@ -41,6 +41,8 @@ def explain(run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest
     methods = methods_of(request, AUTO)
     is_given = bool(request.paths or request.texts)
     of_split = None if is_given and not request.check else _of_split(run, recipe, request)
+    names: Sequence[str]
+    texts: Sequence[str]
     if is_given:
         names, texts = named_sources(recipe, request.paths, request.texts)
         source, limit = ", ".join([*map(str, request.paths), *(["--text"] if request.texts else [])]), len(names)

@@ -46,6 +46,8 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
         raise InputError(f"{best.file}: {reason}") from None
     is_given = bool(request.paths or request.texts)
     of_split = None if is_given and not request.check else _of_split(run, recipe, request, console)
+    names: Sequence[str]
+    sentences: Sequence[tuple[str, ...]]
     if is_given:
         names, sentences = named_sentences(run, recipe, request.paths, request.texts)
         source, limit = ", ".join([*map(str, request.paths), *(["--text"] if request.texts else [])]), len(names)

@@ -177,8 +177,8 @@ def _values(scores: Scores, method: Method, samples: Sequence[TokenSample]) -> l
         if not len(kept):
             continue
         sample.prepare()
-        repeated = (np.repeat(part[None], len(kept), axis=0) for part in (points, starts))
-        found += list(method(scores, *repeated, sample.choices[kept]).of_steps)
+        points, starts = (np.repeat(part[None], len(kept), axis=0) for part in (points, starts))
+        found += list(method(scores, points, starts, sample.choices[kept]).of_steps)
     return found
 
 
