@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from dlcli.cli.data_import import import_
 from dlcli.cli.options import (
     Decorator,
     check_new_folder,
@@ -14,8 +15,10 @@ from dlcli.cli.options import (
     quiet_option,
     runs_option,
     sets_option,
+    shard_size_option,
 )
 from dlcli.cli.output import say, write_json, write_table
+from dlcli.cli.shards import say_shards
 from dlcli.errors import CheckFailed, InputError
 
 PATH = click.Path(path_type=Path)
@@ -27,9 +30,9 @@ path_option: Decorator = click.option(
 )
 
 
-@click.group(short_help="Check, describe, split, preview and pack data.")
+@click.group(short_help="Check, describe, split, preview, pack and import data.")
 def data() -> None:
-    """Check, describe, split, preview and pack data. Your files are never changed.
+    """Check, describe, split, preview, pack and import data. Your files are never changed.
 
     \b
     Examples:
@@ -38,7 +41,11 @@ def data() -> None:
       dlcli data stats recipe.yaml      # mean and standard deviation of each channel
       dlcli data split recipe.yaml      # samples per class and split
       dlcli data pack recipe.yaml -o packed/
+      dlcli data import beans/data -o packed/
     """
+
+
+data.add_command(import_)
 
 
 @data.command(short_help="Find problems in the data.")
@@ -323,15 +330,7 @@ def split(
 @sets_option
 @path_option
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to create.")
-@click.option(
-    "--shard-size",
-    "megabytes",
-    type=click.IntRange(1, 100_000),
-    default=256,
-    show_default=True,
-    metavar="MB",
-    help="Size of a shard, in millions of bytes.",
-)
+@shard_size_option
 @json_option
 @quiet_option
 def pack(
@@ -357,10 +356,7 @@ def pack(
     if as_json:
         write_json(packed)
         return
-    counts = ", ".join(f"{count:,} {split}" for split, count in packed["samples"].items())
-    noun = "1 shard" if packed["shards"] == 1 else f"{packed['shards']:,} shards"
-    say(f"{counts} in {noun} of {packed['bytes'] / 1e6:,.1f} MB")
-    say(f"data: {{kind: shards, path: {output}}}")
+    say_shards(packed)
 
 
 def _check_labels(name: str, runs: Path, as_json: bool) -> None:

@@ -44,6 +44,16 @@ sets_option: Decorator = click.option(
     "-s", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Override a recipe key; repeatable."
 )
 
+shard_size_option: Decorator = click.option(
+    "--shard-size",
+    "megabytes",
+    type=click.IntRange(1, 100_000),
+    default=256,
+    show_default=True,
+    metavar="MB",
+    help="Size of a shard, in millions of bytes.",
+)
+
 split_option: Decorator = click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),

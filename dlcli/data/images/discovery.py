@@ -109,18 +109,7 @@ def check_images(
             if by_suffix and suffix.lower() in UNSUPPORTED_SUFFIXES:
                 raise BadImage(f"{suffix} files are not supported: {CONVERT}")
             status, data = read_with_status(path)
-            decoded = decode_with_extremes(data, value_range=value_range)
-            image = decoded.image
-            return status, Checked(
-                image.height,
-                image.width,
-                image.mode == "L",
-                hash_content(data),
-                decoded.extremes,
-                has_more_frames(data),
-                find_format(data),
-                decoded.mode,
-            )
+            return status, check_image(data, value_range=value_range)
         except BadImage as reason:
             return None, str(reason)  # the exception itself would keep the image's bytes in memory
 
@@ -134,6 +123,25 @@ def check_images(
             if status is not None and isinstance(result, Checked) and value_range is None:
                 index.add(position, status, Known(result.digest, result))
     return [result for result in results if result is not None]
+
+
+def check_image(data: bytes, *, value_range: ValueRange | None = None) -> Checked:
+    """The properties of an image by the bytes of its file, which is decoded.
+
+    Raises:
+        BadImage: it cannot be decoded.
+    """
+    decoded = decode_with_extremes(data, value_range=value_range)
+    return Checked(
+        decoded.image.height,
+        decoded.image.width,
+        decoded.image.mode == "L",
+        hash_content(data),
+        decoded.extremes,
+        has_more_frames(data),
+        find_format(data),
+        decoded.mode,
+    )
 
 
 def hash_files(files: Sequence[AnyPath]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import io
 import itertools
 import os
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,21 +51,13 @@ def _write_split(
     assert samples.files is not None
     places: dict[int, Place] = {}
     order = np.random.default_rng(0).permutation(len(samples)).tolist()
-    paths = (folder / f"{split}-{number:06d}.tar" for number in itertools.count())
-    shard = _Shard(next(paths))
-    try:
+    with ShardWriter(folder, split, max_bytes=max_bytes) as shards:
         for position in order:
             data = _unchanged(samples.files[position], samples.digests[position])
-            if shard.size > 0 and shard.size + len(data) > max_bytes:
-                shard.close()
-                shard = _Shard(next(paths))
-            key = f"{position:09d}"
-            name = key + FORMATS[samples.checked[position].image_format].suffixes[0]
-            places[position] = (shard.path.name, name, shard.add(name, data), len(data))
-            shard.add(f"{key}.cls", str(samples.labels[position]).encode())
+            image_format = samples.checked[position].image_format
+            label = {"cls": str(samples.labels[position]).encode()}
+            places[position] = shards.add(f"{position:09d}", data, image_format, label)
             report()
-    finally:
-        shard.close()
     return [places[position] for position in range(len(samples))]
 
 
@@ -82,6 +74,54 @@ def _unchanged(file: AnyPath, digest: str) -> bytes:
     if hash_content(data) != digest:
         raise InputError(f"{file}: its content has changed after the data was checked. Pack the data again.")
     return data
+
+
+class ShardWriter:
+    """Writes the shards of a split, ``train-000000.tar`` and so on, one after the other; a context manager.
+
+    Args:
+        folder: where to write them.
+        max_bytes: of a shard; one that has a single image may have more.
+    """
+
+    def __init__(self, folder: Path, split: str, *, max_bytes: int) -> None:
+        self._paths = (folder / f"{split}-{number:06d}.tar" for number in itertools.count())
+        self._max_bytes = max_bytes
+        self._shard: _Shard | None = None
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, key: str, data: bytes, image_format: str, beside: Mapping[str, bytes]) -> Place:
+        """Append a sample.
+
+        Args:
+            key: the name of its files before the first point.
+            data: the bytes of its image file.
+            image_format: of the image, a key of FORMATS.
+            beside: the content of its other files, by suffix.
+
+        Returns:
+            Where the image is.
+        """
+        if self._shard is not None and self._shard.size + len(data) > self._max_bytes:
+            self.close()
+        if self._shard is None:
+            self._shard = _Shard(next(self._paths))
+        name = key + FORMATS[image_format].suffixes[0]
+        place = (self._shard.path.name, name, self._shard.add(name, data), len(data))
+        for suffix, content in beside.items():
+            self._shard.add(f"{key}.{suffix}", content)
+        return place
+
+    def close(self) -> None:
+        """Complete the last shard."""
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
 
 
 class _Shard:

@@ -219,8 +219,8 @@ class Csv(ImageFiles):
 
 
 class Shards(ImageFiles):
-    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
-    read. Splits are those of the recipe that was packed."""
+    """A folder of tar files that `dlcli data pack` or `dlcli data import` wrote: for so many images that single files
+    are slow to list and read. Splits are those of the recipe that was packed, or of the files that were imported."""
 
     kind: Literal["shards"]
     """Source of the samples."""

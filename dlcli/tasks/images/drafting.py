@@ -131,7 +131,7 @@ def _summarize_shards(root: Path, path: str) -> Summary:
     index_labels(labels, sort_names(labels["train"]), source=str(root), trained=None)
     sizes = Counter((row.file.checked.height, row.file.checked.width) for row in rows if row.split == "train")
     seen = [f"{split}: {in_classes(Counter(names), 'images')}" for split, names in labels.items()]
-    source = (("kind", "shards", "images that dlcli data pack packed"), ("path", path, "relative to this file"))
+    source = (("kind", "shards", "images in tar files"), ("path", path, "relative to this file"))
     splits = frozenset(labels) - {"train"}
     return Summary((*seen, f"sizes: {size_range(sizes)}"), source, common_size(sizes), len(labels["train"]), splits)
 

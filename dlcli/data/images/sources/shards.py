@@ -25,7 +25,7 @@ INDEX = "shards.csv"
 PLACE_COLUMNS = ("shard", "image", "offset", "bytes")
 IMAGE_COLUMNS = ("height", "width", "is_gray", "lowest", "highest", "has_more_frames", "format", "mode")
 COLUMNS = (*SPLIT_COLUMNS, *PLACE_COLUMNS, *IMAGE_COLUMNS)
-REMEDY = "Pack the data again with dlcli data pack."
+REMEDY = "Pack or import the data again with dlcli data."
 
 
 class PackedRow(NamedTuple):
@@ -74,7 +74,7 @@ def list_shards(folder: Path) -> list[PackedRow]:
         InputError: there is no index, it is corrupt, or a shard is missing or too short.
     """
     index = folder / INDEX
-    text = read_text(index, noun="table", max_bytes=MAX_BYTES, remedy="Give a folder that dlcli data pack wrote.")
+    text = read_text(index, noun="table", max_bytes=MAX_BYTES, remedy="Give a folder that dlcli data pack or import wrote.")
     records = read_records(index, text)
     header = next(records, (1, []))[1]
     if tuple(header) != COLUMNS:
@@ -101,12 +101,22 @@ def index_rows(dataset: Dataset, places: Mapping[str, Sequence[tuple[str, str, i
     for split, samples in dataset.splits.items():
         for place, image in zip(places[split], samples.checked, strict=True):
             row = next(rows)
-            yield [
-                *(row[name] for name in SPLIT_COLUMNS),
-                *place,
-                *(image.height, image.width, int(image.is_gray), *(image.extremes or ("", ""))),
-                *(int(image.has_more_frames), image.image_format, image.mode),
-            ]
+            yield index_row([row[name] for name in SPLIT_COLUMNS], place, image)
+
+
+def index_row(cells: Sequence[str], place: tuple[str, str, int, int], image: Checked) -> list[Any]:
+    """A row of the index, with COLUMNS.
+
+    Args:
+        cells: of SPLIT_COLUMNS.
+        place: shard, name in it, offset and number of bytes of the image.
+    """
+    return [
+        *cells,
+        *place,
+        *(image.height, image.width, int(image.is_gray), *(image.extremes or ("", ""))),
+        *(int(image.has_more_frames), image.image_format, image.mode),
+    ]
 
 
 def _row(line: int, values: Sequence[str], folder: Path, sizes: dict[str, int]) -> PackedRow:

@@ -181,16 +181,16 @@ def test_a_corrupt_index(packed: Path, common: Common, column: str, value: str, 
     with pytest.raises(InputError) as error:
         read_shards(path=packed, reading=Reading(), **common)
     assert str(error.value).startswith(f"{packed / INDEX}:3: {message}")
-    assert str(error.value).endswith("Pack the data again with dlcli data pack.")
+    assert str(error.value).endswith("Pack or import the data again with dlcli data.")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "shards.csv: no such file. Give a folder that dlcli data pack wrote."),
+        (None, "shards.csv: no such file. Give a folder that dlcli data pack or import wrote."),
         ("", "shards.csv:1: must have the columns of this version, file, split,"),
         ("file,split\na,train\n", "shards.csv:1: must have the columns of this version, file, split,"),
-        (",".join(COLUMNS) + "\na,train\n", "shards.csv:2: a row must have 17 values. Received 2. Pack the data again"),
+        (",".join(COLUMNS) + "\na,train\n", "shards.csv:2: a row must have 17 values. Received 2. Pack or import"),
         (",".join(COLUMNS) + "\n", "there must be images to train on. Received none."),
     ],
 )
