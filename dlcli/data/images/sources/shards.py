@@ -25,6 +25,7 @@ INDEX = "shards.csv"
 PLACE_COLUMNS = ("shard", "image", "offset", "bytes")
 IMAGE_COLUMNS = ("height", "width", "is_gray", "lowest", "highest", "has_more_frames", "format", "mode")
 COLUMNS = (*SPLIT_COLUMNS, *PLACE_COLUMNS, *IMAGE_COLUMNS)
+WRITTEN = "Give a folder that dlcli data pack or import wrote."
 REMEDY = "Pack or import the data again with dlcli data."
 
 
@@ -74,7 +75,7 @@ def list_shards(folder: Path) -> list[PackedRow]:
         InputError: there is no index, it is corrupt, or a shard is missing or too short.
     """
     index = folder / INDEX
-    text = read_text(index, noun="table", max_bytes=MAX_BYTES, remedy="Give a folder that dlcli data pack or import wrote.")
+    text = read_text(index, noun="table", max_bytes=MAX_BYTES, remedy=WRITTEN)
     records = read_records(index, text)
     header = next(records, (1, []))[1]
     if tuple(header) != COLUMNS:
