@@ -336,11 +336,12 @@ def split(
 def pack(
     recipe: Path, sets: tuple[str, ...], path: str | None, output: Path, megabytes: int, as_json: bool, quiet: bool
 ) -> None:
-    """Pack the image files of a recipe for classification into shards: tar files that are listed and copied quickly.
+    """Pack the image files of a recipe into shards: tar files that are listed and copied quickly.
 
     A recipe with data.kind: shards and the folder as data.path trains on exactly the same splits, in the same order,
-    to the same model. The images are not changed: a shard contains the bytes of each file, and its class, in
-    WebDataset's layout, and shards.csv tells where each image is.
+    to the same model. The images are not changed: a shard contains the bytes of each file in WebDataset's layout, with
+    its class (.cls), and its labels, numbers, box or objects (.json); shards.csv says where each image is. Masks are
+    not packed.
 
     \b
     Examples:

@@ -58,7 +58,7 @@ def import_(
 
     \b
     Formats:
-      Parquet    Hugging Face's layout: an image column (bytes, path) and a label (needs dlcli[parquet])
+      Parquet    Hugging Face's layout: a column of images and one of classes (dlcli[parquet])
       TFRecord   tf.train.Example: image/encoded with image/class/label or image/class/text
       TFDS       a prepared folder: features.json beside TFRecord files
       tar        WebDataset's layout: 17.jpg with 17.cls, 17.txt or 17.json, also compressed

@@ -164,7 +164,7 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if data["kind"] == "csv":
             data |= {"image": "path", "targets": ("age", "weight"), "group": None}
             data["split"] = None if data.get("split") is None else "part"
-        else:
+        elif data["kind"] == "shapes":
             data["targets"] = ("side", "center_x")
     if values["task"] == "text_regression":
         data |= {"text": "text", "target": "age", "group": None}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcli.data.boxes.boxes import BadBox, Corners, Frame, Object, OnBadBox, checked, frame_of, repaired
-from dlcli.data.files import workers
+from dlcli.data.files import AnyPath, workers
 from dlcli.data.images.decoding import BadImage, read_header
 from dlcli.data.listing import refuse
 from dlcli.data.splits import DataWarning, LeftOut
@@ -31,7 +31,7 @@ class Annotated:
 
     name: str
     place: str
-    file: Path
+    file: AnyPath
     split: str
     objects: tuple[Object, ...]
     size: tuple[int, int] | None = None

@@ -58,6 +58,10 @@ class Frame:
         """Width and height of the upright image."""
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
+    def described(self) -> list[int]:
+        """Width, height and orientation, for JSON."""
+        return [self.width, self.height, self.orientation]
+
 
 @dataclass(frozen=True)
 class Boxes(ImageAnnotation):
@@ -83,6 +87,14 @@ class Boxes(ImageAnnotation):
         return {
             name: ["" if np.isnan(value) else f"{value:.10g}" for value in values]
             for name, values in zip(BOX_COLUMNS, self.corners.T, strict=True)
+        }
+
+    def described(self, position: int, classes: Sequence[str]) -> dict[str, Any]:
+        """The ``box`` of a sample, None without one, and the ``frame`` that it is in."""
+        corners = self.corners[position]
+        return {
+            "box": None if np.isnan(corners).any() else corners.tolist(),
+            "frame": self.frames[position].described(),
         }
 
     def target(self, policy: ImagePolicy | None) -> Target:

@@ -13,6 +13,7 @@ import numpy as np
 from dlcli.data.boxes.annotated import Annotated, CheckedImage, check_images, refuse_repeated, warn_of_bad
 from dlcli.data.boxes.boxes import Boxes, Object, OnBadBox, Several, choose, refuse_proportions
 from dlcli.data.boxes.object_dataset import ObjectReading, assemble_all_objects
+from dlcli.data.files import AnyPath
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import without_excluded
@@ -37,7 +38,7 @@ class _Chosen:
 
     position: int
     name: str
-    file: Path
+    file: AnyPath
     label: str
     split: str
     group: str

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dlcli.data.boxes.annotated import Annotated, CheckedImage, check_images, warn_of_bad
 from dlcli.data.boxes.boxes import Frame, Object, ObjectShape, OnBadBox, refuse_proportions
 from dlcli.data.boxes.objects import NAME, Instances, ObjectBoxes, objects_of
+from dlcli.data.files import AnyPath
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.samples import Dataset
 from dlcli.data.leakage import describe_absent, warn_of_similar_names
@@ -45,7 +46,7 @@ class _Row:
 
     position: int
     name: str
-    file: Path
+    file: AnyPath
     split: str
     group: str
     label: str = ""
@@ -71,19 +72,46 @@ def assemble_all_objects(
     Raises:
         InputError: boxes or images are bad, classes are unknown, or train has no object to learn.
     """
-    images, other_classes = _of_classes(images, reading.learned)
+    images, other_classes = of_classes(images, reading.learned)
     has_masks = reading.instances is not None
     images = [
         replace(image, objects=tuple(_complete(found, has_masks=has_masks) for found in image.objects))
         for image in images
     ]
     found = check_images(images, folder=folder, on_bad_box=reading.on_bad_box)
-    emptied = [checked.image for checked in found.images if checked.image.objects and not checked.objects]
-    kept = [checked for checked in found.images if checked.objects or not checked.image.objects]
+    return assemble_checked_objects(
+        found.images,
+        source=source,
+        folder=folder,
+        reading=reading,
+        left_out=[
+            *left_out,
+            *other_classes,
+            *found.repeated,
+            *(LeftOut(bad.place, bad.reason) for bad in found.bad if not bad.is_repaired),
+        ],
+        common=common,
+        warnings=[*warnings, *warn_of_bad(found.bad)],
+    )
+
+
+def assemble_checked_objects(
+    images: Sequence[CheckedImage],
+    *,
+    source: Path,
+    folder: Path,
+    reading: ObjectReading,
+    left_out: Sequence[LeftOut],
+    common: CommonKeys,
+    warnings: Sequence[DataWarning] = (),
+) -> Dataset:
+    """As :func:`assemble_all_objects`, of images whose boxes were checked."""
+    emptied = [checked.image for checked in images if checked.image.objects and not checked.objects]
+    kept = [checked for checked in images if checked.objects or not checked.image.objects]
     kept.sort(key=lambda checked: checked.image.name)
     classes, boxes = _number(kept, reading, source=str(source))
     refuse_proportions(boxes.corners, boxes.frames, str(source))
-    place_of = {image.name: image.place for image in images}
+    place_of = {checked.image.name: checked.image.place for checked in images}
     dataset = assemble_files(
         [
             _Row(i, checked.image.name, checked.image.file, checked.image.split, checked.image.group or "")
@@ -99,21 +127,18 @@ def assemble_all_objects(
         common=common,
         outputs=classes,
         annotate=lambda part: {NAME: boxes.take(np.array([row.position for row in part], np.int64))},
-        has_groups=any(image.group is not None for image in images),
+        has_groups=any(checked.image.group is not None for checked in images),
         exclude=reading.exclude,
         left_out=[
             *left_out,
-            *other_classes,
-            *found.repeated,
-            *(LeftOut(bad.place, bad.reason) for bad in found.bad if not bad.is_repaired),
             *(LeftOut(image.name, "none of its objects has a valid box") for image in emptied),
         ],
-        warnings=[*warnings, *warn_of_bad(found.bad), *_warn_of_emptied(emptied)],
+        warnings=[*warnings, *_warn_of_emptied(emptied)],
     )
     return complete(dataset, source=str(source), is_trained=reading.classes is not None)
 
 
-def _of_classes(
+def of_classes(
     images: Sequence[Annotated], learned: tuple[str, ...] | None
 ) -> tuple[Sequence[Annotated], list[LeftOut]]:
     """The images with the objects of the classes to learn, and the objects that are left out."""

@@ -122,6 +122,30 @@ class ObjectBoxes(ImageAnnotation):
         ]
         return dict(zip(OBJECT_COLUMNS, (list(map(str, self.counts.tolist())), digests), strict=True))
 
+    def described(self, position: int, classes: Sequence[str]) -> dict[str, Any]:
+        """The ``objects`` of a sample, each with its ``label``, ``box``, ``area`` and marks, and the ``frame`` of the
+        boxes.
+
+        Raises:
+            TypeError: the objects have masks.
+        """
+        if self.instances is not None:
+            raise TypeError("masks of objects cannot be packed.")
+        own = range(int(self.offsets[position]), int(self.offsets[position + 1]))
+        return {
+            "objects": [
+                {
+                    "label": classes[self.labels[i]],
+                    "box": self.corners[i].tolist(),
+                    "area": float(self.areas[i]),
+                    **({"crowd": True} if self.is_crowd[i] else {}),
+                    **({"difficult": True} if self.is_difficult[i] else {}),
+                }
+                for i in own
+            ],
+            "frame": self.frames[position].described(),
+        }
+
     def target(self, policy: ImagePolicy | None) -> "ObjectsTarget":
         """The boxes to train on in the network's input, without those of which too little is left by cropping, with
         their masks where these are known; or in whole images that are cut into tiles."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -28,6 +28,17 @@ class ImageAnnotation(Annotation, Protocol):
             policy: how images are resized.
         """
         ...
+
+    def described(self, position: int, classes: Sequence[str]) -> dict[str, Any]:
+        """What is annotated of a sample, in values for JSON, from which shards read it back.
+
+        Args:
+            classes: of the data set.
+
+        Raises:
+            TypeError: it cannot be described so.
+        """
+        raise TypeError(f"{type(self).__name__}: annotations of this kind cannot be packed.")
 
 
 @dataclass(frozen=True)

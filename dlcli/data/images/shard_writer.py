@@ -4,9 +4,9 @@ import io
 import itertools
 import os
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,13 +15,15 @@ from dlcli.data.images.decoding import BadImage, read_file
 from dlcli.data.images.formats import FORMATS
 from dlcli.data.images.samples import Dataset, Samples
 from dlcli.errors import InputError
+from dlcli.printing import json_text
 
 Place = tuple[str, str, int, int]
 """Shard, name in it, offset and number of bytes of an image."""
 
 
 def write_shards(dataset: Dataset, folder: Path, *, max_bytes: int, progress: Progress) -> dict[str, list[Place]]:
-    """Write the image files of a data set as shards; each is as it was, byte for byte.
+    """Write the image files of a data set as shards; each is as it was, byte for byte. Beside it are its class
+    (``.cls``) and, as JSON, what is annotated of it.
 
     The images of a split are in random order, always the same, because programs that read a shard from its beginning
     should not find one class after the other.
@@ -40,13 +42,15 @@ def write_shards(dataset: Dataset, folder: Path, *, max_bytes: int, progress: Pr
     """
     total, done = sum(map(len, dataset.splits.values())), itertools.count(1)
     return {
-        split: _write_split(samples, folder, split, max_bytes=max_bytes, report=lambda: progress(next(done), total))
+        split: _write_split(
+            samples, folder, split, dataset.classes, max_bytes=max_bytes, report=lambda: progress(next(done), total)
+        )
         for split, samples in dataset.splits.items()
     }
 
 
 def _write_split(
-    samples: Samples, folder: Path, split: str, *, max_bytes: int, report: Callable[[], None]
+    samples: Samples, folder: Path, split: str, classes: Sequence[str], *, max_bytes: int, report: Callable[[], None]
 ) -> list[Place]:
     assert samples.files is not None
     places: dict[int, Place] = {}
@@ -55,10 +59,24 @@ def _write_split(
         for position in order:
             data = _unchanged(samples.files[position], samples.digests[position])
             image_format = samples.checked[position].image_format
-            label = {"cls": str(samples.labels[position]).encode()}
-            places[position] = shards.add(f"{position:09d}", data, image_format, label)
+            beside: dict[str, bytes] = {}
+            if samples.has_classes:
+                beside["cls"] = str(samples.labels[position]).encode()
+            if samples.annotations:
+                beside["json"] = described(samples, position, classes).encode()
+            places[position] = shards.add(f"{position:09d}", data, image_format, beside)
             report()
     return [places[position] for position in range(len(samples))]
+
+
+def described(samples: Samples, position: int, classes: Sequence[str]) -> str:
+    """What is annotated of a sample, as JSON; empty if nothing is."""
+    if not samples.annotations:
+        return ""
+    content: dict[str, Any] = {}
+    for annotation in samples.annotations.values():
+        content |= annotation.described(position, classes)
+    return json_text(content, indent=None, allow_nan=False)
 
 
 def _unchanged(file: AnyPath, digest: str) -> bytes:

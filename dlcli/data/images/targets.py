@@ -74,6 +74,11 @@ class TargetTable(ImageAnnotation):
         cells = [["" if np.isnan(value) else repr(float(value)) for value in column] for column in self.values.T]
         return dict(zip(names, cells, strict=True))
 
+    def described(self, position: int, classes: Sequence[str]) -> dict[str, Any]:
+        """The numbers of an image by name, None where one is unknown, under the name of their entry."""
+        row = self.values[position].tolist()
+        return {self.entry: {n: None if np.isnan(value) else value for n, value in zip(self.names, row, strict=True)}}
+
     @property
     def nouns(self) -> str:
         """What the columns are, for messages."""

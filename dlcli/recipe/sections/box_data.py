@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, Seed, Text
-from dlcli.recipe.sections.image_data import FilesOfImages, ImageSource
+from dlcli.recipe.sections.image_data import FilesOfImages, ImageSource, ShardFolder
 
 
 class AnnotatedFiles(FilesOfImages):
@@ -175,4 +175,9 @@ class BoxNpz(ImageSource):
             yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
 
 
-LocalizationData = Annotated[Shapes | Voc | Coco | Yolo | BoxCsv | BoxNpz, Field(discriminator="kind")]
+class BoxShards(ImageSource, ShardFolder):
+    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
+    read. Splits, classes and boxes are those of the recipe that was packed."""
+
+
+LocalizationData = Annotated[Shapes | Voc | Coco | Yolo | BoxCsv | BoxNpz | BoxShards, Field(discriminator="kind")]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, OneForList, Proportion, Seed, Text
 from dlcli.recipe.sections.box_data import AnnotatedFiles, CocoFile, ObjectTable, VocFiles, YoloFiles
-from dlcli.recipe.sections.image_data import FilesOfImages, Images
+from dlcli.recipe.sections.image_data import FilesOfImages, Images, ShardFolder
 from dlcli.recipe.sections.mask_data import Tiles, Value, rules_of_tiles
 
 
@@ -30,8 +30,8 @@ class ObjectSource(Images):
         yield from rules_of_tiles(self)
 
 
-class ObjectFiles(AnnotatedFiles, ObjectSource):
-    """The keys of sources of image files with objects."""
+class LearnedObjects(ObjectSource):
+    """The keys of sources whose objects are of any classes."""
 
     classes: Annotated[tuple[Text, ...], MinLen(1), Expected("a list of names of classes")] | None = None
     """The classes to learn, in the order of the outputs; objects of others are left out. Default: all classes of train,
@@ -43,6 +43,10 @@ class ObjectFiles(AnnotatedFiles, ObjectSource):
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield f"classes.{i}", f"each class can be named once. Received '{name}' twice."
+
+
+class ObjectFiles(AnnotatedFiles, LearnedObjects):
+    """The keys of sources of image files with objects."""
 
 
 class SceneObjects(ObjectSource):
@@ -107,6 +111,11 @@ class NpzObjects(ObjectSource):
             yield "value_range", f"the first value must be below the second. Received [{low}, {high}]."
 
 
+class ObjectShards(LearnedObjects, ShardFolder):
+    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
+    read. Splits and objects are those of the recipe that was packed."""
+
+
 class InstanceFiles(ObjectSource, FilesOfImages):
     """Images beside masks in which each object has its own value or color, and 0 or black is the background; boxes are
     those around the objects."""
@@ -134,7 +143,8 @@ class InstanceFiles(ObjectSource, FilesOfImages):
 
 
 DetectionData = Annotated[
-    SceneObjects | VocObjects | CocoObjects | YoloObjects | CsvObjects | NpzObjects, Field(discriminator="kind")
+    SceneObjects | VocObjects | CocoObjects | YoloObjects | CsvObjects | NpzObjects | ObjectShards,
+    Field(discriminator="kind"),
 ]
 InstanceData = Annotated[SceneObjects | CocoObjects | YoloObjects | InstanceFiles, Field(discriminator="kind")]
 """The sources that have masks of objects besides their boxes."""

@@ -218,9 +218,9 @@ class Csv(ImageFiles):
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 
 
-class Shards(ImageFiles):
-    """A folder of tar files that `dlcli data pack` or `dlcli data import` wrote: for so many images that single files
-    are slow to list and read. Splits are those of the recipe that was packed, or of the files that were imported."""
+class ShardFolder(FilesOfImages):
+    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
+    read. Splits, and what is learned of the images, are those of the recipe that was packed."""
 
     kind: Literal["shards"]
     """Source of the samples."""
@@ -228,6 +228,11 @@ class Shards(ImageFiles):
     """The folder, relative to the recipe's folder."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
+
+
+class Shards(ShardFolder, ImageFiles):
+    """A folder of tar files that `dlcli data pack` or `dlcli data import` wrote: for so many images that single files
+    are slow to list and read. Splits are those of the recipe that was packed, or of the files that were imported."""
 
 
 class NoData(ImageSource):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Seed, Text
 from dlcli.recipe.sections.augment import Augment, rules_of_composition
-from dlcli.recipe.sections.image_data import FilesOfImages, Images
+from dlcli.recipe.sections.image_data import FilesOfImages, Images, ShardFolder
 from dlcli.recipe.sections.image_model import Convnet, ImageClassifier
 from dlcli.recipe.sections.table_data import Decimals
 
@@ -94,6 +94,20 @@ class NumberTable(Decimals, ImageTable):
         yield from rules_of_columns("targets", self.targets, self.roles)
 
 
+class NumberShards(ShardFolder):
+    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
+    read. Splits and numbers are those of the recipe that was packed."""
+
+    may_keep_sizes = True
+
+
+class LabelShards(ShardFolder):
+    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
+    read. Splits and labels are those of the recipe that was packed."""
+
+    may_keep_sizes = True
+
+
 ShapeNumber = Literal["center_x", "center_y", "side"]
 
 
@@ -149,9 +163,9 @@ class SceneLabels(Images):
     """Seed of the generated scenes."""
 
 
-LabelData = Annotated[LabelTable | SceneLabels, Field(discriminator="kind")]
+LabelData = Annotated[LabelTable | LabelShards | SceneLabels, Field(discriminator="kind")]
 
-NumberData = Annotated[NumberTable | ShapeNumbers, Field(discriminator="kind")]
+NumberData = Annotated[NumberTable | NumberShards | ShapeNumbers, Field(discriminator="kind")]
 
 
 def rules_of_images(model: ImageClassifier, augment: Augment | None, *, batch_size: int) -> Iterator[tuple[str, str]]:

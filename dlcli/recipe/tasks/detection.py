@@ -39,7 +39,7 @@ class Detection(TaskRecipe):
     verbs = frozenset(
         (
             *("train", "search", "evaluate", "predict", "serve", "explain", "export", "summary"),
-            *("data check", "data preview", "data stats", "data split"),
+            *("data check", "data pack", "data preview", "data stats", "data split"),
         )
     )
     options = frozenset(("--crops", "--data", "--draw", "--input", "--plot", "--score", "--split"))

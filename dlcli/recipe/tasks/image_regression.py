@@ -22,7 +22,7 @@ class ImageRegression(TaskRecipe):
     verbs = frozenset(
         (
             *("train", "search", "evaluate", "predict", "embed", "serve", "explain", "export", "summary"),
-            *("data check", "data preview", "data stats", "data split"),
+            *("data check", "data pack", "data preview", "data stats", "data split"),
         )
     )
     options = frozenset(("--data", "--split"))

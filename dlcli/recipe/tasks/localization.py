@@ -72,7 +72,7 @@ class Localization(TaskRecipe):
     verbs = frozenset(
         (
             *("train", "search", "evaluate", "predict", "embed", "serve", "explain", "export", "summary"),
-            *("data check", "data preview", "data stats", "data split"),
+            *("data check", "data pack", "data preview", "data stats", "data split"),
         )
     )
     options = frozenset(("--data", "--draw", "--input", "--split")) | CLASSIFIER_OPTIONS

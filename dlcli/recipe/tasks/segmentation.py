@@ -41,6 +41,7 @@ class Segmentation(TaskRecipe):
         {
             "generate": "Use dlcli predict.",
             "attack": "Adversarial examples of a class for each pixel are not available.",
+            "data pack": "Masks are not packed.",
             "--output FILE.npz": "Name a .csv or .json file for the areas, and a folder for the masks: --masks DIR.",
         }
     )

@@ -9,9 +9,11 @@ from dlcli.data.boxes.shapes import DrawnInstances
 from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.object_npz import read_object_npz
+from dlcli.data.boxes.sources.shards import read_object_shards
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.boxes.sources.yolo import find_yaml, read_yolo
 from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.shards import is_packed
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.masks.sources.instances import FileInstances, read_instance_masks
 from dlcli.data.synthetic.scene_objects import read_scene_objects
@@ -22,8 +24,10 @@ from dlcli.recipe.sections.detection_data import (
     DetectionData,
     InstanceData,
     InstanceFiles,
+    LearnedObjects,
     NpzObjects,
     ObjectFiles,
+    ObjectShards,
     SceneObjects,
     VocObjects,
     YoloObjects,
@@ -55,7 +59,7 @@ def read_dataset(
     """
     common = image_keys(
         section,
-        file_range=section.value_range if isinstance(section, ObjectFiles | InstanceFiles) else None,
+        file_range=section.value_range if isinstance(section, ObjectFiles | ObjectShards | InstanceFiles) else None,
         tiles=None if section.tiles is None else (section.tiles.size, section.tiles.overlap),
     )
 
@@ -137,6 +141,20 @@ def read_dataset(
                 exclude=section.exclude,
                 **common,
             )
+        case ObjectShards():
+            return read_object_shards(
+                path=section.path,
+                reading=ObjectReading(
+                    on_bad_image=section.on_bad_image,
+                    exclude=section.exclude,
+                    classes=classes,
+                    aliases=aliases,
+                    progress=console.reading,
+                    min_visible=section.min_visible,
+                    learned=section.classes,
+                ),
+                **common,
+            )
         case InstanceFiles():
             return read_instance_masks(
                 path=section.path,
@@ -179,6 +197,11 @@ def section_for(path: Path, trained_on: DetectionData | InstanceData, images: di
         "csv": CsvObjects,
         "npz": NpzObjects,
     }
+    if is_packed(path):
+        learned = trained_on.classes if isinstance(trained_on, LearnedObjects) else None
+        return ObjectShards(
+            kind="shards", **images, **_undivided(path), min_visible=trained_on.min_visible, classes=learned
+        )
     name = kind_of_boxes(path)
     kind = kinds[name]
     keys: dict[str, Any] = {

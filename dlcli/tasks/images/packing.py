@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.images.shard_writer import write_shards
-from dlcli.data.images.sources.shards import COLUMNS, INDEX, index_rows
+from dlcli.data.images.sources.shards import ANNOTATED_COLUMNS, COLUMNS, INDEX, index_rows
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.rundir.tables import csv_text
 from dlcli.rundir.writing import new_folder, write_file
@@ -20,7 +20,9 @@ def pack(loaded: LoadedRecipe, head: ImageHead, output: Path, max_bytes: int, co
     try:
         with new_folder(output) as new:
             places = write_shards(dataset, new.path, max_bytes=max_bytes, progress=console.reading)
-            index = csv_text(COLUMNS, index_rows(dataset, places))
+            is_annotated = any(samples.annotations for samples in dataset.splits.values())
+            columns = ANNOTATED_COLUMNS if is_annotated else COLUMNS
+            index = csv_text(columns, index_rows(dataset, places))
             write_file(new.path / INDEX, index.encode())
             sizes = [shard.stat().st_size for shard in new.path.glob("*.tar")]
             new.put(output)

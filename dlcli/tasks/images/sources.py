@@ -9,6 +9,7 @@ from dlcli.data.boxes.dataset import BoxReading
 from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.csv_table import read_box_csv
 from dlcli.data.boxes.sources.npz import read_box_npz
+from dlcli.data.boxes.sources.shards import read_box_shards
 from dlcli.data.boxes.sources.voc import read_voc
 from dlcli.data.boxes.sources.yolo import find_yaml, read_yolo
 from dlcli.data.images.dataset import Reading
@@ -20,6 +21,7 @@ from dlcli.data.images.sources.keras_datasets import read_keras_dataset
 from dlcli.data.images.sources.label_table import read_label_table
 from dlcli.data.images.sources.npz import read_npz
 from dlcli.data.images.sources.shards import is_packed, read_shards
+from dlcli.data.images.sources.target_shards import read_target_shards
 from dlcli.data.images.sources.target_table import folder_of, read_number_table
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.synthetic.scene_labels import LABELS, read_scene_labels
@@ -27,7 +29,17 @@ from dlcli.data.synthetic.shape_numbers import read_shape_numbers
 from dlcli.data.synthetic.shapes import read_shapes
 from dlcli.errors import InputError
 from dlcli.files import suffix_of
-from dlcli.recipe.sections.box_data import Annotations, BoxCsv, BoxNpz, Coco, LocalizationData, Shapes, Voc, Yolo
+from dlcli.recipe.sections.box_data import (
+    Annotations,
+    BoxCsv,
+    BoxNpz,
+    BoxShards,
+    Coco,
+    LocalizationData,
+    Shapes,
+    Voc,
+    Yolo,
+)
 from dlcli.recipe.sections.image_data import (
     Csv,
     Digits,
@@ -42,8 +54,10 @@ from dlcli.recipe.sections.image_data import (
 from dlcli.recipe.sections.target_data import (
     ImageTable,
     LabelData,
+    LabelShards,
     LabelTable,
     NumberData,
+    NumberShards,
     NumberTable,
     SceneLabels,
     ShapeNumbers,
@@ -109,6 +123,17 @@ def read_dataset(
             )
         case Shards():
             return read_shards(
+                path=section.path, reading=Reading(section.on_bad_image, section.exclude, **listed), **common
+            )
+        case NumberShards() | LabelShards():
+            return read_target_shards(
+                path=section.path,
+                entry="value" if isinstance(section, NumberShards) else "labels",
+                reading=Reading(section.on_bad_image, section.exclude, **listed),
+                **common,
+            )
+        case BoxShards():
+            return read_box_shards(
                 path=section.path, reading=Reading(section.on_bad_image, section.exclude, **listed), **common
             )
         case Shapes():
@@ -240,9 +265,13 @@ def section_for(path: Path, trained_on: AnyData, images: dict[str, Any]) -> AnyD
         "test": 0.0,
         "allow_leakage": True,
     }
-    if isinstance(trained_on, (Shapes, Annotations, BoxNpz)):
-        return _boxes_for(path, trained_on, common)
-    if isinstance(trained_on, (NumberTable, ShapeNumbers, LabelTable, SceneLabels)):
+    if isinstance(trained_on, (Shapes, Annotations, BoxNpz, BoxShards)):
+        return BoxShards(kind="shards", **common) if is_packed(path) else _boxes_for(path, trained_on, common)
+    if isinstance(trained_on, (NumberTable, ShapeNumbers, NumberShards)) and is_packed(path):
+        return NumberShards(kind="shards", **common)
+    if isinstance(trained_on, (LabelTable, SceneLabels, LabelShards)) and is_packed(path):
+        return LabelShards(kind="shards", **common)
+    if isinstance(trained_on, (NumberTable, ShapeNumbers, NumberShards, LabelTable, SceneLabels, LabelShards)):
         return _table_for(path, trained_on, common)
     if isinstance(trained_on, (Folder, Csv, Shards)) and path.suffix != ".npz":
         common["on_bad_image"] = trained_on.on_bad_image
@@ -284,6 +313,11 @@ def _table_for(path: Path, trained_on: NumberData | LabelData, common: dict[str,
             return LabelTable(kind="csv", **columns, **common)
         case SceneLabels():
             return LabelTable(kind="csv", labels=LABELS, **common)
+        case NumberShards() | LabelShards():
+            raise InputError(
+                f"{path}: the model was trained on shards, so that the columns of a table are not known. Give a folder "
+                "of shards, or a recipe."
+            )
 
 
 BoxKind = Literal["voc", "coco", "yolo", "csv", "npz"]

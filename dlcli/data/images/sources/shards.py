@@ -6,16 +6,18 @@ is read by its offset, so that samples can be drawn in any order, and what decod
 index, so that no image is read before it is needed.
 """
 
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import Any, NamedTuple, TypeVar, Unpack
 
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
 from dlcli.data.images.formats import FORMATS
 from dlcli.data.images.members import Member
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.scan_index import DIGEST_LENGTH, Checked
+from dlcli.data.images.shard_writer import described
 from dlcli.data.splits import SPLIT_COLUMNS, SPLITS
 from dlcli.data.table import MAX_BYTES, is_usable, parse_number, read_records, refuse_errors
 from dlcli.errors import InputError
@@ -25,6 +27,15 @@ INDEX = "shards.csv"
 PLACE_COLUMNS = ("shard", "image", "offset", "bytes")
 IMAGE_COLUMNS = ("height", "width", "is_gray", "lowest", "highest", "has_more_frames", "format", "mode")
 COLUMNS = (*SPLIT_COLUMNS, *PLACE_COLUMNS, *IMAGE_COLUMNS)
+ANNOTATED_COLUMNS = (*COLUMNS, "annotation")  # the last holds JSON
+NOUNS = {
+    "": "one class each",
+    "labels": "any number of labels",
+    "value": "numbers to predict",
+    "box": "a class and a box each",
+    "objects": "any number of objects",
+}
+"""What images may have, by the first key of their annotation."""
 WRITTEN = "Give a folder that dlcli data pack or import wrote."
 REMEDY = "Pack or import the data again with dlcli data."
 
@@ -38,6 +49,7 @@ class PackedRow(NamedTuple):
     label: str
     split: str
     group: str
+    annotation: Mapping[str, Any] = {}
 
 
 def is_packed(folder: Path) -> bool:
@@ -51,58 +63,110 @@ def read_shards(*, path: str | Path, reading: Reading, **common: Unpack[CommonKe
     Raises:
         InputError: as for :func:`list_shards`, or the images cannot be used.
     """
-    rows = list_shards(Path(path))
-    line_of = {row.name: row.line for row in rows}
-    return assemble_files(
-        rows,
-        source=str(path),
-        rule="there must be images to train on.",
-        place=lambda name: f"{Path(path) / INDEX}:{line_of[name]}: {name}",
-        on_bad_image=reading.on_bad_image,
-        trained=reading.classes,
-        aliases=reading.aliases,
-        progress=reading.progress,
-        common=common,
-        has_groups=any(row.group for row in rows),
-        exclude=reading.exclude,
-    )
+    return assemble_shards(Path(path), list_shards(Path(path)), reading=reading, common=common)
 
 
-def list_shards(folder: Path) -> list[PackedRow]:
+def list_shards(folder: Path, annotated: str = "") -> list[PackedRow]:
     """The rows of the index of a folder of shards.
 
+    Args:
+        annotated: what the images must have, a key of NOUNS.
+
     Raises:
-        InputError: there is no index, it is corrupt, or a shard is missing or too short.
+        InputError: there is no index, it is corrupt, its images have something else, or a shard is missing or too
+            short.
     """
     index = folder / INDEX
     text = read_text(index, noun="table", max_bytes=MAX_BYTES, remedy=WRITTEN)
     records = read_records(index, text)
     header = next(records, (1, []))[1]
-    if tuple(header) != COLUMNS:
+    if tuple(header) not in (COLUMNS, ANNOTATED_COLUMNS):
         raise InputError(f"{index}:1: must have the columns of this version, {', '.join(COLUMNS)}. {REMEDY}")
     rows: list[PackedRow] = []
     errors: list[tuple[int, str]] = []
     sizes: dict[str, int] = {}
     for line, values in records:
         try:
-            rows.append(_row(line, values, folder, sizes))
+            rows.append(_row(line, values, len(header), folder, sizes))
         except ValueError as error:
             errors.append((line, f"{error}. {REMEDY}"))
+        else:
+            found = next(iter(rows[-1].annotation), "")
+            if found != annotated:
+                received = NOUNS.get(found, "others")
+                raise InputError(
+                    f"{index}:{line}: the images must have {NOUNS[annotated]} here. They have {received}: give a "
+                    "recipe whose task learns that, with data.kind: shards."
+                )
     refuse_errors(index, errors)
     return rows
 
 
+AnyValue = TypeVar("AnyValue")
+
+
+def parse_annotations(
+    folder: Path, rows: Sequence[PackedRow], parse: Callable[[PackedRow], AnyValue]
+) -> list[AnyValue]:
+    """What is annotated of each row.
+
+    Args:
+        parse: returns it; it may raise ValueError, KeyError or TypeError.
+
+    Raises:
+        InputError: annotations are not as `dlcli data pack` writes them.
+    """
+    found: list[AnyValue] = []
+    errors: list[tuple[int, str]] = []
+    for row in rows:
+        try:
+            found.append(parse(row))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            errors.append((row.line, f"annotation must be that of a packed image. {REMEDY}"))
+    refuse_errors(folder / INDEX, errors)
+    return found
+
+
+def assemble_shards(
+    folder: Path, rows: Sequence[PackedRow], *, reading: Reading, common: CommonKeys, **keys: Any
+) -> Dataset:
+    """A data set of the images of some rows.
+
+    Args:
+        keys: more of :func:`dlcli.data.images.dataset.assemble_files`.
+
+    Raises:
+        InputError: the images cannot be used.
+    """
+    line_of = {row.name: row.line for row in rows}
+    return assemble_files(
+        rows,
+        source=str(folder),
+        rule="there must be images to train on.",
+        place=lambda name: f"{folder / INDEX}:{line_of[name]}: {name}",
+        on_bad_image=reading.on_bad_image,
+        trained=reading.classes if "outputs" not in keys else None,
+        aliases=reading.aliases,
+        progress=reading.progress,
+        common=common,
+        has_groups=any(row.group for row in rows),
+        exclude=reading.exclude,
+        **keys,
+    )
+
+
 def index_rows(dataset: Dataset, places: Mapping[str, Sequence[tuple[str, str, int, int]]]) -> Iterator[list[Any]]:
-    """The rows of the index of packed images, with COLUMNS.
+    """The rows of the index of packed images, with COLUMNS, and the annotation if images have any.
 
     Args:
         places: shard, name in it, offset and number of bytes of each image, by split.
     """
     rows = iter(dataset.split_rows())
     for split, samples in dataset.splits.items():
-        for place, image in zip(places[split], samples.checked, strict=True):
+        for position, (place, image) in enumerate(zip(places[split], samples.checked, strict=True)):
             row = next(rows)
-            yield index_row([row[name] for name in SPLIT_COLUMNS], place, image)
+            annotation = [described(samples, position, dataset.classes)] if samples.annotations else []
+            yield [*index_row([row[name] for name in SPLIT_COLUMNS], place, image), *annotation]
 
 
 def index_row(cells: Sequence[str], place: tuple[str, str, int, int], image: Checked) -> list[Any]:
@@ -120,7 +184,7 @@ def index_row(cells: Sequence[str], place: tuple[str, str, int, int], image: Che
     ]
 
 
-def _row(line: int, values: Sequence[str], folder: Path, sizes: dict[str, int]) -> PackedRow:
+def _row(line: int, values: Sequence[str], num_columns: int, folder: Path, sizes: dict[str, int]) -> PackedRow:
     """A row of the index.
 
     Args:
@@ -129,10 +193,10 @@ def _row(line: int, values: Sequence[str], folder: Path, sizes: dict[str, int]) 
     Raises:
         ValueError: a value is not as `index_rows` writes it; the message is the reason.
     """
-    if len(values) != len(COLUMNS):
-        raise ValueError(f"a row must have {len(COLUMNS)} values. Received {len(values)}")
+    if len(values) != num_columns:
+        raise ValueError(f"a row must have {num_columns} values. Received {len(values)}")
     name, split, label, group, digest, shard, image, offset, num_bytes, *rest = values
-    height, width, is_gray, lowest, highest, has_more_frames, image_format, mode = rest
+    height, width, is_gray, lowest, highest, has_more_frames, image_format, mode, *annotations = rest
     if split not in SPLITS:
         raise ValueError(f"split must be {', '.join(SPLITS)}. Received '{split}'")
     if shard not in sizes:
@@ -152,7 +216,19 @@ def _row(line: int, values: Sequence[str], folder: Path, sizes: dict[str, int]) 
         image_format,
         mode,
     )
-    return PackedRow(line, name, Member(str(folder / shard), image, start, length, checked), label, split, group)
+    annotation = _json(annotations[0]) if annotations else {}
+    member = Member(str(folder / shard), image, start, length, checked)
+    return PackedRow(line, name, member, label, split, group, annotation)
+
+
+def _json(text: str) -> Mapping[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError("annotation must be a JSON object")
+    return content
 
 
 def _size_of(folder: Path, shard: str) -> int:
