@@ -220,7 +220,7 @@ class Csv(ImageFiles):
 
 class ShardFolder(FilesOfImages):
     """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
-    read. Splits, and what is learned of the images, are those of the recipe that was packed."""
+    read. Splits, and what is annotated, are those of the recipe that was packed."""
 
     kind: Literal["shards"]
     """Source of the samples."""
