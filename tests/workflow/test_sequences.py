@@ -248,7 +248,7 @@ def test_gradient_norms_of_two_runs(folder: Path) -> None:
     run("report", "adding", folder=folder)
     page = (folder / "runs" / "adding" / "report.html").read_text()
     assert "Gradient norms by steps before the end" in page
-    assert "There are no maps of what the model sees." in page
+    assert "There are no explanations of what the model predicts." in page
 
 
 @pytest.mark.slow

@@ -1,10 +1,14 @@
 """The section of a report on explanations: maps or texts of the current model, their checks, and what was measured."""
 
+import contextlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from dlcli.report.page.page import Image, Section
+from dlcli.errors import InputError
+from dlcli.report.page.page import Image, Section, Table
+from dlcli.rundir.tables import read_csv
 from dlcli.workflow.report import explanation_checks
 from dlcli.workflow.report.explained_texts import marked_texts
 from dlcli.workflow.report.facts import Facts, capitalized, newest_results
@@ -19,6 +23,8 @@ MEASURED = {
 }
 """A key of explanation.json that says what is in it: its plot, and what the plot shows."""
 FIRST = "first_layer.png"
+MAPS = "Maps of what speaks for and against an output"
+MEMORY = "Rows of the memory that are written and read at each step"
 FEATURES = "Patches of images that excite the filters of a stage most, beside their deconvnet projections"
 
 
@@ -31,17 +37,20 @@ def explanations(facts: Facts, max_width: int) -> Section:
     others = [*_features(every, facts, max_width), *_measured(every, facts, max_width)]
     name_of_run = shlex.quote(str(facts.run.path))
     if not found:
-        text = "There are no maps of what the model sees."
+        text = "There are no explanations of what the model predicts."
         return Section("Explanations", images=others, missing=[(text, f"dlcli explain {name_of_run}")])
     of_splits = [pair for pair in found if pair[1].get("source") in facts.info["data"]["samples"]]
     checked = [pair for pair in found if (facts.run.explanations / pair[0] / "check.json").exists()]
     name, content = next(iter(checked or of_splits or found))
     lines = [f"explanations/{name}, of samples from: {content.get('source', 'unknown')}."]
     folder = facts.run.explanations / name
-    images = image_of(folder / "maps.png", "Maps of what speaks for and against a class", max_width)
+    is_memory = (content.get("settings") or {}).get("methods") == ["memory"]
+    images = image_of(folder / "maps.png", MEMORY if is_memory else MAPS, max_width)
     images += image_of(folder / "attention.png", "Attention weights, not reasons", max_width) + others
     texts = marked_texts(folder, content)
     lines += [_meaning(facts.task)] if texts else []
+    if is_memory:
+        return Section("Explanations", lines, tables=_memory(folder), images=images)
     if not checked:
         can_check = "--check" in facts.task.explanation_options
         text = "The methods are not checked on this model."
@@ -63,6 +72,16 @@ def _meaning(task: type[Any]) -> str:
     if task.headline == "mae":
         return "Red tokens raise the number, blue ones lower it."
     return "Red tokens speak for the output that is named above the text, blue ones against it."
+
+
+def _memory(folder: Path) -> list[Table]:
+    """After how many steps rows of the memory are read again."""
+    with contextlib.suppress(InputError, IndexError):
+        rows = read_csv(folder / "explanations.csv")
+        names = [name.replace("_", " ") for name in rows[0]]
+        caption = "Rows of the memory, read again some steps (lag) after they were written"
+        return [Table(names, [list(row.values()) for row in rows], caption)]
+    return []
 
 
 def _features_of(content: Mapping[str, Any]) -> int:

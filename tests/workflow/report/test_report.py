@@ -89,7 +89,7 @@ def test_checks_are_shown_and_filters_and_gates_are_not_taken_for_maps(runs: Pat
     write("features-stage1", "stage1.png", source="test", settings={"features": {"stage1": "stage1"}})
     write("gates", "gates.png", gates=[])
     page = report(runs.parent, "tiny")
-    assert "There are no maps of what the model sees." in page
+    assert "There are no explanations of what the model predicts." in page
     assert "Patches of images that excite the filters of a stage most" in page
     assert "Gates of the recurrent layer" in page
     folder = write("integrated", "maps.png", source="test", settings={"methods": ["integrated"]}, samples=5)
@@ -105,6 +105,12 @@ def test_checks_are_shown_and_filters_and_gates_are_not_taken_for_maps(runs: Pat
     assert "integrated 0.812 ± 0.031 0.812 ± 0.031 random 0.900 ± 0.010" in text
     (folder / "check.json").write_text(json.dumps({"images": "many", "insertion": [1], "randomization": 3}))
     assert "explanations/integrated, of samples from: test." in text_of(report(runs.parent, "tiny"))
+    shutil.rmtree(folder)
+    folder = write("memory", "maps.png", source="test", settings={"methods": ["memory"]})
+    (folder / "explanations.csv").write_text("length,same_rows,lag\n10,9 of 10,10\n")
+    page = report(runs.parent, "tiny")
+    assert "after they were written length same rows lag 10 9 of 10 10" in text_of(page)
+    assert 'alt="Rows of the memory that are written and read at each step"' in page
 
 
 def test_warnings_stand_in_the_verdict(runs: Path) -> None:
