@@ -125,6 +125,13 @@ def data(facts: Facts, max_width: int) -> Section:
         lines.append(f"Shape of a sample: {'x'.join(str(side) for side in info['shape'])}.")
     if info.get("classes"):
         lines.append(f"{len(info['classes'])} class{'' if len(info['classes']) == 1 else 'es'}.")
+    match section.get("allow_leakage"):
+        case False:
+            lines.append("No sample of another split has the content of a training sample: training refuses such data.")
+        case True:
+            lines.append(
+                "Training samples may be in other splits, too (data.allow_leakage); a warning would count them."
+            )
     left_out = info.get("left_out") or []
     if left_out:
         lines.append(f"{len(left_out)} files were left out; run.json has the reason of each.")

@@ -50,6 +50,7 @@ def test_a_report_says_what_the_run_says(runs: Path) -> None:
         assert f" {title} " in text
     assert "No better than the baseline" in text  # what training printed after its last epoch
     assert "dlcli train tiny.yaml" in text
+    assert "No sample of another split has the content of a training sample" in text
     assert info["model"] in text
     for row in read_csv(runs / "tiny" / "evaluation" / "test" / "per_class.csv"):
         assert f" {row['class']} {row['support']} " in text
