@@ -102,6 +102,12 @@ MOST_DIGITS = 9  # of the number of a filter
     "pointing, for classes of texts predictions that change when tokens are hidden.",
 )
 @click.option(
+    "--mistakes",
+    is_flag=True,
+    help="Explain the most confident mistakes of the split, for the class that was predicted, in place of evenly "
+    "spaced images (image classification).",
+)
+@click.option(
     "--features",
     type=Utf8(),
     metavar="STAGE|all",
@@ -151,6 +157,7 @@ def explain(
     split: str | None,
     limit: int | None,
     check: bool,
+    mistakes: bool,
     features: str | None,
     filters: str | None,
     maximize: bool,
@@ -176,6 +183,7 @@ def explain(
       dlcli explain digits_convnet scan.png --method integrated --steps 200 --baseline blur
       dlcli explain digits_convnet --check --method integrated --method guided
       dlcli explain digits_convnet --split validation --class label --limit 50 --json
+      dlcli explain runs/flowers --mistakes --limit 8
       dlcli explain digits_convnet --features stage2 --filters 0,5 --maximize
       dlcli explain runs/flowers --features all
       dlcli explain reviews --text "a dull and lifeless mess"
@@ -204,16 +212,20 @@ def explain(
     if (paths or texts) and split is not None:
         given = "--text" if texts else "paths"
         raise click.UsageError(f"--split is for samples of the run's own data. Leave it or the {given} out.")
+    if mistakes and paths:
+        raise click.UsageError("--mistakes are those in a split, whose labels are known. Leave the paths out.")
     num_steps = _steps(steps)
     if gradient_norms and gates:
         raise click.UsageError("--gradient-norms cannot be combined with --gates.")
     if gradient_norms or gates:
         option = "--gates" if gates else "--gradient-norms"
-        _refuse_beside_measurements(option, paths, texts, methods, features, check=check)
+        _refuse_beside_measurements(option, paths, texts, methods, features, check=check, mistakes=mistakes)
     if others and not gradient_norms:
         raise click.UsageError("--beside is for --gradient-norms.")
     if features is not None:
-        _refuse_beside_features(methods, class_name, targets, object_number, layer, baseline, num_steps, check)
+        _refuse_beside_features(
+            methods, class_name, targets, object_number, layer, baseline, num_steps, check, mistakes
+        )
         _check_stage(features)
     elif filters is not None or maximize:
         raise click.UsageError(f"{'--maximize' if maximize else '--filters'} is for --features.")
@@ -237,6 +249,7 @@ def explain(
             "--gates": gates,
             "--gradient-norms": gradient_norms,
             "--layer": layer is not None,
+            "--mistakes": mistakes,
             "--object": object_number is not None,
             "--steps": num_steps is not None,
             "--target": bool(targets),
@@ -269,6 +282,7 @@ def explain(
         split=split,
         limit=limit,
         check=check,
+        mistakes=mistakes,
         features=features,
         filters=numbers,
         maximize=maximize,
@@ -312,9 +326,11 @@ def _refuse_beside_measurements(
     features: str | None,
     *,
     check: bool,
+    mistakes: bool,
 ) -> None:
     """Refuse what explains outputs or filters."""
-    given = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features, "--check": check}
+    given = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features}
+    given |= {"--check": check, "--mistakes": mistakes}
     for other, value in given.items():
         if value:
             raise click.UsageError(f"{option} cannot be combined with {other}.")
@@ -369,6 +385,7 @@ def _refuse_beside_features(
     baseline: str | None,
     steps: int | None,
     check: bool,
+    mistakes: bool,
 ) -> None:
     """Refuse an option that explains outputs."""
     given = {
@@ -380,6 +397,7 @@ def _refuse_beside_features(
         "--baseline": baseline is not None,
         "--steps": steps is not None,
         "--check": check,
+        "--mistakes": mistakes,
     }
     for option, is_given in given.items():
         if is_given:

@@ -159,6 +159,7 @@ class ExplanationRequest:
         split: train, validation or test; None for test, or validation where there is none.
         limit: number of images that are explained; None for all of the paths, and some of a split.
         check: check the methods, too, on samples of a split.
+        mistakes: explain the most confident mistakes of a split, in place of evenly spaced samples.
         features: show what the filters of this stage or layer have learned instead of explaining outputs; ``all`` for
             each stage.
         filters: their numbers; empty for some.
@@ -177,6 +178,7 @@ class ExplanationRequest:
     split: str | None = None
     limit: int | None = None
     check: bool = False
+    mistakes: bool = False
     features: str | None = None
     filters: Sequence[int] = ()
     maximize: bool = False

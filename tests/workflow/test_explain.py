@@ -74,6 +74,17 @@ def test_classes_layers_and_labels(folder: Path) -> None:
     assert {row["layer"] for row in last} == {"stage1"}
 
 
+def test_the_most_confident_mistakes_are_explained(folder: Path) -> None:
+    rows = explained(folder, "--mistakes", "--method", "gradient", "--limit", 6)["explanations"]
+    assert all(row["class"] == row["predicted"] != row["label"] for row in rows)
+    run("evaluate", "digits", folder=folder)
+    every = read_csv(folder / "runs" / "digits" / "evaluation" / "test" / "predictions.csv")
+    wrong = [row for row in every if row["predicted"] != row["label"]]
+    wrong.sort(key=lambda row: -float(row[f"p_{row['predicted']}"]))
+    assert [row["file"] for row in rows] == [row["file"] for row in wrong[:6]]
+    assert (folder / "runs" / "digits" / "explanations" / "mistakes-gradient" / "maps.png").exists()
+
+
 def test_results_of_another_request_stay(folder: Path) -> None:
     first = explained(folder, "photos", "--method", "gradient")
     again = explained(folder, "photos", "--method", "gradient")
@@ -136,6 +147,7 @@ def test_refused_input(folder: Path) -> None:
         (("photos", "--method", "gradcam", "--steps", "5"), "--steps is for --method integrated."),
         (("photos", "--steps", "0"), "--steps: expected auto or a whole number from 1 to 100,000. Received 0."),
         (("photos", "--split", "test"), "--split is for samples of the run's own data."),
+        (("photos", "--mistakes"), "--mistakes are those in a split, whose labels are known. Leave the paths out."),
         (("photos", "--name", "a/b"), "--name a/b: a results folder's name must"),
         (("",), "A PATH must not be empty."),
         (("--text", " "), "--text must not be empty: a text without words has nothing to explain."),

@@ -20,7 +20,9 @@ CLASSIFIER_OPTIONS = frozenset(("--calibrate", "--output FILE.npz", "--probabili
 
 IMAGE_EXPLANATION_OPTIONS = frozenset(("--baseline", "--check", "--class", "--features", "--layer", "--steps"))
 """The options of ``dlcli explain`` that mean something for most tasks on images."""
-EXPLANATION_OPTIONS = IMAGE_EXPLANATION_OPTIONS | {"--gates", "--gradient-norms", "--object", "--target", "--text"}
+EXPLANATION_OPTIONS = IMAGE_EXPLANATION_OPTIONS | {
+    *("--gates", "--gradient-norms", "--mistakes", "--object", "--target", "--text"),
+}
 """The options of ``dlcli explain`` that some task lacks."""
 
 STEP_METHODS = ("integrated", "gradient-x-input", "leave-one-out")

@@ -9,7 +9,7 @@ from dlcli.recipe.sections.image_model import Backbone, Cells, Convnet, ImageCla
 from dlcli.recipe.sections.own_sizes import INSTEAD, rules_of_own_sizes
 from dlcli.recipe.sections.search import Search, rules_of_search
 from dlcli.recipe.sections.train import Train, rules_of_balance
-from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, TaskRecipe
+from dlcli.recipe.tasks.base import CLASSIFIER_OPTIONS, IMAGE_EXPLANATION_OPTIONS, TaskRecipe
 
 RANK = {"signal": 1, "image": 2, "volume": 3}
 """Rank of the convolution that each layout of the samples takes."""
@@ -30,6 +30,7 @@ class Classification(TaskRecipe):
         )
     )
     options = frozenset(("--data", "--input", "--split", "--tta")) | CLASSIFIER_OPTIONS
+    explanation_options = IMAGE_EXPLANATION_OPTIONS | {"--mistakes"}
     prediction = "classes"
     headline = "accuracy"
     baselines = ("baseline_most_frequent", "baseline_pixels", "baseline_hog")

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dlcli.data.images.samples import Samples
-from dlcli.data.splits import LeftOut, evenly_spaced
+from dlcli.data.splits import NO_LABEL, LeftOut, evenly_spaced
 from dlcli.errors import InputError
-from dlcli.explanation.method import Method
-from dlcli.explanation.network import NotExplainable
+from dlcli.explanation.logits import Classifier
+from dlcli.explanation.method import Method, batches, num_at_once
+from dlcli.explanation.network import Network, NotExplainable, traced
 from dlcli.explanation.rectifiers import rectifiers
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -66,8 +70,13 @@ def _explain(
     methods = [(aspect, make_methods(names, aspect.network, request, last=aspect.layer)) for aspect in aspects]
     samples, left_out, source = samples_to_explain(run, head, best, request, console)
     limit = request.limit or (len(samples) if request.paths else NUM_OF_SPLIT)
-    index = evenly_spaced(len(samples), limit)
-    console.say(f"run {run.path}: explaining {counted(len(index), len(samples))} by {' and '.join(names)}")
+    if request.mistakes:
+        index, total = _mistakes(aspects[0].network, samples, limit, source)
+        found_in = f"the {len(index):,} most confident of {total:,} mistakes in {source}"
+    else:
+        index = evenly_spaced(len(samples), limit)
+        found_in = counted(len(index), len(samples))
+    console.say(f"run {run.path}: explaining {found_in} by {' and '.join(names)}")
     if samples.is_tiled:
         console.say("of each image, the tile that holds most of what is explained")
     num_relus = len(rectifiers(aspects[0].network)) if "guided" in names else None
@@ -91,7 +100,7 @@ def _explain(
             console.warn(f"{label} {FAILED}: its maps hardly depend on what the network has learned")
     rows = rows_of(items, layers, known)
     return Explained(
-        name="-".join(names),
+        name="-".join([*(["mistakes"] if request.mistakes else []), *names]),
         rows=rows,
         files={"maps.npz": writer_of(items), "maps.png": plot_of(items, rows, explainable, layers, known)},
         facts={
@@ -109,6 +118,7 @@ def _explain(
                 "baseline": request.baseline or "black",
                 "steps": request.steps or "auto",
                 "check": request.check,
+                "mistakes": request.mistakes,
                 "relus": num_relus,
             },
         },
@@ -124,6 +134,26 @@ def _explain(
             "note",
         ),
     )
+
+
+def _mistakes(network: Network, samples: Samples, number: int, source: str) -> tuple[NDArray[np.int64], int]:
+    """The positions of the images with the most confident wrong predictions, and the number of all wrong ones.
+
+    Raises:
+        InputError: the network makes no mistakes.
+    """
+    assert isinstance(network, Classifier)  # which the option is refused without
+    predict = traced(network, lambda pixels: network.probabilities(network(pixels)))
+    found = []
+    for part in batches(len(samples), num_at_once(network)):
+        images = samples.load(np.arange(part.start, part.stop)).astype(np.float32)
+        found.append(predict(images).numpy())
+    probabilities = np.concatenate(found)
+    is_wrong = (probabilities.argmax(axis=1) != samples.labels) & (samples.labels != NO_LABEL)
+    wrong = np.flatnonzero(is_wrong)
+    if not len(wrong):
+        raise InputError(f"--mistakes: the network makes no mistakes in {source}. Remove the option.")
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:number], len(wrong)
 
 
 def counted(number: int, total: int) -> str:

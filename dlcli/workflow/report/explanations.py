@@ -24,6 +24,7 @@ MEASURED = {
 """A key of explanation.json that says what is in it: its plot, and what the plot shows."""
 FIRST = "first_layer.png"
 MAPS = "Maps of what speaks for and against an output"
+OF_MISTAKES = "Maps of what speaks for the predicted class, and against it, in the most confident mistakes"
 MEMORY = "Rows of the memory that are written and read at each step"
 FEATURES = "Patches of images that excite the filters of a stage most, beside their deconvnet projections"
 
@@ -34,6 +35,7 @@ def explanations(facts: Facts, max_width: int) -> Section:
         return Section("Explanations", ["dlcli explain does not support this task."])
     every = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
     found = [pair for pair in every if not (_features_of(pair[1]) or any(key in pair[1] for key in MEASURED))]
+    found = [pair for pair in found if not _is_of_mistakes(pair[1])] or found
     others = [*_features(every, facts, max_width), *_measured(every, facts, max_width)]
     name_of_run = shlex.quote(str(facts.run.path))
     if not found:
@@ -65,6 +67,19 @@ def explanations(facts: Facts, max_width: int) -> Section:
     ]
     tables = explanation_checks.tables(folder / "check.json")
     return Section("Explanations", lines, warnings, tables, images, texts=texts)
+
+
+def maps_of_mistakes(facts: Facts, max_width: int) -> list[Image]:
+    """The newest maps of the most confident mistakes; none if there are none of the current model."""
+    every = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
+    for name in [name for name, content in every if _is_of_mistakes(content)][:1]:
+        return image_of(facts.run.explanations / name / "maps.png", OF_MISTAKES, max_width)
+    return []
+
+
+def _is_of_mistakes(content: Mapping[str, Any]) -> bool:
+    settings = content.get("settings")
+    return isinstance(settings, dict) and bool(settings.get("mistakes"))
 
 
 def _meaning(task: type[Any]) -> str:

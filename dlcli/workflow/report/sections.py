@@ -13,7 +13,7 @@ from dlcli.report.page.figures import embedded_svg
 from dlcli.report.page.page import Image, Section, Table
 from dlcli.rundir.tables import read_csv
 from dlcli.workflow.report.corrupt_files import corrupt_files
-from dlcli.workflow.report.explanations import explanations
+from dlcli.workflow.report.explanations import explanations, maps_of_mistakes
 from dlcli.workflow.report.facts import Facts, capitalized, is_better, is_number, newest_results, spoken
 from dlcli.workflow.report.images import image_of
 
@@ -215,7 +215,11 @@ def mistakes(facts: Facts, max_width: int) -> Section:
     if not facts.metrics:
         return Section("Mistakes", missing=[_evaluation(facts)])
     lines = [] if images else ["The evaluation of this task draws no mistakes."]
-    return Section("Mistakes", lines, images=images)
+    if facts.task is None or "--mistakes" not in facts.task.explanation_options or not images:
+        return Section("Mistakes", lines, images=images)
+    maps = maps_of_mistakes(facts, max_width)
+    missing = [] if maps else [("The mistakes have no maps.", f"dlcli explain {_name(facts)} --mistakes")]
+    return Section("Mistakes", lines, images=images + maps, missing=missing)
 
 
 def robustness(facts: Facts, max_width: int) -> Section:

@@ -91,10 +91,15 @@ def test_checks_are_shown_and_filters_and_gates_are_not_taken_for_maps(runs: Pat
     write("gates", "gates.png", gates=[])
     page = report(runs.parent, "tiny")
     assert "There are no explanations of what the model predicts." in page
+    assert "The mistakes have no maps. To add this: <code>dlcli explain runs/tiny --mistakes</code>" in page
     assert "Patches of images that excite the filters of a stage most" in page
     assert "Gates of the recurrent layer" in page
     folder = write("integrated", "maps.png", source="test", settings={"methods": ["integrated"]}, samples=5)
-    assert "The methods are not checked on this model." in report(runs.parent, "tiny")
+    write("mistakes-integrated", "maps.png", source="test", settings={"methods": ["integrated"], "mistakes": True})
+    page = report(runs.parent, "tiny")
+    assert "The methods are not checked on this model." in page
+    assert "explanations/integrated, of samples from: test." in page
+    assert page.count('alt="Maps of what speaks for the predicted class') == 1
     parts = {part: {"mean": 0.9, "standard_error": 0.01, "n": 16} for part in ("head", "all")}
     verdict = {**parts, "verdict": "fails the randomization check", "weak": None}
     areas = {"integrated": {"mean": 0.8125, "standard_error": 0.03125, "n": 16}, "random": parts["all"]}
