@@ -329,7 +329,7 @@ def _refuse_beside_measurements(
     mistakes: bool,
 ) -> None:
     """Refuse what explains outputs or filters."""
-    given = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features}
+    given: dict[str, Any] = {"a PATH": paths, "--text": texts, "--method": methods, "--features": features}
     given |= {"--check": check, "--mistakes": mistakes}
     for other, value in given.items():
         if value:

@@ -74,6 +74,7 @@ def test_classes_layers_and_labels(folder: Path) -> None:
     assert {row["layer"] for row in last} == {"stage1"}
 
 
+@pytest.mark.slow
 def test_the_most_confident_mistakes_are_explained(folder: Path) -> None:
     rows = explained(folder, "--mistakes", "--method", "gradient", "--limit", 6)["explanations"]
     assert all(row["class"] == row["predicted"] != row["label"] for row in rows)

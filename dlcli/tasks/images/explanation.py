@@ -11,7 +11,7 @@ from dlcli.data.splits import NO_LABEL, LeftOut, evenly_spaced
 from dlcli.errors import InputError
 from dlcli.explanation.logits import Classifier
 from dlcli.explanation.method import Method, batches, num_at_once
-from dlcli.explanation.network import Network, NotExplainable, traced
+from dlcli.explanation.network import Network, NotExplainable
 from dlcli.explanation.rectifiers import rectifiers
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -143,11 +143,10 @@ def _mistakes(network: Network, samples: Samples, number: int, source: str) -> t
         InputError: the network makes no mistakes.
     """
     assert isinstance(network, Classifier)  # which the option is refused without
-    predict = traced(network, lambda pixels: network.probabilities(network(pixels)))
     found = []
     for part in batches(len(samples), num_at_once(network)):
         images = samples.load(np.arange(part.start, part.stop)).astype(np.float32)
-        found.append(predict(images).numpy())
+        found.append(network.probabilities(network(images)).numpy())
     probabilities = np.concatenate(found)
     is_wrong = (probabilities.argmax(axis=1) != samples.labels) & (samples.labels != NO_LABEL)
     wrong = np.flatnonzero(is_wrong)
