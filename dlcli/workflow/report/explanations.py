@@ -70,7 +70,7 @@ def explanations(facts: Facts, max_width: int) -> Section:
 
 
 def maps_of_mistakes(facts: Facts, max_width: int) -> list[Image]:
-    """The newest maps of the most confident mistakes; none if there are none of the current model."""
+    """The newest maps of the most confident mistakes of the current model; none if it has none."""
     every = newest_results(facts.run.explanations, "explanation.json", model=facts.info.get("model"))
     for name in [name for name, content in every if _is_of_mistakes(content)][:1]:
         return image_of(facts.run.explanations / name / "maps.png", OF_MISTAKES, max_width)

@@ -4,12 +4,14 @@ import base64
 import html.parser
 import io
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from dlcli.report.page.figures import embedded_png, embedded_svg
+from dlcli.report.page.figures import check_png, embedded_png, embedded_svg
 from dlcli.report.page.page import Image, MarkedText, Section, Table, cell, render
 
 HOSTILE = "<script>alert(1)</script> & \" ' {{ 7 * 7 }} $x$ \u202eabc\x1b[0m"
@@ -117,3 +119,16 @@ def test_what_is_no_image_is_refused() -> None:
 
 def test_svg_is_embedded_as_it_is() -> None:
     assert re.fullmatch(r"data:image/svg\+xml;base64,PHN2Zy8\+", embedded_svg(b"<svg/>"))
+
+
+def test_a_png_file_that_claims_an_enormous_size_is_refused() -> None:
+    size = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(b""))]
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    file = b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    with pytest.raises(OSError, match="decompression bomb"):
+        embedded_png(file, max_width=100)
+    with pytest.raises(OSError, match="decompression bomb"):
+        check_png(io.BytesIO(file))
