@@ -25,7 +25,7 @@ from dlcli.serving.overlays import shown_json
 from dlcli.serving.page.files import page_file
 from dlcli.serving.refusal import Refused
 from dlcli.serving.served_model import ServedModel
-from dlcli.tasks.predictor import Shows, TakesClass
+from dlcli.tasks.predictor import Shows, takes_class
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 TOP = 5  # classes for each sample, unless a client asks for another number
@@ -197,7 +197,7 @@ class Application:
                 "name": model.name,
                 "kind": model.predictor.kind,
                 "shows": isinstance(model.predictor, Shows) and model.predictor.shows,
-                "takes_class": isinstance(model.predictor, TakesClass) and model.predictor.takes_class,
+                "takes_class": takes_class(model.predictor),
                 "classes": list(model.predictor.classes),
                 "card": model.card,
             }

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from dlcli.errors import InputError
-from dlcli.tasks.predictor import Predictor, TakesClass
+from dlcli.tasks.predictor import Predictor, takes_class
 
 SIDE = 64  # of an example along an axis of any length
 TEXT = "example"
@@ -36,8 +36,7 @@ def _sample(predictor: Predictor) -> Any:
     shape = [SIDE if side is None else side for side in predictor.model.inputs[0].shape[1:]]
     match predictor.kind:
         case "texts":
-            takes_class = isinstance(predictor, TakesClass) and predictor.takes_class
-            return {"text": TEXT, "class": predictor.classes[0]} if takes_class else TEXT
+            return {"text": TEXT, "class": predictor.classes[0]} if takes_class(predictor) else TEXT
         case "images":  # a file, as clients send it, so that the decoder is loaded too
             pixels = np.zeros(shape, np.uint8)
             file = io.BytesIO()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlcli import __version__
-from dlcli.serving.samples import FORMS, INPUTS
+from dlcli.serving.samples import CLASS, FORMS, INPUTS
 from dlcli.serving.served_model import ServedModel
 
 ERRORS = {
@@ -89,7 +89,7 @@ def _show(name: Mapping[str, Any]) -> dict[str, Any]:
 def _infer(name: Mapping[str, Any]) -> dict[str, Any]:
     tensor = _object(
         {
-            "name": {"type": "string", "enum": sorted(INPUTS.values())},
+            "name": {"type": "string", "enum": sorted([*INPUTS.values(), CLASS])},
             "datatype": {"type": "string"},
             "shape": {"type": "array", "items": {"type": "integer"}},
             "data": {"type": "array"},

@@ -17,6 +17,9 @@ from dlcli.serving.refusal import Refused
 INPUTS = {"images": "image", "signals": "signal", "volumes": "volume", "texts": "text", "series": "series"}
 """The name of a model's input, by the kind of its samples: the kinds that are served."""
 
+CLASS = "class"
+"""The name of the second input of language models whose texts have classes."""
+
 FORMS = {
     "images": 'an image must be {"b64": "…"}, its file in base64, or nested lists [height][width][channels]',
     "texts": "a text must be a string",
@@ -57,7 +60,7 @@ def sample_of(value: Any, kind: str, limits: Limits) -> Callable[[], Any]:
         if isinstance(inner, dict) and inner.keys() == {"b64"}:
             return of_bytes(decode_base64(inner["b64"]), kind, limits)
         if kind == "texts":
-            if isinstance(inner, dict) and inner.keys() == {"text", "class"}:  # of a language model
+            if isinstance(inner, dict) and inner.keys() == {"text", CLASS}:  # of a language model
                 return {name: of_text(part, limits) for name, part in inner.items()}
             return of_text(inner, limits)
         if not isinstance(inner, list):

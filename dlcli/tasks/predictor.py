@@ -160,6 +160,11 @@ class TakesClass(Protocol):
     takes_class: bool
 
 
+def takes_class(predictor: Predictor) -> bool:
+    """Whether the samples of a predictor are texts with a class."""
+    return isinstance(predictor, TakesClass) and predictor.takes_class
+
+
 @runtime_checkable
 class ReadsLines(Predictor, Protocol):
     """A predictor that also reads a sample from a line of text."""

@@ -90,6 +90,36 @@ def test_texts_and_series(client: Client) -> None:
     }
 
 
+TELL = "/v2/models/teller/infer"
+
+
+def test_texts_with_classes(client: Client) -> None:
+    described = client.get("/v2/models/teller")["inputs"]
+    assert described == [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in ("text", "class")]
+    both = [tensor(["bright", "dark"], name="class"), tensor(["a", "é"], name="text")]  # in any order
+    outputs = {output["name"]: output["data"] for output in client.post(TELL, {"inputs": both})["outputs"]}
+    assert outputs["class"] == ["bright", "dark"]
+    assert [text[0] for text in outputs["text"]] == ["a", "é"]
+    parts = [element("ü".encode()), element(b"dark")]
+    header = [{**bytes_tensor(len(part)), "name": name} for part, name in zip(parts, ("text", "class"), strict=True)]
+    status, body, _ = client.request("POST", TELL, *binary({"inputs": header}, b"".join(parts)))
+    assert status == 200
+    assert {output["name"]: output["data"] for output in json.loads(body)["outputs"]}["class"] == ["dark"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([tensor(["a"], name="text")], "expected two inputs, named 'text' and 'class'"),
+        ([tensor(["a", "b"], name="text"), tensor(["dark"], name="class")], "'text' has 2 samples, and 'class' 1"),
+        ([tensor(["a"], name="text"), tensor(["gray"], name="class")], "must have a class"),
+        ([tensor(["a"], name="text"), tensor([1], "FP32", name="class")], "Received numbers"),
+    ],
+)
+def test_bad_classes(client: Client, inputs: list[Any], message: str) -> None:
+    assert message in client.post(TELL, {"inputs": inputs}, status=400)["error"]
+
+
 def test_with_the_client_of_triton(client: Client) -> None:
     http = pytest.importorskip("tritonclient.http", reason="needs tritonclient[http]")
     with http.InferenceServerClient(f"{client.host}:{client.port}") as triton:
@@ -145,6 +175,8 @@ BAD: list[tuple[Any, str]] = [
     ({}, "inputs must be a list"),
     ({"inputs": []}, "expected one input, named 'image'"),
     ({"inputs": ["x"]}, "inputs[0] must be an object"),
+    ({"inputs": [{}]}, "inputs[0].name must be a string"),
+    ({"inputs": [tensor(["a"]), tensor(["a"])]}, "expected one input, named 'image'"),
     ({"inputs": [tensor(["a"], name="x")]}, "named 'image'"),
     ({"inputs": [tensor(["a"])], "id": 3}, "id must be a string"),
     ({"inputs": [tensor(["a"])], "parameters": []}, "parameters must be an object"),
@@ -163,7 +195,7 @@ BAD: list[tuple[Any, str]] = [
     ({"inputs": [tensor([1e300], "FP32", [1, 1])]}, "finite"),
     ({"inputs": [tensor(["1"], "FP32")]}, "data must be numbers"),
     ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1]}]}, "must have data, or binary_data_size"),
-    ({"inputs": [bytes_tensor(3)]}, "the number of bytes after the JSON part, 0"),
+    ({"inputs": [bytes_tensor(3)]}, "a number of bytes after the JSON part, at most 0"),
     ({"inputs": [{**tensor(["a"]), "parameters": {"shared_memory_region": "x"}}]}, "shared memory"),
     ({"inputs": [tensor(texts_of(FILES))], "outputs": [{"name": "x"}]}, "no output 'x'. The outputs are predicted, "),
     ({"inputs": [tensor(texts_of(FILES))], "outputs": [{}]}, "outputs[0].name must be a string"),
@@ -187,8 +219,9 @@ def test_bad_requests(client: Client, value: Any, message: str) -> None:
         (bytes_tensor(3), b"abc", None, "4 bytes of length"),
         (bytes_tensor(8), element(b"abcd", 5), None, "4 bytes of length"),
         (bytes_tensor(len(GOOD), 2), GOOD, None, "[2] has 2 elements. Received 1."),
-        (bytes_tensor(len(GOOD) - 1), GOOD, None, "binary_data_size must be the number of bytes"),
-        (tensor(texts_of(FILES)), b"x", None, "bytes follow the JSON part"),
+        (bytes_tensor(len(GOOD) - 1), GOOD, None, "4 bytes of length before each element"),
+        (bytes_tensor(-1), GOOD, None, "binary_data_size must be a number of bytes"),
+        (tensor(texts_of(FILES)), b"x", None, "all bytes after the JSON part. 1 are left"),
         ({**bytes_tensor(3), "datatype": "FP32"}, b"abc", None, "a multiple of 4"),
         (bytes_tensor(len(GOOD)), GOOD, "99999", "at most the length of the body"),
         (bytes_tensor(len(GOOD)), GOOD, "-1", "must be a number of bytes"),
