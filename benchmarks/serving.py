@@ -10,7 +10,8 @@ process, keep their connections and send the next request as soon as they have a
 servers, and ratios are of one round.
 
 Each round also measures the model's own batches of 32, without a server, in a process of its own while the servers are
-idle: the time per image that is served, divided by that, is what serving costs.
+idle: the time per image that is served, divided by that, is what serving costs. The same ratio of CPU times, of the
+server's process and of the model's, does not depend on what else the machine does, nor on the clients.
 """
 
 import argparse
@@ -72,10 +73,11 @@ ENOUGH = 20  # seconds that a server may take to start, times the patience of a 
 
 @dataclass(frozen=True)
 class Load:
-    """What some clients saw: requests per second, and the seconds of each request."""
+    """What some clients saw: requests per second, the seconds of each request, and the server's CPU time for one."""
 
     rate: float
     seconds: list[float]
+    cpu: float
 
     def percentile(self, share: float) -> float:
         return float(np.quantile(self.seconds, share)) * 1000
@@ -88,27 +90,41 @@ def train(recipe: str, name: str, folder: Path) -> Path:
     return folder / "runs" / name
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server's process, and the port and the path of its predictions."""
+
+    process: int
+    port: int
+    path: str
+
+    def cpu_seconds(self) -> float:
+        """The CPU time that its threads have used."""
+        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def dlcli_server(run: Path) -> Iterator[tuple[int, str]]:
-    """The port and the path of `dlcli serve`."""
+def dlcli_server(run: Path) -> Iterator[Server]:
+    """`dlcli serve`."""
     command = [sys.executable, "-m", "dlcli", "serve", str(run), "--port", "0", "--quiet"]
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     try:
-        yield int(address.rpartition(":")[2]), f"/v1/models/{run.name}:predict"
+        yield Server(process.pid, int(address.rpartition(":")[2]), f"/v1/models/{run.name}:predict")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
 
 
 @contextmanager
-def naive_server(run: Path, port: int) -> Iterator[tuple[int, str]]:
-    """The port and the path of the handler that calls `model.predict`."""
+def naive_server(run: Path, port: int) -> Iterator[Server]:
+    """The handler that calls `model.predict`."""
     command = [sys.executable, "-c", NAIVE, str(run / "model.keras"), str(port)]
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     try:
-        yield port, "/"
+        yield Server(process.pid, port, "/")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -132,20 +148,21 @@ async def client(port: int, request: bytes, deadline: float, seconds: list[float
     writer.close()
 
 
-def load(server: tuple[int, str], image: bytes, *, clients: int, duration: float) -> Load:
+def load(server: Server, image: bytes, *, clients: int, duration: float) -> Load:
     seconds: list[float] = []
 
     async def run() -> float:
         started = time.monotonic()
-        request = request_of(server[1], image)
-        await asyncio.gather(*(client(server[0], request, started + duration, seconds) for _ in range(clients)))
+        request = request_of(server.path, image)
+        await asyncio.gather(*(client(server.port, request, started + duration, seconds) for _ in range(clients)))
         return time.monotonic() - started
 
+    before = server.cpu_seconds()
     elapsed = asyncio.run(run())
-    return Load(len(seconds) / elapsed, seconds)
+    return Load(len(seconds) / elapsed, seconds, (server.cpu_seconds() - before) / len(seconds))
 
 
-def wait_for(server: tuple[int, str], image: bytes) -> None:
+def wait_for(server: Server, image: bytes) -> None:
     """Waits until a server is up, and has compiled what it compiles at first use."""
     deadline = time.monotonic() + 10 * ENOUGH
     while True:
@@ -170,25 +187,27 @@ x = tf.constant(np.random.default_rng(0).uniform(0, 255, (32, *model.inputs[0].s
 call = tf.function(lambda x: model(x, training=False))
 call(x)
 for duration in sys.stdin:
-    started, number = time.perf_counter(), 0
+    started, number, cpu = time.perf_counter(), 0, time.process_time()
     while time.perf_counter() - started < float(duration):
         call(x).numpy()
         number += len(x)
-    print((time.perf_counter() - started) / number, flush=True)
+    print((time.perf_counter() - started) / number, (time.process_time() - cpu) / number, flush=True)
 """
 
 
 @contextmanager
-def own_model(run: Path) -> Iterator[Callable[[float], float]]:
-    """Measures, for so many seconds, the seconds per image of the model's batches of 32, in a process of its own."""
+def own_model(run: Path) -> Iterator[Callable[[float], tuple[float, float]]]:
+    """Measures, for so many seconds, the seconds per image of the model's batches of 32, in a process of its own, and
+    the seconds of CPU time."""
     command = [sys.executable, "-c", OWN, str(run / "model.keras")]
     keys = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, env=ENVIRONMENT, text=True, **keys)  # type: ignore[call-overload]
 
-    def measure(duration: float) -> float:
+    def measure(duration: float) -> tuple[float, float]:
         process.stdin.write(f"{duration}\n")
         process.stdin.flush()
-        return float(process.stdout.readline())
+        seconds, cpu = map(float, process.stdout.readline().split())
+        return seconds, cpu
 
     try:
         yield measure
@@ -207,19 +226,22 @@ def compare(name: str, run: Path, image: bytes, arguments: argparse.Namespace, p
             rounds = []
             for _ in range(arguments.rounds):
                 pair = [load(server, image, clients=clients, duration=arguments.seconds) for server in (ours, naive)]
-                rounds.append((*pair, own(arguments.seconds)))
+                rounds.append((*pair, *own(arguments.seconds)))
             show(clients, rounds)
 
 
-def show(clients: int, rounds: Sequence[tuple[Load, Load, float]]) -> None:
+def show(clients: int, rounds: Sequence[tuple[Load, Load, float, float]]) -> None:
     for label, position in (("dlcli serve", 0), ("naive", 1)):
         loads = [of_round[position] for of_round in rounds]
         rate = statistics.median(load.rate for load in loads)
         p50, p99 = (statistics.median(load.percentile(share) for load in loads) for share in (0.5, 0.99))
         print(f"  {clients:3} clients  {label:12} {rate:8.1f} requests/s  p50 {p50:8.1f} ms  p99 {p99:8.1f} ms")
-    rates = [mine.rate / other.rate for mine, other, _ in rounds]
-    times = [1 / (mine.rate * own) for mine, _, own in rounds]
-    for what, ratios in (("requests of dlcli / naive", rates), ("time per image / the model's batches", times)):
+    ratios_of = {
+        "requests of dlcli / naive": [mine.rate / other.rate for mine, other, _, _ in rounds],
+        "time per image / the model's batches": [1 / (mine.rate * own) for mine, _, own, _ in rounds],
+        "CPU time per image / the model's batches": [mine.cpu / own for mine, _, _, own in rounds],
+    }
+    for what, ratios in ratios_of.items():
         low, high = min(ratios), max(ratios)
         print(f"  {clients:3} clients  {what}: {statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})")
 

@@ -36,6 +36,7 @@ REMEDIES = {
     errno.EACCES: ". Fix its permissions, or choose another location.",
     errno.EROFS: ". Choose another location.",
     errno.EEXIST: ". Rename it, or choose another location.",
+    errno.ENOTDIR: ". Rename it, or choose another location.",
 }
 """Remedies for errors of the operating system, by errno."""
 

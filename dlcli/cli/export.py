@@ -88,9 +88,11 @@ def export(
     """
     from dlcli.rundir.runs import find_run
     from dlcli.runtime.startup import start_tensorflow
+    from dlcli.workflow.export_request import check_request
 
     run_dir = find_run(runs, run)
     check_run(run_dir, "export", {"--data": data is not None})
+    check_request(format_, quantize, output)
     start_tensorflow(device)
     from dlcli.runtime.console import Console
     from dlcli.workflow.export import ExportRequest

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from dlcli.errors import InputError
 from dlcli.exporting import litert, onnx, saved_model
-from dlcli.exporting.exportable import Exportable, Runtime, one_by_one
+from dlcli.exporting.exportable import Exportable, NotConvertible, Runtime, one_by_one
 from dlcli.exporting.formats import FILES, Format, Quantization
 
 
@@ -19,21 +19,24 @@ def convert(exportable: Exportable, folder: Path, name: Format, quantization: Qu
         InputError: the format lacks an operation of the network; the message names the formats that have all.
     """
     path, model = folder / FILES[name], exportable.model
-    match name:
-        case "saved_model":
-            saved_model.write(model, path)
-        case "onnx":
-            onnx.write(model, path, quantization, exportable.representative())
-        case "litert":
-            try:
+    try:
+        match name:
+            case "saved_model":
+                saved_model.write(model, path)
+            case "onnx":
+                onnx.write(model, path, quantization, exportable.representative())
+                onnx.load(path)
+            case "litert":
                 return litert.write(model, path, quantization, exportable.representative)
-            except litert.NotConvertible:
-                raise InputError(
-                    "--format litert: LiteRT lacks an operation of this network. Use --format onnx or --format "
-                    "saved_model."
-                ) from None
-        case _:
-            assert_never(name)
+            case _:
+                assert_never(name)
+    except NotConvertible:
+        runtime, other = ("LiteRT", "onnx") if name == "litert" else ("ONNX Runtime", "litert")
+        more = ", or remove --quantize" if quantization else ""
+        raise InputError(
+            f"--format {name}: {runtime} lacks an operation of this network. Use --format saved_model, or try --format "
+            f"{other}{more}."
+        ) from None
     return None
 
 

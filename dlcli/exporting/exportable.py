@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from dlcli.exporting.comparison import Arrays, Comparison
 
 
+class NotConvertible(Exception):
+    """A format has no operation for a part of a network."""
+
+
 class Runtime(Protocol):
     """An exported model that is loaded by its own runtime."""
 

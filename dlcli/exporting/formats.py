@@ -20,7 +20,7 @@ FILES: Mapping[Format, str] = MappingProxyType(
 """The name of the exported model; that of a SavedModel is a folder."""
 
 PACKAGES: Mapping[Format, tuple[str, ...]] = MappingProxyType(
-    {"saved_model": (), "onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+    {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 )
 """The modules that a format needs, which its extra installs."""
 

@@ -12,16 +12,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert_phase import ConverterError
 
-from dlcli.exporting.argmax import plain_argmax
 from dlcli.exporting.comparison import Arrays
-from dlcli.exporting.exportable import Runtime, signature_of
+from dlcli.exporting.exportable import NotConvertible, Runtime, signature_of
 from dlcli.exporting.formats import Quantization
+from dlcli.exporting.plain_operations import plain_operations
 
 SIGNATURE = "serving_default"
-
-
-class NotConvertible(Exception):
-    """LiteRT has no operation for a part of a network."""
 
 
 def write(
@@ -71,7 +67,7 @@ def _convert(
         settings["target_spec"]["supported_types"] = [tf.float16]
     elif quantization == "int8":
         settings["representative_dataset"] = lambda: (dict(sample) for sample in representative())
-    with plain_argmax(), warnings.catch_warnings():
+    with plain_operations(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own interpreter, which calibrates int8, is deprecated
         model.export(path, format="litert", verbose=False, input_signature=signature_of(model, batch), **settings)
 

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlcli.exporting.argmax import plain_argmax
 from dlcli.exporting.comparison import Arrays
-from dlcli.exporting.exportable import Runtime, signature_of
+from dlcli.exporting.exportable import NotConvertible, Runtime, signature_of
 from dlcli.exporting.formats import Quantization
+from dlcli.exporting.plain_operations import plain_operations
 
 
 def write(model: keras.Model, path: Path, quantization: Quantization | None, representative: Iterator[Arrays]) -> None:
@@ -22,12 +22,16 @@ def write(model: keras.Model, path: Path, quantization: Quantization | None, rep
     Args:
         path: of the file, which must not exist.
         representative: inputs of one sample each, for int8.
+
+    Raises:
+        NotConvertible: ONNX lacks an operation.
     """
-    with plain_argmax(), warnings.catch_warnings():
+    with plain_operations(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras asks NumPy for an attribute that it removed
         model.export(path, format="onnx", verbose=False, input_signature=signature_of(model))
         _keep_constants(model, path)
         if quantization is not None:
+            load(path)  # a network that is not convertible should not look like one that cannot be quantized
             _quantize(path, quantization, representative)
 
 
@@ -90,11 +94,19 @@ class _Reader:
 
 
 def load(path: Path) -> Runtime:
-    """Load a file, for the CPU."""
-    import onnxruntime
+    """Load a file, for the CPU.
 
-    onnxruntime.set_default_logger_severity(3)  # errors
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    Raises:
+        NotConvertible: the file has an operation that ONNX Runtime lacks.
+    """
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph, NotImplemented
+
+    onnxruntime.set_default_logger_severity(4)  # fatal errors: others are raised, too
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except (InvalidGraph, NotImplemented):  # tf2onnx leaves operations as they are that it cannot convert
+        raise NotConvertible from None
     names = [output.name for output in session.get_outputs()]
 
     def run(inputs: Arrays) -> dict[str, NDArray[Any]]:

@@ -12,7 +12,7 @@ from dlcli.exporting.client import client_text
 from dlcli.exporting.comparison import Comparison
 from dlcli.exporting.convert import convert, load, num_bytes
 from dlcli.exporting.exportable import Exportable, Runtime, keras_runtime, num_samples
-from dlcli.exporting.formats import BOUNDS, DISTRIBUTIONS, FILES, Bound, check_format
+from dlcli.exporting.formats import BOUNDS, DISTRIBUTIONS, FILES, Bound
 from dlcli.exporting.latency import latencies
 from dlcli.printing import json_text
 from dlcli.recipe.load import load as load_recipe
@@ -47,7 +47,7 @@ def export(
     """Export a run's best model into ``exports/<format>/``, or into ``output``, and check what was written.
 
     Args:
-        output: a folder that does not exist, or is empty.
+        request, output: which :func:`dlcli.workflow.export_request.check_request` has accepted.
         tolerance: the largest difference that is accepted; None for the one of `BOUNDS`.
         evaluates: whether the exported model is also evaluated on all samples of the split.
 
@@ -58,9 +58,6 @@ def export(
         InputError: the run has no model, its data cannot be used, or the format does not support the network.
         CheckFailed: the exported model differs too much; it is kept in a folder whose name ends in ``-refused``.
     """
-    check_format(request.format, request.quantization)
-    if output is not None:
-        _check_empty(output)
     run.remove_leftovers()
     exportable = task_of(load_recipe(run.config).recipe).exportable(run, request, console)
     if evaluates and exportable.evaluate is None:
@@ -161,11 +158,6 @@ def _refusal(comparison: Comparison, bound: Bound, folder: Path) -> str:
         what = f"agrees on {comparison.agreement:.1%} of the samples ({comparison.decision}), less than "
         what += f"{bound.agreement:.0%}"
     return f"{folder}: the exported model is refused: it {what}."
-
-
-def _check_empty(output: Path) -> None:
-    if output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
-        raise InputError(f"{output}: already exists. Choose another folder with -o, or delete it.")
 
 
 def _free(parent: Path, name: str, facts: dict[str, Any]) -> Path:

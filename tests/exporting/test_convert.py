@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import NormalDist
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from dlcli.errors import InputError
 from dlcli.exporting import litert, onnx, saved_model
 from dlcli.exporting.comparison import Arrays
-from dlcli.exporting.exportable import one_by_one
+from dlcli.exporting.exportable import NotConvertible, one_by_one
 from dlcli.exporting.formats import check_format
 from dlcli.exporting.latency import repeated
 
@@ -28,13 +29,15 @@ def expected() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    """Normalization, as at the input of networks of series, a dense layer, and argmax, as of masks."""
+    """Normalization, as at the input of networks of series, a dense layer, argmax, as of masks, and a transformer's
+    GELU."""
     values = keras.Input((4,), name="values")
     scaled = keras.layers.Normalization(mean=MEAN, variance=VARIANCE)(values)
     dense = keras.layers.Dense(3, activation="softmax")
     p = dense(scaled)
     dense.set_weights([KERNEL, BIAS])
-    return keras.Model(values, {"probabilities": p, "classes": keras.ops.argmax(p, axis=-1)})
+    curved = keras.ops.gelu(scaled, approximate=False)
+    return keras.Model(values, {"probabilities": p, "classes": keras.ops.argmax(p, axis=-1), "gelu": curved})
 
 
 def samples() -> Iterator[Arrays]:
@@ -45,6 +48,8 @@ def samples() -> Iterator[Arrays]:
 def check(outputs: dict[str, np.ndarray], tolerance: float = 1e-6) -> None:
     assert outputs["probabilities"] == pytest.approx(expected(), abs=tolerance)
     assert outputs["classes"].tolist() == expected().argmax(axis=1).tolist()
+    scaled = (X - MEAN) / np.sqrt(VARIANCE)
+    assert outputs["gelu"] == pytest.approx(scaled * np.vectorize(NormalDist().cdf)(scaled), abs=tolerance)
 
 
 def test_saved_model(model: keras.Model, tmp_path: Path) -> None:
@@ -58,6 +63,14 @@ def test_onnx(model: keras.Model, tmp_path: Path) -> None:
     runtime = onnx.load(tmp_path / "model.onnx")
     check(runtime({"values": X}))
     check(one_by_one(runtime)({"values": X}))
+
+
+def test_an_operation_that_onnx_lacks(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    values = keras.Input((4,), name="values")
+    model = keras.Model(values, {"value": keras.ops.erfinv(values)})
+    with pytest.raises(NotConvertible):
+        onnx.write(model, tmp_path / "model.onnx", "int8", samples())
 
 
 @pytest.mark.slow

@@ -95,6 +95,18 @@ def test_bad_input(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_stranger_may_have_written_how_images_are_read(folder: Path) -> None:
+    info = read_json(folder / "runs" / "digits" / "run.json")
+    key = "images" if "images" in info["data"] else "pictures"
+    (folder / "runs" / "digits" / "run.json").write_text(
+        json.dumps({**info, "data": {**info["data"], key: {"image_size": [12, 12]}}})
+    )
+    refused = processes.run("export", "digits", "--format", "saved_model", "-q", folder=folder).expect(2)
+    assert "the image settings of a run must be those of its training" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["saved_model", "onnx", "litert"])
 def test_the_evaluation_of_the_exported_model_is_that_of_the_keras_model(folder: Path, format_: str) -> None:
     for package in {"saved_model": (), "onnx": ("onnxruntime",), "litert": ("ai_edge_litert",)}[format_]:

@@ -34,8 +34,9 @@ def pooled(x: Tensor, mask: Tensor, *, pooling: Pooling) -> Tensor:
             number = keras.ops.sum(keras.ops.cast(mask, x.dtype), axis=1, keepdims=True)
             return keras.ops.sum(masked(x, mask), axis=1) / number
         case "max":
-            lowest = keras.ops.full_like(x, -65504.0)  # float16's
-            return keras.ops.max(keras.ops.where(mask[..., None], x, lowest), axis=1)
+            # near the others, because the 8 bits of an exported network divide the range of all values
+            below = keras.ops.stop_gradient(keras.ops.min(x, axis=1, keepdims=True)) - 1.0
+            return keras.ops.max(keras.ops.where(mask[..., None], x, below), axis=1)
         case "attention":
             hidden = keras.layers.Dense(x.shape[-1], activation="tanh", name="attention_hidden")(x)
             scores = keras.layers.Dense(1, use_bias=False, dtype="float32", name="attention_scores")(hidden)

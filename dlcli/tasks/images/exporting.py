@@ -40,7 +40,8 @@ def exportable(run: RunDir, head: ImageHead, request: ExportRequest, console: Co
         source = dataset or samples_of_run(run, head, split=None, data=None, console=console)[2]
         assert source is not None
         train = source.splits["train"]
-    policy = run.read_image_policy()
+    images = run.read_image_policy()
+    policy = None if images is None else ImagePolicy.from_dict(images)
 
     def evaluate(runtime: Runtime, folder: Path) -> dict[str, Any]:
         final = own.stand_in(best.model, exported_outputs(model, runtime))
@@ -72,7 +73,7 @@ def exportable(run: RunDir, head: ImageHead, request: ExportRequest, console: Co
         compare=own.compare,
         evaluate=evaluate,
         client=client_lines(model, policy, own),
-        info={"images": policy, **own.info},
+        info={"images": images, **own.info},
         files={"labels.json": json_text({"classes": list(info.names)}) + "\n"},
     )
 
@@ -102,15 +103,15 @@ def single(samples: Samples, name: str) -> Iterator[Arrays]:
         yield {name: samples.load(np.array([position])).astype(np.float32)}
 
 
-def meaning_of(policy: dict[str, Any] | None) -> str:
+def meaning_of(policy: ImagePolicy | None) -> str:
     """What the network's input is, in words."""
     if policy is None:
         return "values as in the training data, float32"
-    channels = "gray values" if policy["color_mode"] == "grayscale" else "red, green and blue"
+    channels = "gray values" if policy.color_mode == "grayscale" else "red, green and blue"
     return f"upright images, {channels} in [0, 255], float32; resized as 'images' says"
 
 
-def client_lines(model: keras.Model, policy: dict[str, Any] | None, own: ExportedHead) -> ClientLines:
+def client_lines(model: keras.Model, policy: ImagePolicy | None, own: ExportedHead) -> ClientLines:
     """An example client for an image file; for other samples, an array in an .npy file."""
     name = repr(model.inputs[0].name)  # which a stranger's model may have chosen
     if policy is None:
@@ -121,15 +122,15 @@ def client_lines(model: keras.Model, policy: dict[str, Any] | None, own: Exporte
         ["import json", "from PIL import Image, ImageOps"],
         [
             f'image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("{_mode(policy)}")',
-            *_resizing(ImagePolicy.from_dict(policy)),
+            *_resizing(policy),
             f"inputs = {{{name}: np.asarray(image, np.float32).reshape(1, image.height, image.width, -1)}}",
         ],
         own.show,
     )
 
 
-def _mode(policy: dict[str, Any]) -> str:
-    return "L" if policy["color_mode"] == "grayscale" else "RGB"
+def _mode(policy: ImagePolicy) -> str:
+    return "L" if policy.color_mode == "grayscale" else "RGB"
 
 
 def _resizing(policy: ImagePolicy) -> list[str]:

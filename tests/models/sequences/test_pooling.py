@@ -32,6 +32,19 @@ def test_pooling_takes_each_sequences_own_steps(kind: Any) -> None:
     np.testing.assert_allclose(run(model, noise), expected, rtol=1e-6)
 
 
+def test_a_maximum_may_be_far_below_zero_and_what_is_below_it_stays_near() -> None:
+    values, mask = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool")
+    found = pooling.pooled(values, mask, pooling="max")
+    model = keras.Model([values, mask], found)
+    far = VALUES - 1e6
+    expected = [far[i, :length].max(axis=0) for i, length in enumerate(LENGTHS)]
+    np.testing.assert_array_equal(run(model, far), expected)
+    filled = keras.Model(
+        [values, mask], next(node.arguments.keras_tensors for node in found._keras_history.operation._inbound_nodes)[0]
+    )
+    assert run(filled).min() >= VALUES.min() - 1.0  # the range of all values, which 8 bits divide
+
+
 def test_attention_weighs_the_steps_and_none_after_the_end() -> None:
     values, mask = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool")
     model = keras.Model([values, mask], pooling.pooled(values, mask, pooling="attention"))
