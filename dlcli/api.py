@@ -7,11 +7,12 @@ unless ``verbose`` is set.
 import contextlib
 import functools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dlcli.arguments import check_choice, check_number, check_whole
 from dlcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = ["Run", "attack", "evaluate", "load", "resume", "train", "transfer"]
 
 AnyPath = str | PathLike[str]
 
+SPLITS = ("train", "validation", "test")
 SHORT_KEYS = {
     "batch_size": "train.batch_size",
     "data": "data.path",
@@ -150,6 +152,9 @@ class Run:
         """
         from dlcli.workflow.samples import read_samples
 
+        check_whole("top", top, 1)
+        check_number("score", score, 0, 1)
+        check_whole("beam", beam, 1)
         files, read = read_samples(self.predictor, samples)
         rows = self.predictor.predict(read, top=top, score=score, beam=beam, copy_unknown=copy_unknown)
         return [row if file is None else {"file": file, **row} for file, row in zip(files, rows, strict=True)]
@@ -162,13 +167,23 @@ class Run:
         """As :func:`attack` of this run."""
         return attack(self, *kinds, device=self._device, **{"verbose": self._verbose, **options})
 
-    def generate(self, prompt: str = "", **options: Any) -> list[dict[str, Any]]:
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        label: str | None = None,
+        length: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        num_samples: int = 1,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
         """Generate text with a language model.
 
         Args:
             prompt: the beginning of the text; empty to let the model choose one.
-            options: ``label``, ``length``, ``temperature``, ``top_k``, ``num_samples`` and ``seed``, as on the command
-                line.
+            label: the class of the text, for a model trained on texts of several classes.
+            length, temperature, top_k, num_samples, seed: as the options of ``dlcli generate``.
 
         Returns:
             For each text ``text``, the prompt included, and the part that was ``added``.
@@ -176,12 +191,18 @@ class Run:
         Raises:
             InputError: the run has no model, or is not one of a language model.
         """
+        if not isinstance(prompt, str):
+            raise InputError(f"prompt: must be a string. Received {type(prompt).__name__}.")
+        for name, value, least in (("length", length, 1), ("top_k", top_k, 1), ("num_samples", num_samples, 1)):
+            check_whole(name, value, least)
+        check_number("temperature", temperature, 0)
+        check_whole("seed", seed, 0)
         _check_verb(self._run, "generate")
         self._start()
         from dlcli.workflow.generate import GenerationRequest
         from dlcli.workflow.generate import generate as generate_with_run
 
-        request = GenerationRequest(prompt, **options)
+        request = GenerationRequest(prompt, label, length, temperature, top_k, num_samples, seed)
         samples: list[dict[str, Any]] = generate_with_run(self._run, request, console=_console(self._verbose))[
             "samples"
         ]
@@ -351,6 +372,13 @@ def evaluate(
     Raises:
         InputError: the run has no model, the data cannot be used, or the task has no such option.
     """
+    check_choice("split", split, SPLITS)
+    check_choice("tta", tta, ("flip", "crops", "flip+crops"))
+    check_whole("beam", beam, 1)
+    if isinstance(top_k, str) or not isinstance(top_k, Iterable):
+        raise InputError(f"top_k: expected a list of whole numbers, such as [3, 5]. Received {top_k!r:.100}.")
+    for number in top_k:
+        check_whole("top_k", number, 1)
     found = _find(run, runs)
     given = {
         "--beam": beam != 1,
@@ -380,7 +408,7 @@ def attack(
     norm: Literal["linf", "l2"] | None = None,
     steps: int | None = None,
     restarts: int | None = None,
-    target: str | None = None,
+    target: str | int | None = None,
     split: Literal["train", "validation", "test"] | None = None,
     data: AnyPath | None = None,
     limit: int | None = None,
@@ -411,6 +439,10 @@ def attack(
 
     if not kinds:
         raise InputError("kinds: name one or more attacks, such as fgsm or pgd. Received none.")
+    for name, value, least in (("steps", steps, 1), ("restarts", restarts, 1), ("limit", limit, 1), ("seed", seed, 0)):
+        check_whole(name, value, least)
+    check_choice("norm", norm, ("linf", "l2"))
+    check_choice("split", split, SPLITS)
     found = _find(run, runs)
     budgets = [eps] if isinstance(eps, str | int | float) else eps
     settings = Settings(
@@ -419,7 +451,7 @@ def attack(
         eps=None if budgets is None else ",".join(map(str, budgets)),
         steps=steps,
         restarts=restarts,
-        target=target,
+        target=None if target is None else str(target),
         seed=seed,
         with_checks=checks,
     )
@@ -435,7 +467,7 @@ def attack(
         transfer_to=None,
         transfer_input_range=None,
         has_logits=False,
-        target=target,
+        target=settings.target,
     )
     request.check()
     _start(device)
@@ -473,6 +505,8 @@ def _load_recipe(recipe: Mapping[str, Any] | AnyPath, overrides: Mapping[str, An
     from dlcli.recipe.load import load as load_recipe
     from dlcli.recipe.load import load_text
 
+    if not isinstance(recipe, Mapping | str | PathLike):
+        raise InputError(f"recipe: expected a path or a dictionary. Received {type(recipe).__name__}.")
     if not isinstance(recipe, Mapping):
         return load_recipe(Path(recipe), _overrides(overrides))
     from dlcli.recipe.yaml_writer import to_yaml

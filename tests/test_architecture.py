@@ -28,6 +28,7 @@ LEAVES = (
 
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "errors": (),
+    "arguments": (),
     "files": (),
     "printing": (),
     "temporary": (),
@@ -42,7 +43,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "serving": ("serving", "tasks", "data", "runtime", "rundir"),
     "workflow": ("workflow", "serving", "tasks", "recipe", "runtime", "rundir", "temporary", *LEAVES),
     "cli": ("cli", "recipe"),
-    "api": (),
+    "api": ("arguments",),
     "__main__": ("cli",),
 }
 """For each part of the program the parts that its modules may import."""

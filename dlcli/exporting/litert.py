@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.lite.python.convert_phase import ConverterError
 
+from dlcli.errors import InputError
 from dlcli.exporting.comparison import Arrays
 from dlcli.exporting.exportable import NotConvertible, Runtime, signature_of
 from dlcli.exporting.formats import Quantization
@@ -40,7 +41,13 @@ def write(
 
     Raises:
         NotConvertible: LiteRT lacks an operation.
+        InputError: a network with loops is to have 8 bits, for which the converter would crash the process.
     """
+    if quantization == "int8" and _has_loops(model):
+        raise InputError(
+            "--quantize int8: LiteRT does not support it for loops over steps, which this network has. Use --quantize "
+            "dynamic, or --format onnx."
+        )
     try:
         _convert(model, path, quantization, representative, batch=None)
     except ConverterError:
@@ -50,6 +57,14 @@ def write(
             raise NotConvertible from None
         return 1
     return None
+
+
+def _has_loops(model: keras.Model) -> bool:
+    """Whether a network loops over steps, as recurrent ones do."""
+    function = tf.function(lambda inputs: model(inputs, training=False), input_signature=signature_of(model))
+    graph = function.get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+    return any(node.op in ("While", "StatelessWhile") for node in nodes)
 
 
 def _convert(

@@ -43,7 +43,8 @@ def read_code(file: Path) -> bytes:
     sources = _sources.get()
     if sources is None:
         raise InputError(
-            f"{file}: model.kind: python executes this file. If you trust it, add --allow-code to the command."
+            f"{file}: model.kind: python executes this file. If you trust it, add --allow-code to the command, or "
+            "allow_code=True to the call."
         )
     if file not in sources:
         try:

@@ -113,6 +113,13 @@ def test_litert_takes_one_sequence_at_a_time(tmp_path: Path) -> None:
         assert runtime({"values": sequences})["value"] == pytest.approx(reference, abs=1e-6)
 
 
+def test_litert_has_no_loops_in_8_bits(tmp_path: Path) -> None:
+    values = keras.Input((None, 2), name="values")
+    model = keras.Model(values, {"value": keras.layers.GRU(3)(values)})
+    with pytest.raises(InputError, match=r"for loops over steps.* Use --quantize dynamic, or --format onnx\."):
+        litert.write(model, tmp_path / "model.tflite", "int8", samples)
+
+
 def test_a_saved_model_is_not_quantized() -> None:
     with pytest.raises(InputError, match="a SavedModel is not quantized; ONNX and LiteRT models are"):
         check_format("saved_model", "int8")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,19 @@ def test_verbs_return_their_results(made: dlcli.Run, tmp_path: Path) -> None:
         (lambda run: run.attack(), "kinds: name one or more attacks"),
         (lambda run: run.attack("fsgm"), "'fsgm': not an attack. Choose from fgsm"),
         (lambda run: run.attack("fgsm", eps=8), "a linf epsilon must be in"),
+        (lambda run: run.attack("fgsm", limit=-1), r"limit: expected a whole number >= 1\. Received -1\."),
+        (lambda run: run.attack("pgd", steps="x"), "steps: expected a whole number >= 1. Received 'x'"),
+        (lambda run: run.attack("pgd", norm="l3"), "norm: expected one of linf, l2. Received 'l3'"),
+        (lambda run: run.predict(DIGITS[0], top=0), "top: expected a whole number >= 1. Received 0"),
+        (lambda run: run.predict(DIGITS[0], top=True), "top: expected a whole number >= 1. Received True"),
+        (lambda run: run.predict(DIGITS[0], score=math.nan), "score: expected a number from 0 to 1. Received nan"),
+        (lambda run: run.evaluate(tta="x"), r"tta: expected one of flip, crops, flip\+crops. Received 'x'"),
+        (lambda run: run.evaluate(split="tests"), "split: expected one of train, validation, test. Received 'tests'"),
+        (lambda run: run.evaluate(top_k=5), "top_k: expected a list of whole numbers"),
+        (lambda run: run.evaluate(top_k=["x"]), "top_k: expected a whole number >= 1. Received 'x'"),
+        (lambda run: run.generate("a", temperature="hot"), "temperature: expected a number >= 0. Received 'hot'"),
+        (lambda run: run.generate(3), "prompt: must be a string. Received int"),
+        (lambda run: dlcli.train(None), "recipe: expected a path or a dictionary. Received NoneType"),
         (lambda run: run.generate("a"), "does not support task: classification"),
         (lambda run: dlcli.resume(run), "this run is complete"),
         (lambda run: dlcli.transfer("resnet5"), "resnet5"),

@@ -102,7 +102,7 @@ def test_a_run_is_used_without_executing_its_code(folder: Path) -> None:
 )
 def test_code_is_not_executed_unless_allowed(made: Path, command: tuple[str, ...]) -> None:
     refused = run(*command, folder=made, status=2)
-    assert "model.kind: python executes this file. If you trust it, add --allow-code to the command." in refused.stderr
+    assert "model.kind: python executes this file. If you trust it, add --allow-code to the command," in refused.stderr
     assert not (made / "executed").exists()
 
 
