@@ -7,12 +7,12 @@ unless ``verbose`` is set.
 import contextlib
 import functools
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlcli.arguments import check_choice, check_number, check_whole
+from dlcli.arguments import check_choice, check_list_of_whole, check_number, check_whole
 from dlcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -375,10 +375,7 @@ def evaluate(
     check_choice("split", split, SPLITS)
     check_choice("tta", tta, ("flip", "crops", "flip+crops"))
     check_whole("beam", beam, 1)
-    if isinstance(top_k, str) or not isinstance(top_k, Iterable):
-        raise InputError(f"top_k: expected a list of whole numbers, such as [3, 5]. Received {top_k!r:.100}.")
-    for number in top_k:
-        check_whole("top_k", number, 1)
+    check_list_of_whole("top_k", top_k, 1)
     found = _find(run, runs)
     given = {
         "--beam": beam != 1,

@@ -22,6 +22,18 @@ def check_whole(name: str, value: Any, least: int) -> None:
         raise InputError(f"{name}: expected a whole number >= {least}. Received {value!r:.100}.")
 
 
+def check_list_of_whole(name: str, value: Any, least: int) -> None:
+    """Refuse what is not a list of whole numbers of at least ``least``.
+
+    Raises:
+        InputError: names the argument.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InputError(f"{name}: expected a list of whole numbers. Received {value!r:.100}.")
+    for number in value:
+        check_whole(name, number, least)
+
+
 def check_number(name: str, value: Any, least: float, most: float = math.inf) -> None:
     """Refuse what is not a number in ``[least, most]``; None is no argument.
 

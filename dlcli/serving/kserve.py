@@ -140,7 +140,8 @@ def read_request(body: bytes, header_length: str | None, model: ServedModel, lim
 def _inputs(model: ServedModel) -> dict[str, str]:
     """The kind of the samples of each input, by the input's name."""
     kind = model.predictor.kind
-    return {INPUTS[kind]: kind} | ({CLASS: "texts"} if takes_class(model.predictor) else {})
+    inputs: dict[str, str] = {INPUTS[kind]: kind}
+    return inputs | {CLASS: "texts"} if takes_class(model.predictor) else inputs
 
 
 def _samples(tensors: Mapping[str, Samples], name: str) -> Samples:

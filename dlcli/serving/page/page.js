@@ -116,7 +116,7 @@ async function tryImage(model, blob, made) {
     const { row, milliseconds } = await predictImage(model.name, blob);
     made.source = URL.createObjectURL(blob);
     const { figure, stack } = imageFigure(made.source, name, row, model.classes);
-    fill(made, [figure, ...parts(row, model.classes)], milliseconds);
+    fill(made, [figure, ...parts(row, model.classes)], { name: model.name, milliseconds });
     if (model.shows) await addShown(model, blob, made, row, figure, stack);
     return `${name}: ${summary(row)}`;
   } catch (error) {
@@ -146,7 +146,7 @@ async function tryValue(title, value) {
   made.classList.add("wide");
   try {
     const { row, milliseconds } = await predictValue(model.name, value);
-    fill(made, parts(row, model.classes), milliseconds);
+    fill(made, parts(row, model.classes), { name: model.name, milliseconds });
     say(`${title}: ${summary(row)}`);
     if (model.shows) await addExplained(model, value, made);
   } catch (error) {

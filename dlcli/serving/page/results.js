@@ -81,10 +81,12 @@ export function card(title) {
   return made;
 }
 
-export function fill(made, children, milliseconds) {
+// `by` is what predicted: the name of the model and the milliseconds that it took.
+export function fill(made, children, by) {
   made.replaceChildren(made.querySelector("h3"), ...children);
-  if (milliseconds !== undefined) {
-    made.append(element("p", { class: "quiet latency" }, `${milliseconds.toFixed(0)} ms from request to response`));
+  if (by) {
+    const time = `${by.milliseconds.toFixed(0)} ms from request to response`;
+    made.append(element("p", { class: "quiet latency" }, `${by.name}: ${time}`));
   }
   made.removeAttribute("aria-busy");
 }
