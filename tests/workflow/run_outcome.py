@@ -76,7 +76,7 @@ def outcome(run: Path) -> dict[str, Any]:
 
 def _metrics(path: Path) -> dict[str, Any]:
     metrics: dict[str, Any] = json.loads(path.read_text())
-    del metrics["evaluated"]  # when
+    del metrics["evaluated"], metrics["environment"]  # when and where
     return metrics
 
 
