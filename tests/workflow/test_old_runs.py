@@ -69,7 +69,8 @@ def test_a_completed_encoder_decoder_is_evaluated_and_predicts(runs: Path) -> No
     run("evaluate", "addition", folder=runs)
     new = read_json(folder / "evaluation" / "test" / "metrics.json")
     assert new["chrf"] >= 0  # reported since
-    assert new == {**old, **{key: new[key] for key in ("evaluated", "environment", "chrf", "signatures")}, "trained_on": 0}
+    added = ("evaluated", "environment", "chrf", "signatures")
+    assert new == {**old, **{key: new[key] for key in added}, "trained_on": 0}
     assert (folder / "evaluation" / "test" / "predictions.csv").read_bytes() == predictions
     done = run("predict", "addition", "--text", "12+3", "--json", folder=runs)
     assert '"text": "12+3"' in done.stdout
