@@ -71,7 +71,7 @@ def _explain(
     samples, left_out, source = samples_to_explain(run, head, best, request, console)
     limit = request.limit or (len(samples) if request.paths else NUM_OF_SPLIT)
     if request.mistakes:
-        index, total = _mistakes(aspects[0].network, samples, limit, source)
+        index, total = _mistakes(aspects[0].network, samples, limit, source, console.evaluating)
         found_in = f"the {len(index):,} most confident of {total:,} mistakes in {source}"
     else:
         index = evenly_spaced(len(samples), limit)
@@ -136,7 +136,9 @@ def _explain(
     )
 
 
-def _mistakes(network: Network, samples: Samples, number: int, source: str) -> tuple[NDArray[np.int64], int]:
+def _mistakes(
+    network: Network, samples: Samples, number: int, source: str, progress: Callable[[int, int], None]
+) -> tuple[NDArray[np.int64], int]:
     """The positions of the images with the most confident wrong predictions, and the number of all wrong ones.
 
     Raises:
@@ -147,6 +149,7 @@ def _mistakes(network: Network, samples: Samples, number: int, source: str) -> t
     for part in batches(len(samples), num_at_once(network)):
         images = samples.load(np.arange(part.start, part.stop)).astype(np.float32)
         found.append(network.probabilities(network(images)).numpy())
+        progress(part.stop, len(samples))
     probabilities = np.concatenate(found)
     is_wrong = (probabilities.argmax(axis=1) != samples.labels) & (samples.labels != NO_LABEL)
     wrong = np.flatnonzero(is_wrong)

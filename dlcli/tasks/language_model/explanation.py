@@ -68,10 +68,10 @@ def explain(run: RunDir, recipe: LanguageModel, request: ExplanationRequest, con
 
     to_check = None
     if request.check:
-        name, of_split, texts, _ = _of_split(
+        name, of_split, texts, total = _of_split(
             run, recipe, request, generator, number=request.limit or NUM_CHECKED, context=CONTEXT
         )
-        to_check = TokensToCheck(samples(of_split, texts), network.randomized, "texts", name)
+        to_check = TokensToCheck(samples(of_split, texts), network.randomized, "texts", name, total)
     return explain_outputs(
         run,
         best,

@@ -67,7 +67,8 @@ def explain(run: RunDir, recipe: SequenceToSequence, request: ExplanationRequest
     if request.check:
         assert of_split is not None
         checked = samples(of_split[1], of_split[2], request.limit or NUM_CHECKED)
-        to_check = TokensToCheck(checked, functools.partial(_randomized, decoder), "texts", of_split[0])
+        randomized = functools.partial(_randomized, decoder)
+        to_check = TokensToCheck(checked, randomized, "texts", of_split[0], len(of_split[2]))
     return explain_outputs(
         run,
         best,

@@ -76,7 +76,7 @@ def explain_outputs(
     known = recorded_verdicts(run, best.digest, list(methods))
     check = None
     if to_check is not None:
-        of_split = f"{len(to_check.samples):,} {to_check.noun} of {to_check.source}"
+        of_split = f"{len(to_check.samples):,} of {to_check.total:,} {to_check.noun} of {to_check.source}"
         console.say(f"checking {', '.join(methods)} on {of_split}")
         found_by = check_methods(scores, methods, to_check, steps=request.steps, progress=console.evaluating)
         check = {"sha256": best.digest, **found_by}

@@ -76,7 +76,7 @@ def explain(run: RunDir, recipe: Tagging, request: ExplanationRequest, console: 
     if request.check:
         assert of_split is not None
         checked = samples(of_split[1], of_split[2], request.limit or NUM_CHECKED)
-        to_check = TokensToCheck(checked, network.randomized, "sentences", of_split[0])
+        to_check = TokensToCheck(checked, network.randomized, "sentences", of_split[0], len(of_split[2]))
     return explain_outputs(
         run,
         best,

@@ -201,7 +201,7 @@ def _check(
     assert texts is not None
     assert naive is not None
     index = evenly_spaced(len(texts), request.limit or NUM_CHECKED)
-    console.say(f"checking {', '.join(methods)} on {len(index):,} texts of {name}")
+    console.say(f"checking {', '.join(methods)} on {len(index):,} of {len(texts):,} texts of {name}")
     ids = token_ids(network, [texts[i] for i in index])
 
     def vectors(some: Sequence[Ids]) -> list[Points]:
@@ -238,7 +238,7 @@ def _check_by_order(
     texts = dataset.splits[name].texts
     assert texts is not None
     chosen = [texts[i] for i in evenly_spaced(len(texts), request.limit or NUM_CHECKED_BY_ORDER)]
-    console.say(f"checking {', '.join(methods)} on {len(chosen):,} texts of {name}")
+    console.say(f"checking {', '.join(methods)} on {len(chosen):,} of {len(texts):,} texts of {name}")
     labels = logits_of(network, points_of(network, chosen)).argmax(axis=1)  # 0 for the only number
     ids = token_ids(network, chosen)
     if naive is None:
@@ -253,7 +253,7 @@ def _check_by_order(
         )
         for text, of_text, label in zip(chosen, ids, labels, strict=True)
     ]
-    given = TokensToCheck(samples, network.randomized, "texts", name, is_number=naive is None)
+    given = TokensToCheck(samples, network.randomized, "texts", name, len(texts), is_number=naive is None)
     return check_by_order(network.scores, methods, given, steps=request.steps, progress=console.evaluating)
 
 

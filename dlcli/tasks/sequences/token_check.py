@@ -53,6 +53,7 @@ class TokensToCheck:
         randomized: (part, seed) -> a context in which the network has random weights.
         noun: what the samples are called, in the plural, such as ``texts``.
         source: the split they are of.
+        total: how many it has.
         is_number: the outputs are numbers; else the scores of outputs are log-odds.
     """
 
@@ -60,6 +61,7 @@ class TokensToCheck:
     randomized: Callable[[Part, int], AbstractContextManager[None]]
     noun: str
     source: str
+    total: int
     is_number: bool = False
 
 

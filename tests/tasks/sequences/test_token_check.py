@@ -47,7 +47,7 @@ def sample(number: int, num_tokens: int) -> TokenSample:
 
 def check(samples: list[TokenSample], *, is_number: bool) -> dict[str, Any]:
     scores = Scores(outputs, 8, 1, is_class=False)
-    given = TokensToCheck(samples, randomized, "sentences", "test", is_number=is_number)
+    given = TokensToCheck(samples, randomized, "sentences", "test", len(samples), is_number=is_number)
     methods = {"gradient-x-input": gradient_x_input, "same": same}
     return check_methods(scores, methods, given, steps=None, progress=lambda *_: None)
 
