@@ -7,6 +7,7 @@ end.
 import codecs
 import gzip
 import os
+import re
 import stat
 import zlib
 from io import BufferedReader
@@ -16,6 +17,9 @@ from dlcli.errors import InputError
 
 BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # byte order marks
 GZIP = b"\x1f\x8b\x08"  # the first bytes of a file that gzip has compressed (RFC 1952)
+
+
+URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # RFC 3986, section 3.1
 
 
 class BadFile(Exception):
@@ -60,6 +64,16 @@ def _check_kind(status: os.stat_result) -> None:
         raise BadFile("a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         raise BadFile("a pipe or device, not a file")
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is a URL, such as ``s3://bucket/folder``, and not a path."""
+    return URL.match(text) is not None
+
+
+def absolute(text: str) -> str:
+    """A path on the command line as an absolute one; a URL as it is."""
+    return text if is_url(text) else str(Path(text).expanduser().absolute())
 
 
 def read_file(path: str | Path, max_bytes: int) -> bytes:

@@ -20,6 +20,7 @@ from dlcli.cli.options import (
 from dlcli.cli.output import say, write_json, write_table
 from dlcli.cli.shards import say_shards
 from dlcli.errors import CheckFailed, InputError
+from dlcli.files import absolute
 
 PATH = click.Path(path_type=Path)
 NUM_SUSPECTS = 20  # that are printed
@@ -431,7 +432,7 @@ def _load(verb: str, recipe: Path, sets: tuple[str, ...], path: str | None) -> A
 
     overrides = [parse_setting(text) for text in sets]
     if path is not None:
-        overrides.append(Override.of_value("data.path", str(Path(path).expanduser().absolute()), f"--data {path}"))
+        overrides.append(Override.of_value("data.path", absolute(path), f"--data {path}"))
     loaded = load(recipe, overrides)
     check_verb(loaded.recipe, loaded.locate("task"), f"data {verb}")
     return loaded

@@ -16,6 +16,7 @@ from dlcli.cli.options import (
     sets_option,
 )
 from dlcli.cli.output import say, write_json, write_metrics, write_table
+from dlcli.files import absolute
 from dlcli.printing import escaped_line
 
 MAX_TARGETS = 10  # whose metric is printed next to the mean of all
@@ -152,8 +153,7 @@ def data_override(options: dict[str, Any]) -> Any:
 
     if options["data"] is None:
         return None
-    path = str(Path(options["data"]).expanduser().absolute())
-    return Override.of_value("data.path", path, f"--data {options['data']}")
+    return Override.of_value("data.path", absolute(options["data"]), f"--data {options['data']}")
 
 
 def training_overrides(options: dict[str, Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dlcli.errors import InputError
+from dlcli.files import is_url
 from dlcli.recipe.language.default_kinds import with_default_kinds
 from dlcli.recipe.language.diagnosis import explain
 from dlcli.recipe.language.errors import Diagnostic, RecipeError
@@ -121,7 +122,7 @@ class LoadedRecipe:
             RecipeError: it does not; located at the key.
         """
         path = getattr(self.recipe.data, "path", None)
-        if path is not None and not Path(path).exists():
+        if path is not None and not is_url(path) and not Path(path).exists():
             raise self.error(
                 "data.path", f"no such file or folder: {path}. Correct it, or give another path with --data PATH"
             )

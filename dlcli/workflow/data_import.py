@@ -9,11 +9,12 @@ from dlcli.data.images.importing.samples import Reader, read_names
 from dlcli.data.images.importing.shards import Import, OnBadImage
 from dlcli.data.images.importing.source_files import Sources, find_sources
 from dlcli.data.images.importing.tars import TarReader
-from dlcli.data.images.sources.shards import COLUMNS, INDEX
+from dlcli.data.images.shard_writer import digests_text
+from dlcli.data.images.sources.shards import COLUMNS, DIGESTS, INDEX
 from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
 from dlcli.rundir.tables import write_csv
-from dlcli.rundir.writing import new_folder, replace_by
+from dlcli.rundir.writing import new_folder, replace_by, write_file
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import start_tensorflow
 
@@ -58,6 +59,7 @@ def import_images(
         with new_folder(output) as new:
             task = Import(sources, reader, new.path, max_bytes, on_bad_image)
             _write_index(new.path, task, console)
+            write_file(new.path / DIGESTS, digests_text(new.path).encode())
             sizes = [shard.stat().st_size for shard in new.path.glob("*.tar")]
             new.put(output)
     except OSError as error:

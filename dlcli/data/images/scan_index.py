@@ -76,13 +76,19 @@ class Known(NamedTuple):
     checked: Checked | None
 
 
-def index_path() -> Path | None:
-    """The file of the index; None if there is to be none."""
+def cache_folder() -> Path | None:
+    """The user's cache folder of this program; None if there is to be none."""
     folder = os.environ.get(ENVIRONMENT)
     if folder is None:
         caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         folder = os.path.join(caches, "dlcli")
-    return Path(folder, FILE) if os.path.isabs(folder) else None
+    return Path(folder) if os.path.isabs(folder) else None
+
+
+def index_path() -> Path | None:
+    """The file of the index; None if there is to be none."""
+    folder = cache_folder()
+    return None if folder is None else folder / FILE
 
 
 def settled_status(descriptor: int) -> Status | None:

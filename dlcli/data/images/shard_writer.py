@@ -1,5 +1,6 @@
 """Packing image files into shards: tar files in WebDataset's layout."""
 
+import hashlib
 import io
 import itertools
 import os
@@ -92,6 +93,15 @@ def _unchanged(file: AnyPath, digest: str) -> bytes:
     if hash_content(data) != digest:
         raise InputError(f"{file}: its content has changed after the data was checked. Pack the data again.")
     return data
+
+
+def digests_text(folder: Path) -> str:
+    """The SHA-256 of each shard in a folder, in the form of ``sha256sum``."""
+    lines = []
+    for path in sorted(folder.glob("*.tar")):
+        with open(path, "rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    return "".join(lines)
 
 
 class ShardWriter:

@@ -20,6 +20,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function, nullable_schema
 
+from dlcli.files import is_url
+
 FRACTION = r"[-+]?[0-9]+(\.[0-9]+)? */ *[0-9]+(\.[0-9]+)?"
 """A number written as a fraction, such as 8/255."""
 
@@ -181,6 +183,11 @@ def _make_path_absolute(value: str, info: ValidationInfo) -> str:
     return value if value.startswith("run:") else _make_absolute(value, info)
 
 
+def _make_absolute_unless_url(value: str, info: ValidationInfo) -> str:
+    """The same, except for URLs."""
+    return value if is_url(value) else _make_absolute(value, info)
+
+
 def path_keys(section: type[Section]) -> frozenset[str]:
     """The keys of a section whose values are paths of files or folders."""
     fields = section.model_fields.items()
@@ -190,7 +197,7 @@ def path_keys(section: type[Section]) -> frozenset[str]:
 def _is_path(parts: Iterable[Any]) -> bool:
     """Whether a type is a path, or a union with one; given as the type and what is annotated."""
     return any(
-        (isinstance(part, AfterValidator) and part.func is _make_absolute)
+        (isinstance(part, AfterValidator) and part.func in (_make_absolute, _make_absolute_unless_url))
         or _is_path([item for member in get_args(part) for item in (member, *getattr(member, "__metadata__", ()))])
         for part in parts
     )
@@ -206,6 +213,7 @@ Size = Annotated[tuple[Count, Count], OneForBoth()]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]  # what NumPy's and Keras's generators take
 Text = Annotated[str, MinLen(1), Expected("text that is not empty")]
 LocalPath = Annotated[str, MinLen(1), AfterValidator(_make_absolute), Expected("a path")]
+PathOrUrl = Annotated[str, MinLen(1), AfterValidator(_make_absolute_unless_url), Expected("a path or a URL")]
 PathOrRun = Annotated[str, MinLen(1), AfterValidator(_make_path_absolute), Expected("a path or run:NAME")]
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 RunName = Annotated[

@@ -10,6 +10,7 @@ from dlcli.recipe.language.fields import (
     Count,
     LocalPath,
     Number,
+    PathOrUrl,
     Proportion,
     Section,
     Seed,
@@ -224,8 +225,11 @@ class ShardFolder(FilesOfImages):
 
     kind: Literal["shards"]
     """Source of the samples."""
-    path: LocalPath
-    """The folder, relative to the recipe's folder."""
+    path: PathOrUrl
+    """The folder, relative to the recipe's folder; or its URL, such as `s3://bucket/folder`, from which it is copied
+    once (needs the package fsspec, and that of the protocol)."""
+    cache_folder: LocalPath | None = None
+    """Where copies of shards at a URL are kept. Default: the user's cache folder."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do about an image that cannot be read: stop before training starts, or leave it out and count it."""
 

@@ -34,6 +34,7 @@ from dlcli.recipe.sections.detection_data import (
 )
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
+from dlcli.tasks.images.remote import local_shards
 from dlcli.tasks.images.sources import BoxKind, kind_of_boxes, of_arrays
 
 MASK_SUFFIXES = (".json", ".yaml", ".yml")  # of files whose objects may have masks: COCO, and YOLO's data.yaml
@@ -143,7 +144,7 @@ def read_dataset(
             )
         case ObjectShards():
             return read_object_shards(
-                path=section.path,
+                path=local_shards(section, console),
                 reading=ObjectReading(
                     on_bad_image=section.on_bad_image,
                     exclude=section.exclude,

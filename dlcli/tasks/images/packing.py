@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.images.shard_writer import write_shards
-from dlcli.data.images.sources.shards import ANNOTATED_COLUMNS, COLUMNS, INDEX, index_rows
+from dlcli.data.images.shard_writer import digests_text, write_shards
+from dlcli.data.images.sources.shards import ANNOTATED_COLUMNS, COLUMNS, DIGESTS, INDEX, index_rows
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.rundir.tables import csv_text
 from dlcli.rundir.writing import new_folder, write_file
@@ -24,6 +24,7 @@ def pack(loaded: LoadedRecipe, head: ImageHead, output: Path, max_bytes: int, co
             columns = ANNOTATED_COLUMNS if is_annotated else COLUMNS
             index = csv_text(columns, index_rows(dataset, places))
             write_file(new.path / INDEX, index.encode())
+            write_file(new.path / DIGESTS, digests_text(new.path).encode())
             sizes = [shard.stat().st_size for shard in new.path.glob("*.tar")]
             new.put(output)
     except OSError as error:

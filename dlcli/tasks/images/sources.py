@@ -64,6 +64,7 @@ from dlcli.recipe.sections.target_data import (
 )
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
+from dlcli.tasks.images.remote import local_shards
 
 AnyData = ImageData | LocalizationData | NumberData | LabelData
 """The ``data`` sections that :func:`read_dataset` reads."""
@@ -123,18 +124,22 @@ def read_dataset(
             )
         case Shards():
             return read_shards(
-                path=section.path, reading=Reading(section.on_bad_image, section.exclude, **listed), **common
+                path=local_shards(section, console),
+                reading=Reading(section.on_bad_image, section.exclude, **listed),
+                **common,
             )
         case NumberShards() | LabelShards():
             return read_target_shards(
-                path=section.path,
+                path=local_shards(section, console),
                 entry="value" if isinstance(section, NumberShards) else "labels",
                 reading=Reading(section.on_bad_image, section.exclude, **listed),
                 **common,
             )
         case BoxShards():
             return read_box_shards(
-                path=section.path, reading=Reading(section.on_bad_image, section.exclude, **listed), **common
+                path=local_shards(section, console),
+                reading=Reading(section.on_bad_image, section.exclude, **listed),
+                **common,
             )
         case Shapes():
             return read_shapes(

@@ -24,6 +24,7 @@ from dlcli.errors import InputError
 from dlcli.files import read_text
 
 INDEX = "shards.csv"
+DIGESTS = "shards.sha256"  # of the shards, as sha256sum writes and checks them
 PLACE_COLUMNS = ("shard", "image", "offset", "bytes")
 IMAGE_COLUMNS = ("height", "width", "is_gray", "lowest", "highest", "has_more_frames", "format", "mode")
 COLUMNS = (*SPLIT_COLUMNS, *PLACE_COLUMNS, *IMAGE_COLUMNS)
