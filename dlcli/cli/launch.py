@@ -7,8 +7,9 @@ import click
 
 from dlcli.cli.output import say
 from dlcli.cli.train import command_overrides, train
+from dlcli.cli.transfer import transfer
 
-ALONE = ("dry_run", "overfit", "seeds", "folds", "extend")  # options of train that need one process
+ALONE = ("dry_run", "overfit", "seeds", "folds", "extend", "top")  # options that need one process
 
 
 @click.command(short_help="Train with several processes.", context_settings={"allow_interspersed_args": False})
@@ -50,15 +51,17 @@ def launch(
 ) -> None:
     """Train one run with several processes, each of which computes a share of every batch.
 
-    COMMAND is a dlcli train command. The result is that of several devices; the learning rate and the batch size are
-    those of the recipe. If a process is lost, all are started again and resume the run. The output and the exit status
-    are those of the first process, which writes the run; the output of another one is shown if it fails.
+    COMMAND is a dlcli train or dlcli transfer command. The result is that of several devices; the learning rate and
+    the batch size are those of the recipe. If a process is lost, all are started again and resume the run. The output
+    and the exit status are those of the first process, which writes the run; the output of another one is shown if it
+    fails.
 
     \b
     Examples:
       dlcli launch --workers 2 -- train recipe.yaml
       dlcli launch --workers 4 --restarts 10 -- train recipes/digits_convnet.yaml
       dlcli launch --ray auto --workers 4 -- train recipe.yaml
+      dlcli launch --workers 2 -- transfer --base resnet50 --data photos/
       srun dlcli launch --slurm -- train recipe.yaml
     """
     if slurm == (workers is not None):
@@ -82,17 +85,20 @@ def launch(
 
 
 def _checked_options(command: Sequence[str]) -> dict[str, Any]:
-    """The options of a train command, whose errors are reported once, before any process is started."""
-    if command[0] != "train":
+    """The options of a train or transfer command, whose errors are reported once, before any process is started."""
+    verbs = {"train": train, "transfer": transfer}
+    if command[0] not in verbs:
         raise click.UsageError(
-            f"only dlcli train can be launched, such as: -- train recipe.yaml. Received '{command[0]}'."
+            "only dlcli train and dlcli transfer can be launched, such as: -- train recipe.yaml. Received "
+            f"'{command[0]}'."
         )
-    with train.make_context("dlcli train", list(command[1:])) as context:
+    with verbs[command[0]].make_context(f"dlcli {command[0]}", list(command[1:])) as context:
         options = dict(context.params)
-        alone = next((name for name in ALONE if options[name]), None)
+        alone = next((name for name in ALONE if options.get(name)), None)
         if alone is not None:
-            raise click.UsageError(f"--{alone.replace('_', '-')} needs one process: use dlcli train.", ctx=context)
-        if options["resume"] is None and options["recipe"] is None:
+            flag = alone.replace("_", "-")
+            raise click.UsageError(f"--{flag} needs one process: use dlcli {command[0]}.", ctx=context)
+        if command[0] == "train" and options["resume"] is None and options["recipe"] is None:
             raise click.UsageError("no recipe given, such as recipes/digits_convnet.yaml.", ctx=context)
     return options
 
@@ -102,11 +108,11 @@ def _check_files(options: dict[str, Any]) -> None:
     from dlcli.recipe.load import load
     from dlcli.rundir.runs import check_name, find_run
 
-    if options["resume"] is not None:
+    if options.get("resume") is not None:
         find_run(options["runs"], options["resume"])
     if options["name"] is not None:
         check_name(options["name"])
-    if options["recipe"] is not None:
+    if options.get("recipe") is not None:
         load(options["recipe"], command_overrides(options))
 
 
@@ -125,7 +131,8 @@ def _launch(command: Sequence[str], options: dict[str, Any], workers: int, resta
     allow_code = ["--allow-code"] if "--allow-code" in command else []
 
     def to_resume(run: str) -> tuple[str, ...]:
-        data = [] if options["data"] is None else ["--data", options["data"]]
+        is_moved = command[0] == "train" and options["data"] is not None  # a run of transfer knows where its data are
+        data = ["--data", options["data"]] if is_moved else []
         flags = [flag for flag, is_given in (("--json", options["as_json"]), ("--quiet", options["quiet"])) if is_given]
         return ("train", "--resume", run, "--device", options["device"], *data, *flags, *allow_code)
 

@@ -167,6 +167,7 @@ def transfer(base: str, **options: Any) -> None:
         return
     if options["class_index"] is not None:
         raise click.UsageError("--class-index is for --top imagenet.")
+    from dlcli.runtime.cluster import read_cluster
     from dlcli.workflow.transfer import DEFAULTS, find_base, find_data, make_plan, transfer_recipe
 
     _check_base_options(base, options)
@@ -177,7 +178,7 @@ def transfer(base: str, **options: Any) -> None:
             raise click.UsageError(
                 f"--{option} is for a head on whole images; the head of --task {options['task']} is on feature maps."
             )
-    base_network = find_base(base, runs=options["runs"], device=options["device"])
+    base_network = find_base(base, runs=options["runs"], device=options["device"], takes_cluster=True)
     data, data_line = find_data(options["data"], base_network, task=options["task"])
     plan = make_plan(
         task=options["task"],
@@ -188,13 +189,14 @@ def transfer(base: str, **options: Any) -> None:
         is_digits=data["kind"] == "digits",
     )
     overrides = _overrides(options, network=network, is_tuned=plan.unfreeze != "none" and plan.fine_tune_epochs > 0)
-    if not options["quiet"]:
+    cluster = read_cluster()
+    if not options["quiet"] and (cluster is None or cluster.is_chief):
         say(data_line, err=True)
 
     def load(more: Any) -> Any:
         return transfer_recipe(base_network, data, plan, [*overrides, *more], command=_command())
 
-    result = train_new(load, options)
+    result = train_new(load, options, takes_cluster=True)
     if result is None:
         return
     if options["as_json"]:

@@ -31,8 +31,11 @@ __all__ = ["DEFAULTS", "find_base", "find_data", "make_plan", "top_recipe", "tra
 DEFAULT_SIDE = 224  # of images in pixels, for a saved base that accepts any size
 
 
-def find_base(base: str, *, runs: Path, device: str) -> Base:
+def find_base(base: str, *, runs: Path, device: str, takes_cluster: bool = False) -> Base:
     """Find the network that ``--base`` names: run:NAME, a .keras file, or a network of keras.applications.
+
+    Args:
+        takes_cluster: as for :func:`~dlcli.runtime.startup.start_tensorflow`.
 
     Raises:
         InputError: it does not exist, or it is not an image classifier.
@@ -50,7 +53,7 @@ def find_base(base: str, *, runs: Path, device: str) -> Base:
         return Base(run.name, {"kind": "saved", "file": base}, (shape[0], shape[1]), shape[2])
     if base.endswith(".keras"):
         path = Path(base).expanduser()
-        start_tensorflow(device)
+        start_tensorflow(device, takes_cluster=takes_cluster)
         from dlcli.tasks.dispatch import shape_of_saved  # loads TensorFlow
 
         height, width, channels = shape_of_saved(path)

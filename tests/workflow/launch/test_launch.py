@@ -202,7 +202,12 @@ def test_gpus_are_listed_by_nvidias_tool(tmp_path: Path, monkeypatch: pytest.Mon
         (["--workers", "1", "--", "train", "recipe.yaml"], "1 is not in the range 2<=x<=64"),
         (["--workers", "2", "--port", "99999", "--", "train", "recipe.yaml"], "99999 is not in the range"),
         (["--workers", "2", "--port", "2000", "--", "train", "recipe.yaml"], "--port is for --slurm"),
-        (["--workers", "2", "--", "predict", "run"], "only dlcli train can be launched"),
+        (["--workers", "2", "--", "predict", "run"], "only dlcli train and dlcli transfer can be launched"),
+        (["--workers", "2", "transfer"], "missing parameter: base"),
+        (
+            ["--workers", "2", "transfer", "--base", "resnet50", "--top", "imagenet"],
+            "--top needs one process: use dlcli transfer",
+        ),
         (["--workers", "2"], "missing parameter: command"),
         (["--workers", "2", "train"], "no recipe given"),
         (["--workers", "2", "train", "recipe.yaml", "--dry-run"], "--dry-run needs one process"),
