@@ -30,6 +30,13 @@ ALONE = ("dry_run", "overfit", "seeds", "folds", "extend", "top")  # options tha
     help="How often a run is resumed by all processes after one was killed, has crashed or does not respond.",
 )
 @click.option(
+    "--min-workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Restart with one process fewer for each that was lost, down to N, where a machine has gone or its memory is "
+    "full; the result is then the same up to rounding. Default: always as many.",
+)
+@click.option(
     "--ray",
     metavar="ADDRESS",
     help="Start the processes on a Ray cluster: HOST:PORT, ray://HOST:PORT, auto, or local for one on this machine. "
@@ -47,7 +54,13 @@ ALONE = ("dry_run", "overfit", "seeds", "folds", "extend", "top")  # options tha
     help="With --slurm: the port of the first task of each node. Default: one that depends on the job.",
 )
 def launch(
-    command: tuple[str, ...], workers: int | None, restarts: int, ray: str | None, slurm: bool, port: int | None
+    command: tuple[str, ...],
+    workers: int | None,
+    restarts: int,
+    min_workers: int | None,
+    ray: str | None,
+    slurm: bool,
+    port: int | None,
 ) -> None:
     """Train one run with several processes, each of which computes a share of every batch.
 
@@ -59,7 +72,7 @@ def launch(
     \b
     Examples:
       dlcli launch --workers 2 -- train recipe.yaml
-      dlcli launch --workers 4 --restarts 10 -- train recipes/digits_convnet.yaml
+      dlcli launch --workers 4 --restarts 10 --min-workers 2 -- train recipes/digits_convnet.yaml
       dlcli launch --ray auto --workers 4 -- train recipe.yaml
       dlcli launch --workers 2 -- transfer --base resnet50 --data photos/
       srun dlcli launch --slurm -- train recipe.yaml
@@ -68,6 +81,8 @@ def launch(
         raise click.UsageError("one of --workers N (processes on this machine) and --slurm is required, not both.")
     if ray is not None and slurm:
         raise click.UsageError("--ray and --slurm cannot be combined.")
+    if min_workers is not None and (workers is None or min_workers > workers):
+        raise click.UsageError("--min-workers must be at most --workers.")
     if port is not None and not slurm:
         raise click.UsageError("--port is for --slurm; --workers finds free ports.")
     options = _checked_options(command)
@@ -81,7 +96,8 @@ def launch(
         return
     assert workers is not None
     _check_files(options)
-    click.get_current_context().exit(_launch(command, options, workers, restarts, ray))
+    numbers = (workers, workers if min_workers is None else min_workers)
+    click.get_current_context().exit(_launch(command, options, numbers, restarts, ray))
 
 
 def _checked_options(command: Sequence[str]) -> dict[str, Any]:
@@ -116,8 +132,13 @@ def _check_files(options: dict[str, Any]) -> None:
         load(options["recipe"], command_overrides(options))
 
 
-def _launch(command: Sequence[str], options: dict[str, Any], workers: int, restarts: int, ray: str | None) -> int:
+def _launch(
+    command: Sequence[str], options: dict[str, Any], numbers: tuple[int, int], restarts: int, ray: str | None
+) -> int:
+    """Train with a number of processes, and with no fewer than another number after some were lost."""
     from dlcli.workflow.launch.launch import Training, launch
+
+    workers, least = numbers
 
     start: Any
     if ray is not None:
@@ -139,6 +160,8 @@ def _launch(command: Sequence[str], options: dict[str, Any], workers: int, resta
     return launch(
         Training(tuple(command), to_resume),
         start,
+        workers=workers,
+        least=least,
         restarts=restarts,
         say=lambda line: say(line, err=True),
     )

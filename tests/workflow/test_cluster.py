@@ -93,6 +93,25 @@ def test_two_processes_give_the_results_of_two_devices(folder: Path, mirrored: P
     assert not leftovers(folder / "runs" / "both")
 
 
+@pytest.mark.long
+def test_three_processes_give_the_results_of_three_devices(folder: Path) -> None:
+    """Bit for bit; and those of one device, whose batches have as many parts, to rounding."""
+    addresses = free_addresses(3)
+    tasks = [Task(addresses, index) for index in range(3)]
+    for process in [processes.start(*COMMAND, "--name", "three", folder=folder, prepare=task) for task in tasks]:
+        process.finish().expect(0)
+    runs = {"devices": "cpu:x3", "one": "cpu"}
+    for name, device in runs.items():
+        command = ("train", "everything.yaml", "--name", name, "--device", device, *STAGES)
+        more = ("-s", "train.gradient_accumulation=3") if name == "one" else ()
+        processes.run(*command, *more, folder=folder, prepare=processes.without_plots).expect(0)
+    assert_same_but_name(folder / "runs" / "three", folder / "runs" / "devices")
+    for row, other in zip(rows(folder / "runs" / "three"), rows(folder / "runs" / "one"), strict=True):
+        for name, value in row.items():
+            if name != "stage":
+                assert float(value) == pytest.approx(float(other[name]), rel=1e-4, abs=1e-5), name
+
+
 def check_hurt(folder: Path, mirrored: Path, *, hurt: int, call: int, number: int, is_resumed: bool = True) -> None:
     """One of two processes is hurt; the other ends with one line that names it, and the run resumes exactly."""
     name = f"hurt-{hurt}-{call}-{number}"

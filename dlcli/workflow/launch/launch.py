@@ -23,8 +23,9 @@ class Started(Process, Protocol):
         """End the process if it runs."""
 
 
-Start = Callable[[Sequence[str], str], Sequence[Started]]
-"""Starts the processes of a cluster, the chief first: arguments of dlcli, the file for the path of the run."""
+Start = Callable[[Sequence[str], str, int], Sequence[Started]]
+"""Starts the processes of a cluster, the chief first: arguments of dlcli, the file for the path of the run, and the
+number of processes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Training:
     to_resume: Callable[[str], tuple[str, ...]]
 
 
-def launch(training: Training, start: Start, *, restarts: int, say: Callable[[str], None]) -> int:
+def launch(
+    training: Training, start: Start, *, workers: int, least: int, restarts: int, say: Callable[[str], None]
+) -> int:
     """Train with several processes until they have ended; the exit status of the chief.
 
     When a process was killed, has crashed or does not respond, all are started again, up to ``restarts`` times, and
@@ -48,28 +51,32 @@ def launch(training: Training, start: Start, *, restarts: int, say: Callable[[st
 
     Args:
         start: starts the processes.
+        workers: the number of processes.
+        least: the number down to which a restart has one fewer for each that was lost.
         say: prints a line for the user.
     """
     arguments = training.arguments
     with private_folder("dlcli-launch") as folder, collecting_signals() as received:
         run_file = folder / RUN_FILE
         for attempt in range(restarts + 1):
-            ended = _train_once(arguments, start, received, str(run_file), say)
+            ended = _train_once(arguments, start, workers, received, str(run_file), say)
             if ended.status == 0 or not ended.lost or received:
                 return ended.status
             arguments = _again(training, run_file)
             for index, reason in ended.lost.items():
                 say(f"launch: {_process(index)} {reason}")
             if attempt < restarts:
+                before, workers = workers, max(least, workers - len(ended.lost))
                 command = escaped_line(" ".join(("dlcli", *arguments)))
-                say(f"launch: restart {attempt + 1} of {restarts} of all processes: {command}")
+                which = "of all processes" if workers == before else f"with {workers} of {before} processes"
+                say(f"launch: restart {attempt + 1} of {restarts} {which}: {command}")
     return ended.status
 
 
 def _train_once(
-    arguments: Sequence[str], start: Start, received: list[int], run_file: str, say: Callable[[str], None]
+    arguments: Sequence[str], start: Start, number: int, received: list[int], run_file: str, say: Callable[[str], None]
 ) -> Ended:
-    processes = start(arguments, run_file)
+    processes = start(arguments, run_file, number)
     try:
         ended = supervise(processes, received)
         if ended.first and ended.status and not received:

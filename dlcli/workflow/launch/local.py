@@ -124,8 +124,8 @@ def start_processes(arguments: Sequence[str], gpus: Sequence[str | None], *, run
     return started
 
 
-def starter_here(number: int, device: str) -> Callable[[Sequence[str], str], list[LocalProcess]]:
-    """A function that starts dlcli in ``number`` processes on this machine.
+def starter_here(number: int, device: str) -> Callable[[Sequence[str], str, int], list[LocalProcess]]:
+    """A function that starts dlcli in at most ``number`` processes on this machine.
 
     Args:
         device: the value of ``--device`` of each.
@@ -134,7 +134,7 @@ def starter_here(number: int, device: str) -> Callable[[Sequence[str], str], lis
         InputError: as of :func:`divide_gpus`.
     """
     gpus = divide_gpus(number, device)
-    return lambda arguments, run_file: start_processes(arguments, gpus, run_file=run_file)
+    return lambda arguments, run_file, few: start_processes(arguments, gpus[:few], run_file=run_file)
 
 
 def free_ports(number: int) -> list[int]:

@@ -128,8 +128,8 @@ class RemoteProcess:
             return otherwise
 
 
-def starter(address: str, number: int, device: str) -> Callable[[Sequence[str], str], list[RemoteProcess]]:
-    """A function that starts dlcli in ``number`` processes on the Ray cluster at an address.
+def starter(address: str, number: int, device: str) -> Callable[[Sequence[str], str, int], list[RemoteProcess]]:
+    """A function that starts dlcli in at most ``number`` processes on the Ray cluster at an address.
 
     Args:
         device: the value of ``--device`` of each; each gets a GPU of its own unless it is cpu or the cluster has fewer.
@@ -146,15 +146,15 @@ def starter(address: str, number: int, device: str) -> Callable[[Sequence[str], 
     num_gpus = 1 if device != "cpu" and has.get("GPU", 0) >= number else 0
     kind = ray.remote(num_cpus=1, num_gpus=num_gpus, scheduling_strategy="SPREAD", max_restarts=0)(Actor)
 
-    def start(arguments: Sequence[str], run_file: str) -> list[RemoteProcess]:
-        actors = [kind.remote() for _ in range(number)]
+    def start(arguments: Sequence[str], run_file: str, few: int) -> list[RemoteProcess]:
+        actors = [kind.remote() for _ in range(few)]
         try:
             places = ray.get([actor.place.remote() for actor in actors], timeout=START_SECONDS)
         except ray.exceptions.RayError as error:
             for actor in actors:
                 ray.kill(actor)
             raise InputError(
-                f"--ray {address}: the cluster has no room for {number} processes ({type(error).__name__}). "
+                f"--ray {address}: the cluster has no room for {few} processes ({type(error).__name__}). "
                 "See what it has with: ray status"
             ) from None
         addresses = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port, _ in places]

@@ -45,20 +45,21 @@ class Fake:
 
 
 def run(
-    *attempts: list[Fake], restarts: int = 3, run: Path | None = None
+    *attempts: list[Fake], restarts: int = 3, run: Path | None = None, least: int = 3
 ) -> tuple[int, list[Sequence[str]], list[str]]:
     """The exit status of a launch, the arguments of each start, and the lines that are shown."""
     starts: list[Sequence[str]] = []
     lines: list[str] = []
 
-    def start(arguments: Sequence[str], run_file: str) -> list[Fake]:
+    def start(arguments: Sequence[str], run_file: str, number: int) -> list[Fake]:
         starts.append(arguments)
+        assert number == len(attempts[len(starts) - 1]) or least == 3
         if run is not None:
             Path(run_file).write_text(str(run))
         return attempts[len(starts) - 1]
 
     training = Training(("train", "recipe.yaml"), lambda run: ("train", "--resume", run))
-    status = launch(training, start, restarts=restarts, say=lines.append)
+    status = launch(training, start, workers=3, least=least, restarts=restarts, say=lines.append)
     assert all(process.is_closed for attempt in attempts[: len(starts)] for process in attempt)
     return status, starts, lines
 
@@ -81,6 +82,19 @@ def test_a_lost_process_restarts_all_which_resume(tmp_path: Path) -> None:
     assert lines[-1] == f"launch: restart 2 of 3 of all processes: dlcli train --resume {folder}"
     assert "launch: worker 1 was killed by SIGKILL" in lines
     assert "launch: worker 0 was killed by SIGKILL" in lines
+
+
+def test_a_restart_may_have_fewer_processes(tmp_path: Path) -> None:
+    folder = made_run(tmp_path)
+    lost = [Fake(1), Fake(-KILL), Fake(1)], [Fake(1), Fake(-KILL)], [Fake(-KILL)]
+    status, starts, lines = run(*lost, [Fake(0)], run=folder, least=1)
+    assert (status, len(starts)) == (0, 4)
+    restarts = [line.partition(": dlcli")[0] for line in lines if "restart" in line]
+    assert restarts == [
+        "launch: restart 1 of 3 with 2 of 3 processes",
+        "launch: restart 2 of 3 with 1 of 2 processes",
+        "launch: restart 3 of 3 of all processes",
+    ]
 
 
 def test_without_a_run_it_starts_over() -> None:
@@ -202,6 +216,10 @@ def test_gpus_are_listed_by_nvidias_tool(tmp_path: Path, monkeypatch: pytest.Mon
         (["--workers", "1", "--", "train", "recipe.yaml"], "1 is not in the range 2<=x<=64"),
         (["--workers", "2", "--port", "99999", "--", "train", "recipe.yaml"], "99999 is not in the range"),
         (["--workers", "2", "--port", "2000", "--", "train", "recipe.yaml"], "--port is for --slurm"),
+        (
+            ["--workers", "2", "--min-workers", "3", "--", "train", "recipe.yaml"],
+            "--min-workers must be at most --workers",
+        ),
         (["--workers", "2", "--", "predict", "run"], "only dlcli train and dlcli transfer can be launched"),
         (["--workers", "2", "transfer"], "missing parameter: base"),
         (

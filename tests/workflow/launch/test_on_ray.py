@@ -107,7 +107,7 @@ def test_the_chiefs_output_is_shown_and_its_run_noted(
     )
     monkeypatch.setattr(on_ray, "dlcli_command", lambda arguments: python(code))
     monkeypatch.chdir(tmp_path)
-    started = starter("auto", 2, "gpu")(["train", "x.yaml"], str(tmp_path / "run"))
+    started = starter("auto", 2, "gpu")(["train", "x.yaml"], str(tmp_path / "run"), 2)
     assert [ended(process) for process in started] == [0, 1]
     assert ray.options == {"num_cpus": 1, "num_gpus": 1, "scheduling_strategy": "SPREAD", "max_restarts": 0}
     shown = capfdbinary.readouterr()
@@ -125,7 +125,7 @@ def test_the_chiefs_output_is_shown_and_its_run_noted(
 
 def test_signals_and_lost_actors(ray: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_ray, "dlcli_command", lambda arguments: python("import time; time.sleep(1000)"))
-    one, other = starter("auto", 2, "cpu")(["train"], str(tmp_path / "run"))
+    one, other = starter("auto", 2, "cpu")(["train"], str(tmp_path / "run"), 2)
     assert ray.options["num_gpus"] == 0
     one.send(signal.SIGTERM)
     assert ended(one) == -signal.SIGTERM
