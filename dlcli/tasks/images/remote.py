@@ -25,13 +25,13 @@ FOLDER = "shards"  # in the user's cache folder
 
 
 def local_shards(section: ShardFolder, console: Console) -> Path:
-    """The folder of shards of a ``data`` section; for a URL that of the local copies, which are downloaded first.
+    """The folder of shards of a ``data`` section; of a URL: the local copies, which are downloaded first.
 
     A copy appears under its name when its size, and its SHA-256 if the shards have a list of these, are right. So what
     an interrupted command has completed is not downloaded again.
 
     Raises:
-        InputError: the URL cannot be read, a package for it is missing, or a shard is not as its list says.
+        InputError: the URL cannot be read, the package of its protocol is missing, or a shard is not as its list says.
         OSError: the copies cannot be written.
     """
     if not is_url(section.path):
