@@ -108,7 +108,8 @@ def _checked_options(command: Sequence[str]) -> dict[str, Any]:
             "only dlcli train and dlcli transfer can be launched, such as: -- train recipe.yaml. Received "
             f"'{command[0]}'."
         )
-    with verbs[command[0]].make_context(f"dlcli {command[0]}", list(command[1:])) as context:
+    root = click.get_current_context().find_root()  # whose settings, such as the names of --help, hold for all commands
+    with verbs[command[0]].make_context(command[0], list(command[1:]), parent=root) as context:
         options = dict(context.params)
         alone = next((name for name in ALONE if options.get(name)), None)
         if alone is not None:
