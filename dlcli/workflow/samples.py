@@ -41,7 +41,7 @@ def read_samples(predictor: Predictor, samples: Any) -> tuple[list[str | None], 
         name = f"sample {position}" if len(items) > 1 else None
         for path in _files(predictor.kind, item):
             file = None if path is None else printable(path.as_posix())
-            sample = item if path is None else _content(path)
+            sample = item if path is None else path if predictor.kind == "tables" else _content(path)
             read.append(predictor.read(_in_memory(predictor, sample), name=file or name))
             files.append(file)
     return files, read

@@ -1,5 +1,6 @@
 """Forecasting from end to end."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import keras
 import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
+from predictors import close_to  # type: ignore[import-not-found]
 from processes import run_without_plots as run  # type: ignore[import-not-found]
 from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
+import dlcli
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
@@ -35,6 +38,22 @@ def write_waves(path: Path, num: int = 300, start: int = 0) -> None:
         for day, value in zip(days, load, strict=True)
     ]
     path.write_text("\n".join(["day,load,wind", *rows]))
+
+
+class Frame:
+    """What is used of a data frame."""
+
+    columns = ("day", "load", "wind")
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def to_numpy(self) -> None:
+        raise AssertionError("a table to forecast is not an array")
+
+    def to_csv(self, *, index: bool) -> str:
+        assert not index
+        return self._content.decode()
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +188,24 @@ def test_predicting_and_evaluating_other_tables(folder: Path) -> None:
     assert np.abs([row["predicted"] for row in rows] - expected).mean() < 6
     assert list(read_csv(folder / "next.csv")[0]) == ["file", "after", "step", "time", "predicted"]
     assert len(run("predict", "waves", "later.csv", folder=folder).stdout.splitlines()) == 8
+    loaded = dlcli.load(folder / "runs" / "waves")
+    forecast = [{key: value for key, value in row.items() if key != "file"} for row in rows]
+    content = (folder / "later.csv").read_bytes()
+    samples = [folder / "later.csv", content, gzip.compress(content), Frame(content)]
+    for sample in samples:
+        (of_sample,) = loaded.predict(sample)
+        assert of_sample["forecast"] == close_to(forecast)
+        assert of_sample["left_out"] == []
+    assert loaded.predict(samples[0])[0]["file"] == str(samples[0])
+    for bad, message in (
+        (b"day,load\n1,2\n", "the table:1: there must be a column 'wind'. "),
+        (b"\xff\xfe\x00", "the table"),
+        (gzip.compress(content)[:40], "the table"),
+        ([content, 5], "sample 1: must be a path, the bytes of a CSV file or a data frame. Received 5."),
+        ("absent.csv", "absent.csv: no such file. "),
+    ):
+        with pytest.raises(dlcli.InputError, match=f"^{message}"):
+            loaded.predict(bad)
     found = json.loads(run("evaluate", "waves", "--data", "later.csv", "--json", folder=folder).stdout)
     assert found["samples"] == 60 - 14 - 7 + 1
     assert found["split"] == "later-all"

@@ -187,6 +187,21 @@ def test_explanations_name_the_words_that_a_tag_is_due_to(folder: Path) -> None:
     assert_gradients_reach_back(folder, "tagger")
 
 
+@pytest.mark.slow
+def test_a_network_that_is_fed_its_tags_is_validated_as_it_predicts(folder: Path) -> None:
+    model = "model={kind: recurrent, cell: jordan, units: 16, teacher_forcing: true, dropout: 0.1}"
+    run("train", "tagger.yaml", "-s", model, "--name", "jordan", folder=folder)
+    info = read_json(folder / "runs" / "jordan" / "run.json")
+    assert info["custom_layers"] == ["ClassFeedbackCell"]
+    assert info["final"]["test_accuracy"] > 0.9
+    metrics = json.loads(run("evaluate", "jordan", "--split", "validation", "--json", folder=folder).stdout)
+    assert metrics["loss"] == pytest.approx(info["best"]["value"], rel=1e-4)
+    result = json.loads(run("predict", "jordan", "--text", "the hear see", "--json", folder=folder).stdout)
+    assert result["predictions"][0]["tags"] == ["DET", "NOUN", "VERB"]
+    assert_predicts(folder / "runs" / "jordan", ["the hear see"], result["predictions"])
+    assert_gradients_reach_back(folder, "jordan")
+
+
 CRF = ("-s", "model.crf=true", "-s", "train.label_smoothing=0")
 
 

@@ -11,6 +11,8 @@ from dlcli.data.sampling import draw_balanced
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.splits import Index, Labels
 
+OWN_OUTPUT = -1  # in place of the tag of the step before, for a network that is fed its own output
+
 
 class SequenceBatches:
     """The batches of one split, as a function of (seed, epoch, position) alone; all in memory.
@@ -28,6 +30,8 @@ class SequenceBatches:
         buckets: sort by length as described; otherwise batches follow the permutation.
         balanced_by: the class of each sample ``[n]``, if each epoch draws samples with replacement so that classes are
             equally frequent; needs a seed.
+        is_forced: for networks that also take the tag of the step before: True for the true one (teacher forcing),
+            False for `OWN_OUTPUT`; None for other networks.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class SequenceBatches:
         seed: int | None = None,
         buckets: bool = True,
         balanced_by: Labels | None = None,
+        is_forced: bool | None = None,
     ) -> None:
         self.num_samples = len(inputs)
         self.batch_size = batch_size
@@ -46,6 +51,7 @@ class SequenceBatches:
         self._seed = seed
         self._buckets = buckets
         self._balanced_by = balanced_by
+        self._is_forced = is_forced
         self.lengths = inputs.lengths
         self.steps = inputs.flat
         self._flat = tf.constant(inputs.flat)
@@ -84,7 +90,8 @@ class SequenceBatches:
         """Traced: the batch of an element's samples.
 
         Returns ``{x: [b, steps(, features)], y: {class: int32 [b]}, {value: float32 [b]} or {tags: int32 [b, steps],
-        mask: float32 [b, steps]}, weight: float32 [b], index: int64 [b]}``.
+        mask: float32 [b, steps]}, weight: float32 [b], index: int64 [b]}``; with ``is_forced``, ``x`` is ``{words: [b,
+        steps], before: int32 [b, steps]}``.
         """
         index = element["index"]
         starts, lengths = tf.gather(self._starts, index), tf.gather(self._lengths, index)
@@ -97,6 +104,11 @@ class SequenceBatches:
             y[name] = padded(values, at, is_step, 0) if name in self._by_step else tf.gather(values, index)
         if self._by_step:
             y["mask"] = tf.cast(is_step, tf.float32)
+        if self._is_forced is not None:
+            before = tf.fill(tf.shape(is_step), OWN_OUTPUT)
+            if self._is_forced:
+                before = tf.concat([before[:, :1], y["tags"][:, :-1]], axis=1)
+            x = {"words": x, "before": before}
         return {"x": x, "y": y, "weight": tf.ones(tf.shape(index), tf.float32), "index": index}
 
 

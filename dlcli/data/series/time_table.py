@@ -117,6 +117,7 @@ def read_table(
     gaps: Gaps = "mask",
     decimal: Mark | None = None,
     columns: Sequence[str] | None = None,
+    text: str | None = None,
 ) -> Table:
     """The numbers of a CSV file with a row for each time step, or of a .tsf file, which is read as such a table.
 
@@ -139,12 +140,15 @@ def read_table(
             groups.
         gaps: what the network sees in the place of missing values of the target and the features.
         columns: the names of all columns of a table without a header; None if it has one.
+        text: of a table that is no file, of which ``path`` is then the name.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.
     """
     table = Path(path)
-    text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy="Give a CSV file with a row for each time step.")
+    if text is None:
+        remedy = "Give a CSV file with a row for each time step."
+        text = read_text(table, noun="table", max_bytes=MAX_BYTES, remedy=remedy)
     text = table_of_tsf(table, text) if suffix_of(table) == ".tsf" else text
     header = column_names(table, text, columns)
     if features is None:

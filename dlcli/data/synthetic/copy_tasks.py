@@ -106,9 +106,11 @@ class MadeBatches:
             return self.make(int(epoch), int(step))
 
         x, bits, asked = tf.numpy_function(make, [source["epoch"], step], [tf.float32] * 3, stateful=False)
-        x.set_shape([None, None, self._task.num_features])
-        bits.set_shape([None, None, self._task.bits])
-        asked.set_shape([None, None])
+        # loops over the steps keep fewer tensors for the gradient where the batch size is a constant
+        size = None if self.num_samples % self.batch_size else self.batch_size
+        x.set_shape([size, None, self._task.num_features])
+        bits.set_shape([size, None, self._task.bits])
+        asked.set_shape([size, None])
         return {"x": x, "bits": bits, "asked": asked}
 
     def assemble(self, element: dict[str, Any]) -> dict[str, Any]:

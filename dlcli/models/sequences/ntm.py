@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from dlcli.models.sequences.pooling import masked
 
@@ -51,7 +52,8 @@ def steps(
         dtype=dtype,
         name="ntm_cell",
     )
-    return masked(keras.layers.RNN(cell, return_sequences=True, dtype=dtype, name="ntm")(x, mask=mask), mask)
+    # no mask, which would have to hold the state at each padded step: only padding follows a sequence
+    return masked(keras.layers.RNN(cell, return_sequences=True, dtype=dtype, name="ntm")(x), mask)
 
 
 @keras.saving.register_keras_serializable(package="dlcli")
@@ -138,14 +140,16 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
             hidden, own = self.inner(x, own)
         else:
             hidden = self.inner(x)
+        # tensors are split rather than sliced: the gradient of a slice is padded to the whole tensor
         emitted = ops.clip(self.to_heads(hidden), -CLIP, CLIP)
-        num_addresses = self.num_heads * self.num_address
-        parameters = ops.reshape(emitted[:, :num_addresses], (-1, self.num_heads, self.num_address))
+        parameters, changes = ops.split(emitted, [self.num_heads * self.num_address], axis=-1)
+        parameters = ops.reshape(parameters, (-1, self.num_heads, self.num_address))
         address = self.address(parameters, memory, before)  # [batch, heads, rows]
-        read = ops.matmul(address[:, : self.read_heads], memory)  # [batch, read heads, width]
+        of_read, of_write = ops.split(address, [self.read_heads], axis=1)
+        read = ops.matmul(of_read, memory)  # [batch, read heads, width]
         read = ops.reshape(read, (-1, self.read_heads * self.width))
-        changes = ops.reshape(emitted[:, num_addresses:], (-1, self.write_heads, 2, self.width))
-        memory = self.write(memory, address[:, self.read_heads :], changes)
+        changes = ops.reshape(changes, (-1, self.write_heads, 2, self.width))
+        memory = self.write(memory, of_write, changes)
         return ops.concatenate([hidden, read], axis=-1), [memory, read, address, *own]
 
     def address(self, parameters: Tensor, memory: Tensor, before: Tensor) -> Tensor:
@@ -160,19 +164,17 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
             ``[batch, heads, rows]``, each a distribution.
         """
         ops = keras.ops
-        width, shifts = self.width, self.num_shifts
-        key = ops.tanh(parameters[..., :width])
-        strength = ops.softplus(parameters[..., width : width + 1])
-        gate = ops.sigmoid(parameters[..., width + 1 : width + 2])
-        shift = ops.softmax(parameters[..., width + 2 : width + 2 + shifts], axis=-1)
-        exponent = 1.0 + ops.softplus(parameters[..., width + 2 + shifts :])
+        ends = np.cumsum([self.width, 1, 1, self.num_shifts]).tolist()
+        key, strength, gate, shift, exponent = ops.split(parameters, ends, axis=-1)
+        key, strength, gate = ops.tanh(key), ops.softplus(strength), ops.sigmoid(gate)
+        shift, exponent = ops.softmax(shift, axis=-1), 1.0 + ops.softplus(exponent)
         products = ops.matmul(key, ops.swapaxes(memory, 1, 2))  # [batch, heads, rows]
-        lengths = _length(key) * ops.swapaxes(_length(memory), 1, 2)
+        lengths = _length(key)[..., None] * _length(memory)[:, None]
         content = ops.softmax(strength * products / (lengths + TINY), axis=-1)
-        gated = gate * content + (1.0 - gate) * before
-        shifted = sum(shift[..., i : i + 1] * ops.roll(gated, i - self.shift, axis=-1) for i in range(shifts))
-        powers = ops.exp(exponent * ops.log(shifted + TINY))
-        return powers / ops.sum(powers, axis=-1, keepdims=True)
+        gated = before + gate * (content - before)
+        rolled = [ops.roll(gated, i - self.shift, axis=-1) for i in range(self.num_shifts)]
+        shifted = ops.sum(shift[..., None] * ops.stack(rolled, axis=2), axis=2)
+        return ops.softmax(exponent * ops.log(shifted + TINY), axis=-1)  # powers, divided by their sum
 
     def write(self, memory: Tensor, address: Tensor, changes: Tensor) -> Tensor:
         """The memory after all write heads, applied in order.
@@ -183,11 +185,15 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
             changes: erase and add vector of each ``[batch, heads, 2, width]``, before their sigmoid and tanh.
         """
         ops = keras.ops
-        for head in range(self.write_heads):
-            where = address[:, head, :, None]  # [batch, rows, 1]
-            erased = ops.sigmoid(changes[:, head, 0])[:, None, :]
-            added = ops.tanh(changes[:, head, 1])[:, None, :]
-            memory = memory * (1.0 - where * erased) + where * added
+        erase, add = ops.split(changes, 2, axis=2)  # [batch, heads, 1, width]
+        of_heads = zip(
+            ops.unstack(address[..., None], axis=1),  # [batch, rows, 1]
+            ops.unstack(ops.sigmoid(erase), axis=1),  # [batch, 1, width]
+            ops.unstack(ops.tanh(add), axis=1),
+            strict=True,
+        )
+        for where, erased, added in of_heads:
+            memory = memory - where * (memory * erased - added)  # equations 3 and 4
         return memory
 
     def get_config(self) -> dict[str, Any]:
@@ -197,5 +203,5 @@ class NtmCell(keras.layers.Layer):  # type: ignore[misc]
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """Euclidean norm with a finite gradient at 0: ``[..., 1]``."""
-    return keras.ops.sqrt(keras.ops.sum(keras.ops.square(vectors), axis=-1, keepdims=True) + TINY**2)
+    """Euclidean norm of the last axis, with a finite gradient at 0."""
+    return keras.ops.sqrt(keras.ops.sum(keras.ops.square(vectors), axis=-1) + TINY**2)

@@ -1,7 +1,7 @@
 """The ``model`` section of sequence tasks: the encoder between a sequence's steps and the task's output layer."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le
 from pydantic import Field
@@ -14,6 +14,9 @@ KernelSize = Annotated[int, Ge(1), Le(1000)]
 
 class Recurrent(Section):
     """One or more recurrent layers: simple, leaky, Jordan, LSTM or GRU, in one direction or both."""
+
+    has_targets: ClassVar[bool] = False
+    """Whether each step has a target, which can be fed back."""
 
     kind: Literal["recurrent"]
     """Family of networks."""
@@ -46,13 +49,35 @@ class Recurrent(Section):
     about 1 / (1 - decay) steps. With `learn_decay` its initial value."""
     learn_decay: bool = False
     """For leaky units, whether each learns its own decay."""
+    teacher_forcing: bool = False
+    """For Jordan networks that predict a class at each step, whether the predicted classes themselves are fed back: in
+    training the true class of the step before (Williams and Zipser 1989), in prediction the network's own
+    probabilities. `dropout` is then of the inputs."""
 
     def rules(self) -> Iterator[tuple[str, str]]:
+        if self.teacher_forcing:
+            yield from self._rules_of_teacher_forcing()
         if self.cell != "leaky":
             fields = Recurrent.model_fields
             for key in ("decay", "learn_decay"):
                 if getattr(self, key) != fields[key].default:
                     yield key, f"is for cell: leaky; remove it. Received cell: {self.cell}."
+
+    def _rules_of_teacher_forcing(self) -> Iterator[tuple[str, str]]:
+        if not self.has_targets:
+            yield (
+                "teacher_forcing",
+                "needs a true class at each step, which task: tagging has; language models and encoder-decoders are "
+                "fed the true previous token already. Remove it.",
+            )
+            return
+        if self.cell != "jordan":
+            yield "teacher_forcing", f"is for cell: jordan; remove it. Received cell: {self.cell}."
+            return
+        fields = Recurrent.model_fields
+        for key in ("layers", "bidirectional", "recurrent_dropout", "residual", "layer_norm"):
+            if getattr(self, key) != fields[key].default:
+                yield key, "cannot be combined with teacher_forcing: one layer is fed the classes; remove one of them."
 
 
 class Convolutional(Section):

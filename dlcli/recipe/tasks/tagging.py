@@ -80,7 +80,14 @@ class Tagger(Section):
 
 
 class TaggingRecurrent(Tagger, Recurrent):
-    """One or more recurrent layers: simple, LSTM or GRU, in one direction or both."""
+    """One or more recurrent layers: simple, leaky, Jordan, LSTM or GRU, in one direction or both."""
+
+    has_targets = True
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        yield from super().rules()
+        if self.crf and self.teacher_forcing:
+            yield "crf", "cannot be combined with teacher_forcing, which chooses tags one by one; remove one of them."
 
 
 class TaggingConvolutional(Tagger, Convolutional):
@@ -92,6 +99,11 @@ class TaggingTransformer(Tagger, Transformer):
 
 
 TaggingNetwork = Annotated[TaggingRecurrent | TaggingConvolutional | TaggingTransformer, Field(discriminator="kind")]
+
+
+def is_fed_back(model: TaggingNetwork) -> bool:
+    """Whether the predicted tags are fed back to the network, and the true ones in training."""
+    return isinstance(model, TaggingRecurrent) and model.teacher_forcing
 
 
 Metric = Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"]

@@ -16,6 +16,9 @@ from dlcli.errors import InputError
 from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.tasks.forecasting.sources import check_step, read_time_table
 
+LeftOut = tuple[str, str]
+"""The name of a series that cannot be forecast, and the reason."""
+
 
 @dataclass(frozen=True)
 class LastWindow:
@@ -41,7 +44,8 @@ def last_windows(
     categories: Categories,
     step: float | None,
     offset: float,
-) -> tuple[list[LastWindow], list[tuple[str, str]]]:
+    text: str | None = None,
+) -> tuple[list[LastWindow], list[LeftOut]]:
     """The last window of each series of a table.
 
     With ``data.future_features``, the forecast starts after the last row whose target is known, and the rows after it
@@ -52,6 +56,7 @@ def last_windows(
         categories: the values of the static columns in the training data.
         step: the usual distance between rows in the training data; None if it is unknown.
         offset: of the target in the training data, which is subtracted from the values of the windows.
+        text: of the table, if it is no file; ``path`` is then a name for messages.
 
     Returns:
         The windows, and the name of each series that has none with the reason.
@@ -66,7 +71,7 @@ def last_windows(
         changes["features"] = tuple(name for name in features if name in _plain(features, categories) - others)
     if section.future_features:
         changes["on_missing"] = "keep"  # the target is missing in the rows of the future
-    table = read_time_table(section.model_copy(update=changes), path, categories).without(offset)
+    table = read_time_table(section.model_copy(update=changes), path, categories, text).without(offset)
     if list(table.features) != list(features):
         raise InputError(f"{path}: must have the columns {', '.join(features)}. Received {', '.join(table.features)}.")
     check_step(table, step, path)

@@ -88,16 +88,20 @@ def digits_of(series: Series, window: Window) -> Digits | None:
     return Digits(float(np.nanmean(train)), largest, step, float(np.nanstd(learned)))
 
 
-def read_time_table(section: TimeTable, path: Path | None = None, categories: Categories | None = None) -> Table:
+def read_time_table(
+    section: TimeTable, path: Path | None = None, categories: Categories | None = None, text: str | None = None
+) -> Table:
     """Read the table of a ``data`` section, or another table in the same way.
 
     Args:
         categories: of the static columns in a trained model.
+        text: of another table that is no file, of which ``path`` is then the name.
 
     Raises:
         InputError: the table cannot be used.
     """
     return read_table(
+        text=text,
         path=section.path if path is None else path,
         time=section.time,
         target=section.target,

@@ -14,6 +14,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_described_network, load_keras_file
 from dlcli.runtime.startup import Device
 from dlcli.tasks.forecasting import evaluation, explanation, exporting, inspection, job, prediction
+from dlcli.tasks.forecasting.predictor import ForecastPredictor
 from dlcli.tasks.forecasting.sources import open_series
 from dlcli.tasks.inspection import write_split_table
 from dlcli.tasks.recurrent import RecurrentSamples
@@ -41,6 +42,9 @@ class ForecastingTask(Task):
 
     def predict(self, run: RunDir, request: PredictionRequest, console: Console) -> dict[str, Any]:
         return prediction.predict(run, self.recipe, request, console)
+
+    def predictor(self, run: RunDir, console: Console) -> ForecastPredictor:
+        return ForecastPredictor(run, self.recipe, console)
 
     def exportable(self, run: RunDir, request: ExportRequest, console: Console) -> Exportable:
         return exporting.exportable(run, self.recipe, request, console)

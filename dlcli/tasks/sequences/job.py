@@ -15,7 +15,7 @@ from dlcli.data.splits import evenly_spaced
 from dlcli.data.text.vocabulary import Vocabulary, encode_words, fit_words
 from dlcli.recipe.load import LoadedRecipe, NumberRecipe, SequenceRecipe, TextRecipe
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
-from dlcli.recipe.tasks.tagging import Tagging, Words
+from dlcli.recipe.tasks.tagging import Tagging, Words, is_fed_back
 from dlcli.recipe.tasks.text_multilabel import TextMultilabel
 from dlcli.recipe.tasks.text_regression import TextRegression
 from dlcli.report.cost.layer_table import LayerTable, layer_table
@@ -82,6 +82,8 @@ class SequenceJob(NetworkJob):
     def custom_layers(self) -> list[str]:
         if isinstance(self.recipe, TextRecipe):
             return subword_layers(self.recipe.text)
+        if isinstance(self.recipe, Tagging) and is_fed_back(self.recipe.model):
+            return ["ClassFeedbackCell"]
         return ["Crf"] if isinstance(self.recipe, Tagging) and self.recipe.model.crf else []
 
     def table(self) -> LayerTable:
@@ -389,6 +391,8 @@ def _batches(
         batch_size=recipe.train.batch_size,
         seed=seed,
         balanced_by=samples.labels[index] if is_balanced else None,
+        # as in prediction, validation knows no true tags
+        is_forced=seed is not None if isinstance(recipe, Tagging) and is_fed_back(recipe.model) else None,
     )
 
 

@@ -7,13 +7,14 @@ import keras
 from dlcli.data.text.vocabulary import FIRST, Vocabulary
 from dlcli.models.heads import vector as heads
 from dlcli.models.sequences import text_input, word_characters
+from dlcli.models.sequences.cells import OWN_OUTPUT, ClassFeedbackCell
 from dlcli.models.sequences.crf import tags_of_sentences
 from dlcli.recipe.load import SequenceRecipe, TextRecipe
-from dlcli.recipe.sections.sequence_model import SeriesModel
+from dlcli.recipe.sections.sequence_model import Recurrent, SeriesModel
 from dlcli.recipe.sections.text_data import ClassifiedTokens
 from dlcli.recipe.tasks.sequence_classification import SequenceClassification
 from dlcli.recipe.tasks.sequence_regression import SequenceRegression
-from dlcli.recipe.tasks.tagging import Tagging, TaggingNetwork, Words
+from dlcli.recipe.tasks.tagging import Tagging, TaggingNetwork, Words, is_fed_back
 from dlcli.recipe.tasks.text_classification import TextClassification
 from dlcli.recipe.tasks.text_multilabel import TextMultilabel
 from dlcli.recipe.tasks.text_regression import TextRegression
@@ -85,6 +86,9 @@ def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, 
         inputs = _with_characters(text, inputs, words, vocabulary)
     ids, x = _vectors(inputs, words, vocabulary)
     mask = keras.ops.not_equal(ids, text_input.PADDING)
+    if is_fed_back(section):
+        assert isinstance(section, Recurrent)
+        return _fed_back_tagger(section, text, inputs, x, num_classes=num_classes)
     x = steps_of(section, x, mask)
     x = heads.dense_layers(x, dense=(), dropout=section.dropout)
     if section.crf:
@@ -94,6 +98,32 @@ def build_tagger(section: TaggingNetwork, words: Words, vocabulary: Vocabulary, 
         )
     model = keras.Model(text, heads.classification_by_step(x, num_classes=num_classes), name=section.kind)
     return SequenceNetwork(model, keras.Model(inputs, model.get_layer("logits").output, name=f"{section.kind}_logits"))
+
+
+def _fed_back_tagger(section: Recurrent, text: Any, inputs: Any, x: Any, *, num_classes: int) -> SequenceNetwork:
+    """The Jordan network of the vectors of words ``x``, whose tags are fed back; in training the true ones."""
+    cell = ClassFeedbackCell(
+        section.units, num_classes=num_classes, recurrent_initializer=section.recurrent_initializer, name="cell"
+    )
+    # classes are exact in float32
+    layer = keras.layers.RNN(cell, return_sequences=True, dtype="float32", name="jordan1")
+    if section.dropout > 0:
+        x = keras.layers.SpatialDropout1D(section.dropout, name="input_dropout")(x)  # the same for all steps
+    x = keras.ops.cast(x, "float32")
+
+    def logits(before: Any, name: str) -> Any:
+        column = keras.ops.cast(before, "float32")[..., None]
+        outputs = layer(keras.ops.concatenate([x, column], axis=-1))
+        return keras.layers.Activation("linear", dtype="float32", name=name)(outputs)
+
+    before = keras.Input(shape=(None,), dtype="int32", name="before")
+    own = keras.ops.full_like(x[..., 0], OWN_OUTPUT)
+    probabilities = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits(own, "logits"))
+    inputs.name = "words"  # Keras distinguishes several inputs by their names
+    trained = keras.Model(
+        {"words": inputs, "before": before}, logits(before, "forced_logits"), name=f"{section.kind}_logits"
+    )
+    return SequenceNetwork(keras.Model(text, probabilities, name=section.kind), trained)
 
 
 def text_steps(text: Any, tokens: ClassifiedTokens, vocabulary: Vocabulary) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from small_steps import BATCH, FEATURES, LENGTHS, MASK, RECURRENT, STEPS, UNITS, VALUES, build, run  # type: ignore[import-not-found]
 
 from dlcli.models.sequences import recurrent
+from dlcli.models.sequences.cells import ClassFeedbackCell
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -90,6 +91,29 @@ def test_own_cells_are_saved_with_their_settings(cell: str, tmp_path: Path) -> N
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(run(loaded), run(model))
     assert loaded.get_layer(f"{cell}1").cell.recurrent_dropout == 0.2
+
+
+def test_a_jordan_network_that_is_fed_classes_is_its_equations() -> None:
+    """Some steps are fed the given class, the others the probabilities of the step before."""
+    values = np.random.default_rng(5).normal(size=(2, 6, FEATURES)).astype(np.float32)
+    given = np.array([[-1, 0, 2, -1, -1, 1], [2, -1, -1, -1, 3, 0]])
+    cell = ClassFeedbackCell(UNITS, num_classes=4, recurrent_initializer="orthogonal")
+    layer = keras.layers.RNN(cell, return_sequences=True)
+    inputs = np.concatenate([values, given[..., None]], axis=-1).astype(np.float32)
+    layer.build(inputs.shape)
+    rng = np.random.default_rng(6)
+    layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
+    w, u, b, v, c = layer.get_weights()
+    own = np.zeros((2, 4))
+    for step, outputs in enumerate(np.asarray(layer(inputs)).swapaxes(0, 1)):
+        fed = np.where(given[:, step, None] < 0, own, np.eye(4)[given[:, step]])
+        expected = np.tanh(values[:, step] @ w + fed @ u + b) @ v + c
+        np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+        own = np.exp(expected) / np.exp(expected).sum(axis=-1, keepdims=True)
+    again = keras.layers.deserialize(keras.layers.serialize(layer))
+    again.build(inputs.shape)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(inputs), layer(inputs))
 
 
 @pytest.mark.parametrize("cell", ["simple", "lstm", "gru"])

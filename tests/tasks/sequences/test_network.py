@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlcli.data.sequences.batches import SequenceBatches
+from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.text.vocabulary import FIRST, Vocabulary, encode_words
 from dlcli.recipe.tasks.tagging import Characters, TaggingRecurrent, Words
 from dlcli.tasks.sequences.network import build_tagger
@@ -34,3 +36,20 @@ def test_raw_words_and_their_ids_give_the_same_outputs(crf: bool, characters: Ch
         other[1, 0, 1:] = 0
         changed = network.trained(other)
         assert np.abs(np.asarray((changed[0] if crf else changed) - (trained[0] if crf else trained))[1, 0]).max() > 0
+
+
+def test_fed_back_tags_are_the_true_ones_in_training_and_its_own_in_prediction() -> None:
+    section = TaggingRecurrent(kind="recurrent", cell="jordan", units=4, teacher_forcing=True, dropout=0.5)
+    network = build_tagger(section, Words(embedding=3), VOCABULARY, num_classes=3)
+    encoded = encode_words(SENTENCES, VOCABULARY, max_length=10)
+    tags = Ragged.join([np.array([2, 0, 1], np.int32), np.array([1], np.int32)])
+    raw = tf.constant([SENTENCES[0], (*SENTENCES[1], "", "")])
+    outputs = {}
+    for is_forced, before in ((True, [[-1, 2, 0], [-1, 1, 0]]), (False, [[-1] * 3] * 2)):
+        data = SequenceBatches(inputs=encoded, targets={"tags": tags}, batch_size=2, is_forced=is_forced)
+        batch = data.assemble(data.element(data.source(0), tf.constant(0, tf.int64)))
+        np.testing.assert_array_equal(batch["x"]["before"], before)
+        outputs[is_forced] = np.asarray(network.trained(batch["x"]))
+    np.testing.assert_allclose(network.model(raw)[:, :3], tf.nn.softmax(outputs[False]), atol=1e-6)
+    np.testing.assert_allclose(outputs[True][:, 0], outputs[False][:, 0], atol=1e-6)  # before there is a tag
+    assert np.abs(outputs[True][0, 1:] - outputs[False][0, 1:]).min() > 0
