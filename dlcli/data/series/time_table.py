@@ -23,7 +23,7 @@ from dlcli.data.series.covariates import (
 )
 from dlcli.data.series.resampling import Gaps, filled, notes_of_filled, refuse_empty, resampled, time_texts
 from dlcli.data.series.row_order import Part, as_numbers, gap_warnings, in_order
-from dlcli.data.series.times import Errors, read_times
+from dlcli.data.series.times import Errors, epoch_of, read_times
 from dlcli.data.series.tsf import table_of_tsf
 from dlcli.data.splits import DataWarning
 from dlcli.data.table import (
@@ -209,7 +209,9 @@ def read_table(
     are_dates = dated.are_dates or len(time) > 1
     for key in [key for key, value in (("calendar", calendar), ("resample", resample)) if value]:
         if not are_dates or moments is None:
-            raise InputError(f"{table}: data.{key} needs dates. Received times such as {times[0]}.")
+            epoch = epoch_of(times[0])
+            remedy = "" if epoch is None else f" If they count from 1970, set data.time_format: {epoch}."
+            raise InputError(f"{table}: data.{key} needs dates. Received times such as {times[0]}.{remedy}")
     if resample is not None and moments is not None:
         exact, moments, parts = resampled(exact, moments, parts, resample, source=str(table))
         times = time_texts(moments)

@@ -28,6 +28,8 @@ MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
+EPOCHS = {"epoch_seconds": 1.0, "epoch_milliseconds": 1e-3}  # seconds per unit of numbers since 1970, by `time_format`
+FIRST_EPOCH, LAST_EPOCH = 978_307_200, 4_133_980_800  # 2001 and 2101, in seconds since 1970
 LEAST_YEAR = 1000  # from which on a whole number in the first of several columns is a year
 
 
@@ -59,7 +61,7 @@ def read_times(
 
     Args:
         names: of the columns, coarsest first.
-        time_format: of dates, in the form of Python's ``strptime``; None to recognize it.
+        time_format: of dates, in the form of Python's ``strptime``, or a key of `EPOCHS`; None to recognize it.
         day_first: whether 1/2/2024 is in February; None if the dates show it.
 
     Raises:
@@ -68,6 +70,9 @@ def read_times(
     """
     if time_format is not None:
         whole = [(line, " ".join(cells).strip()) for line, cells in rows]
+        if time_format in EPOCHS:
+            noun = time_format.removeprefix("epoch_")
+            return _dates(whole, lambda text: _since_1970(text, EPOCHS[time_format]), f"time must be {noun} since 1970")
         return _dates(whole, lambda text: _by_format(text, time_format), f"time must have the form '{time_format}'")
     joined = [(line, _joined(cells)) for line, cells in rows]
     numbers = [[parse_number(cell) for cell in cells] for _, cells in rows]
@@ -209,6 +214,21 @@ def _by_format(text: str, time_format: str) -> datetime | None:
         return datetime.strptime(text, time_format)
     except ValueError:
         return None
+
+
+def _since_1970(text: str, unit: float) -> datetime | None:
+    number = parse_number(text)
+    try:
+        return None if number is None else datetime.fromtimestamp(number * unit, UTC)
+    except (ValueError, OverflowError, OSError):  # not in the years 1 to 9999
+        return None
+
+
+def epoch_of(text: str) -> str | None:
+    """The key of `EPOCHS` for a number that is a time of the years 2001 to 2100 in its units; None for others."""
+    number = parse_number(text)
+    units = EPOCHS.items() if is_usable(number) and number is not None else ()
+    return next((name for name, unit in units if FIRST_EPOCH <= (number or 0.0) * unit <= LAST_EPOCH), None)
 
 
 def _of_numbers(text: str, *, day_first: bool) -> datetime | None:

@@ -18,6 +18,10 @@ INTERVAL = r"^[1-9][0-9]{0,5}(s|min|h|D|W)$"
 ALLOWED_TWICE = (("features", "target"), ("features", "time"))  # of columns; the target is always a feature
 
 
+EPOCHS = ("epoch_seconds", "epoch_milliseconds")
+"""The values of `data.time_format` for numbers that count from 1970."""
+
+
 class Backtest(Section):
     """A table of the errors at several origins, besides those over all windows."""
 
@@ -37,7 +41,9 @@ class TimeTable(Headerless, Decimals):
     """Names of the columns that together give the time, coarsest first: [date], or [year, month, day, hour]. Dates are
     recognized in ISO 8601, as numbers with day or month first, and with the names of months in English."""
     time_format: Text | None = None
-    """How dates are written, by the codes of Python's strptime: `%d.%m.%y %H:%M`. Default: recognized."""
+    """How dates are written, by the codes of Python's strptime: `%d.%m.%y %H:%M`; or `epoch_seconds` or
+    `epoch_milliseconds` for numbers that count from 1970 in UTC. Default: recognized, but for such numbers, which are
+    taken as they are."""
     day_first: bool | None = None
     """Whether 1/2/2024 is in February. Default: as the dates show, by a day after the 12th."""
     target: Text
@@ -93,10 +99,11 @@ class TimeTable(Headerless, Decimals):
             yield "columns", "is for .csv files; a .tsf file names its columns, so remove it."
         if self.validation is not None and self.test is not None and self.validation + self.test >= 1:
             yield "test", f"validation and test must add up to less than 1. Received {self.validation} and {self.test}."
-        if self.time_format is not None and "%" not in self.time_format:
+        if self.time_format is not None and "%" not in self.time_format and self.time_format not in EPOCHS:
             yield (
                 "time_format",
-                f"must have codes such as '%d.%m.%Y' for day, month and year. Received '{self.time_format}'.",
+                "must have codes such as '%d.%m.%Y' for day, month and year, or be epoch_seconds or "
+                f"epoch_milliseconds. Received '{self.time_format}'.",
             )
         if self.time_format is not None and self.day_first is not None:
             yield "day_first", "cannot be combined with time_format, which says it; remove one of them."

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dlcli.data.series.times import Times, read_times
+from dlcli.data.series.times import Times, epoch_of, read_times
 from dlcli.errors import InputError
 
 
@@ -66,6 +66,18 @@ def test_a_format_is_followed() -> None:
     times = read("24-29-02", "24-30-02", time_format="%y-%d-%m")
     assert times.moments[0] == (seconds(2024, 2, 29),)
     assert times.errors == [(3, "time must have the form '%y-%d-%m'. Received '24-30-02'.")]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("seconds", 1), ("milliseconds", 1000)])
+def test_numbers_may_count_from_1970(unit: str, factor: int) -> None:
+    moment = seconds(2024, 2, 29)
+    times = read(f"{moment * factor:.0f}", "1e30", "x", time_format=f"epoch_{unit}")
+    assert times.are_dates
+    assert times.moments[0] == (moment,)
+    rule = f"time must be {unit} since 1970. Received"
+    assert times.errors == [(3, f"{rule} '1e30'."), (4, f"{rule} 'x'.")]
+    assert epoch_of(f"{moment * factor:.0f}") == f"epoch_{unit}"
+    assert epoch_of("20240131") is epoch_of("x") is None
 
 
 @pytest.mark.parametrize(
