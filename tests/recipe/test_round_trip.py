@@ -322,6 +322,10 @@ def keep_rules(values: dict[str, Any]) -> dict[str, Any]:
         if data["kind"] == "addition":
             data.pop("num_samples", None)
             data["digits"] = 3
+    if model.get("teacher_forcing") and values["task"] == "tagging":
+        values["model"] = model = {"kind": "recurrent", "cell": "jordan", "teacher_forcing": True}
+    else:
+        model.pop("teacher_forcing", None)
     if model.get("cell") != "leaky":
         model.pop("decay", None)
         model.pop("learn_decay", None)

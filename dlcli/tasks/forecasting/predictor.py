@@ -50,7 +50,7 @@ class ForecastPredictor:
         }
         self._lock = threading.Lock()
 
-    def read(self, sample: bytes | Path, *, name: str | None = None) -> Windows:
+    def read(self, sample: Any, *, name: str | None = None) -> Windows:
         """As :meth:`dlcli.tasks.predictor.Predictor.read`, of a table: its path, or the content of a CSV file.
 
         Returns:
