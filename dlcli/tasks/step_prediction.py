@@ -38,7 +38,7 @@ from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.memory_explanation import explain_memory
 from dlcli.tasks.recurrent import NUM_SEQUENCES, RecurrentSamples
 from dlcli.tasks.run_models import BestModel, load_model
-from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, slow_on_gpu, steps_of
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, own_layers, slow_on_gpu, steps_of
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.step_exporting import exportable
 from dlcli.tasks.task import EvaluationRequest, Explained, ExplanationRequest, ExportRequest, Task
@@ -60,7 +60,7 @@ class StepPredictionJob(NetworkJob):
 
     @property
     def custom_layers(self) -> list[str]:
-        return ["NtmCell"] if isinstance(self.recipe.model, Ntm) else []
+        return own_layers(self.recipe.model)
 
     def table(self) -> LayerTable:
         return layer_table(self.trained, steps=_longest(self.dataset))

@@ -26,7 +26,7 @@ from dlcli.tasks.forecasting.network import build_forecaster, family_of
 from dlcli.tasks.forecasting.scoring import evaluate_windows
 from dlcli.tasks.forecasting.sources import digits_of, learned_values, open_series, window_scales
 from dlcli.tasks.job import training_memory_of
-from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork
+from dlcli.tasks.sequences.encoders import Scale, SequenceNetwork, own_layers
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.scaling import usable_variance
 from dlcli.training.objectives import sequences as sequence_objectives
@@ -45,6 +45,10 @@ class ForecastJob(NetworkJob):
     scale: Scale
     train_data: WindowBatches
     validation_data: WindowBatches | None
+
+    @property
+    def custom_layers(self) -> list[str]:
+        return own_layers(self.recipe.model)
 
     def objective(self, *, in_training: bool, losses: str = "all", exact: bool = False) -> Objective:
         levels, variance = self.recipe.window.quantiles, self.scale.target_variance

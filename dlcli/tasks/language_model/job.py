@@ -37,6 +37,7 @@ from dlcli.tasks.language_model.sources import (
     text_batches,
     window_batches,
 )
+from dlcli.tasks.sequences.encoders import own_layers
 from dlcli.tasks.sequences.network_job import NetworkJob
 from dlcli.tasks.sequences.tokens import cut_lines, fit_tokens, subword_layers, unknown_lines, write_vocabulary
 from dlcli.training.objectives import sequences as sequence_objectives
@@ -55,7 +56,7 @@ class LanguageJob(NetworkJob):
 
     @property
     def custom_layers(self) -> list[str]:
-        return subword_layers(self.recipe.text)
+        return [*subword_layers(self.recipe.text), *own_layers(self.recipe.model)]
 
     def table(self) -> LayerTable:
         return _table(self.recipe, self.vocabulary, start_tokens_of(self.dataset), self.recipe.text.max_length)

@@ -35,6 +35,7 @@ from dlcli.recipe.sections.sequence_model import (
 from dlcli.recipe.sections.text_data import TextWindows, Tokens
 from dlcli.recipe.tasks.sequence_to_sequence import EncoderDecoder
 
+OWN_CELLS = {"leaky": "LeakyCell", "jordan": "JordanCell"}
 DEFAULT_POOLING: dict[str, Pooling] = {"recurrent": "last", "convolutional": "max"}  # of others the mean
 
 
@@ -182,6 +183,13 @@ def steps_of(section: AnyStepModel | SeriesModel, x: Any, mask: Any, *, is_first
                 causal=section.causal,
                 dropout=section.dropout,
             )
+
+
+def own_layers(section: object) -> list[str]:
+    """The names of dlcli's own layers in an encoder."""
+    if isinstance(section, Ntm):
+        return ["NtmCell"]
+    return [OWN_CELLS[section.cell]] if isinstance(section, Recurrent) and section.cell in OWN_CELLS else []
 
 
 def slow_on_gpu(section: AnyStepModel | SeriesModel | EncoderDecoder) -> str:

@@ -35,7 +35,7 @@ from dlcli.tasks.checks import (
 from dlcli.tasks.evaluation_files import destination_after_training
 from dlcli.tasks.job import training_memory_of
 from dlcli.tasks.losses import loss_arguments
-from dlcli.tasks.sequences.encoders import STANDARD, Moments, Scale, SequenceNetwork
+from dlcli.tasks.sequences.encoders import STANDARD, Moments, Scale, SequenceNetwork, own_layers
 from dlcli.tasks.sequences.evaluation import evaluate_split
 from dlcli.tasks.sequences.labels import fit_thresholds
 from dlcli.tasks.sequences.network import Front, build_network, text_steps
@@ -80,11 +80,12 @@ class SequenceJob(NetworkJob):
 
     @property
     def custom_layers(self) -> list[str]:
-        if isinstance(self.recipe, TextRecipe):
-            return subword_layers(self.recipe.text)
         if isinstance(self.recipe, Tagging) and is_fed_back(self.recipe.model):
             return ["ClassFeedbackCell"]
-        return ["Crf"] if isinstance(self.recipe, Tagging) and self.recipe.model.crf else []
+        found = own_layers(self.recipe.model)
+        if isinstance(self.recipe, TextRecipe):
+            return [*subword_layers(self.recipe.text), *found]
+        return [*found, "Crf"] if isinstance(self.recipe, Tagging) and self.recipe.model.crf else found
 
     def table(self) -> LayerTable:
         return layer_table(self.trained, steps=int(self.train_data.lengths.max()))

@@ -1,5 +1,8 @@
 """Taggers: the trained network and the saved model, which reads raw words, agree."""
 
+from typing import get_args
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +11,7 @@ from dlcli.data.sequences.batches import SequenceBatches
 from dlcli.data.sequences.ragged import Ragged
 from dlcli.data.text.vocabulary import FIRST, Vocabulary, encode_words
 from dlcli.recipe.tasks.tagging import Characters, TaggingRecurrent, Words
+from dlcli.tasks.sequences.encoders import own_layers
 from dlcli.tasks.sequences.network import build_tagger
 
 SENTENCES = [("cats", "see", "Dogs"), ("zebras",)]
@@ -53,3 +57,11 @@ def test_fed_back_tags_are_the_true_ones_in_training_and_its_own_in_prediction()
     np.testing.assert_allclose(network.model(raw)[:, :3], tf.nn.softmax(outputs[False]), atol=1e-6)
     np.testing.assert_allclose(outputs[True][:, 0], outputs[False][:, 0], atol=1e-6)  # before there is a tag
     assert np.abs(outputs[True][0, 1:] - outputs[False][0, 1:]).min() > 0
+
+
+@pytest.mark.parametrize("cell", get_args(TaggingRecurrent.model_fields["cell"].annotation))
+def test_layers_of_dlcli_are_named(cell: str) -> None:
+    section = TaggingRecurrent(kind="recurrent", cell=cell, units=2)  # type: ignore[arg-type]
+    network = build_tagger(section, Words(embedding=3), VOCABULARY, num_classes=3)
+    cells = [layer.cell for layer in network.model.layers if isinstance(layer, keras.layers.RNN)]
+    assert own_layers(section) == [type(own).__name__ for own in cells if type(own).__module__.startswith("dlcli.")]
