@@ -140,7 +140,7 @@ def read_table(
             groups.
         gaps: what the network sees in the place of missing values of the target and the features.
         columns: the names of all columns of a table without a header; None if it has one.
-        text: of a table that is no file, of which ``path`` is then the name.
+        text: of a table in memory, of which ``path`` is then the name.
 
     Raises:
         InputError: the table is not as described; errors of rows are reported together.

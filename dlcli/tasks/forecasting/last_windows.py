@@ -56,7 +56,7 @@ def last_windows(
         categories: the values of the static columns in the training data.
         step: the usual distance between rows in the training data; None if it is unknown.
         offset: of the target in the training data, which is subtracted from the values of the windows.
-        text: of the table, if it is no file; ``path`` is then a name for messages.
+        text: of a table in memory; ``path`` is then its name for messages.
 
     Returns:
         The windows, and the name of each series that has none with the reason.

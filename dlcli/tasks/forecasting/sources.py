@@ -95,7 +95,7 @@ def read_time_table(
 
     Args:
         categories: of the static columns in a trained model.
-        text: of another table that is no file, of which ``path`` is then the name.
+        text: of another table in memory, of which ``path`` is then the name.
 
     Raises:
         InputError: the table cannot be used.
