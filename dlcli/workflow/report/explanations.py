@@ -24,7 +24,7 @@ MEASURED = {
 """A key of explanation.json that says what is in it: its plot, and what the plot shows."""
 FIRST = "first_layer.png"
 MAPS = "Maps of what speaks for and against an output"
-OF_MISTAKES = "Maps of what speaks for the predicted class, and against it, in the most confident mistakes"
+OF_MISTAKES = "Maps of what speaks for a class, and against it, in the most confident mistakes"
 MEMORY = "Rows of the memory that are written and read at each step"
 FEATURES = "Patches of images that excite the filters of a stage most, beside their deconvnet projections"
 

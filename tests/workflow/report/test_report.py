@@ -99,7 +99,7 @@ def test_checks_are_shown_and_filters_and_gates_are_not_taken_for_maps(runs: Pat
     page = report(runs.parent, "tiny")
     assert "The methods are not checked on this model." in page
     assert "explanations/integrated, of samples from: test." in page
-    assert page.count('alt="Maps of what speaks for the predicted class') == 1
+    assert page.count('in the most confident mistakes"') == 1
     parts = {part: {"mean": 0.9, "standard_error": 0.01, "n": 16} for part in ("head", "all")}
     verdict = {**parts, "verdict": "fails the randomization check", "weak": None}
     areas = {"integrated": {"mean": 0.8125, "standard_error": 0.03125, "n": 16}, "random": parts["all"]}
