@@ -185,7 +185,8 @@ def _outputs(
         for name, shape in row.weights
     )
     node = Node("o", ", ".join(row.name for row in weighted), steps, int(last.output_shapes[0][-1] or 0), (), weights)
-    if pooling is None and dense and dense[0].output_shapes[0][-2:-1] == (steps,):
+    first = dense[0] if dense else last  # the outputs of a network that is fed them are those of its cell
+    if pooling is None and first.output_shapes[0][-2:-1] == (steps,):
         return "many to many", (replace(node, reads=_edges(below, "same")),)
     reads = _final(below) if pooling in (None, "last") else _edges(below, "all")
     return "many to one", (replace(node, steps=1, reads=reads),)

@@ -6,6 +6,7 @@ import keras
 import pytest
 
 from dlcli.models.sequences import recurrent
+from dlcli.models.sequences.cells import ClassFeedbackCell
 from dlcli.models.sequences.encoder_decoder import Decoder
 from dlcli.report.cost.layer_table import LayerTable, layer_table
 from dlcli.report.cost.unfolding import Edge, Unfolding, unfold
@@ -62,6 +63,16 @@ def test_deep_bidirectional_many_to_many() -> None:
     first, second = 4 * UNITS * (FEATURES + UNITS + 1), 4 * UNITS * (2 * UNITS + UNITS + 1)
     assert parameters == [0, first, first, second, second, CLASSES * (2 * UNITS + 1)]
     assert sum(parameters) == found.parameters
+
+
+def test_outputs_that_are_fed_back() -> None:
+    cell = ClassFeedbackCell(UNITS, num_classes=CLASSES, recurrent_initializer="orthogonal", name="cell")
+    x = keras.Input((STEPS, FEATURES + 1))
+    y = keras.layers.RNN(cell, return_sequences=True, name="jordan1")(x)
+    found = unfold(layer_table(keras.Model(x, keras.layers.Activation("linear", name="logits")(y))), pooling=None)
+    assert (found.form, found.other_parameters) == ("many to many", 0)
+    assert reads(found, "h") == {("x", "same"), ("h", "before")}
+    assert reads(found, "o") == {("h", "same")}
 
 
 def test_states_of_both_ends_and_pooling() -> None:
