@@ -94,6 +94,7 @@ def test_two_processes_give_the_results_of_two_devices(folder: Path, mirrored: P
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2100)
 def test_three_processes_give_the_results_of_three_devices(folder: Path) -> None:
     """Bit for bit; and those of one device, whose batches have as many parts, to rounding."""
     addresses = free_addresses(3)
