@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dlcli.replicas import divided
 from dlcli.rundir.directory import RunDir
+from dlcli.tasks.frozen_network import frozen, is_freezable
 
 Kind = Literal["images", "signals", "volumes", "texts", "series", "tables"]
 """What one sample of a run is."""
@@ -190,14 +191,17 @@ class PaddedNetwork:
     Args:
         network: raw samples in.
         largest: the largest number of samples in a batch that its memory is sure to suffice for.
+        freezes: compute with constant weights where memory suffices; the network must have no tables.
     """
 
-    def __init__(self, network: keras.Model, *, largest: int) -> None:
+    def __init__(self, network: keras.Model, *, largest: int, freezes: bool = False) -> None:
         most = min(MAX_BATCH, max(1, largest))
         self.sizes = tuple(1 << power for power in range(most.bit_length()))
         self._input = network.inputs[0]
         self._lock = threading.Lock()
         self._compiled: dict[int, Any] = {}
+        if freezes and is_freezable(network):
+            self._compiled = dict.fromkeys(self.sizes, frozen(network))
         self._function = tf.function(divided(lambda x: tf.nest.flatten(network(x, training=False))), autograph=False)
 
     @property

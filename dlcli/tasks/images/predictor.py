@@ -63,7 +63,8 @@ class ImagePredictor:
         self.kind: Kind = "images" if self._policy is not None else "signals" if len(self._shape) == 2 else "volumes"
         self.shows = self._policy is not None
         self._value_range = getattr(head.recipe.data, "value_range", None) or (0.0, 255.0)
-        self._network = PaddedNetwork(head.with_outputs(best.model), largest=head.recipe.train.batch_size)
+        network, largest = head.with_outputs(best.model), head.recipe.train.batch_size
+        self._network = PaddedNetwork(network, largest=largest, freezes=True)
         self.batch_sizes = self._network.sizes
         self._least = 1
         if self._policy is not None and self._policy.has_own_sizes:
