@@ -31,7 +31,7 @@ def test_outputs_do_not_depend_on_padding_nor_on_constant_weights(network: keras
         found = padded(x)
         assert len(found) == 2
         for output, name in zip(found, sorted(expected), strict=True):  # as tf.nest flattens them
-            np.testing.assert_allclose(output, expected[name], rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(output, expected[name], atol=1e-3)  # differences of pixels of up to 255
 
 
 def test_large_networks_are_not_frozen(network: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
