@@ -14,7 +14,8 @@ MAX_BYTES = 2**28  # of weights: constants are a second copy of them
 def is_freezable(network: keras.Model) -> bool:
     """Whether a network has weights of a size that memory is sure to suffice for twice, and one device."""
     num_bytes = sum(weight.value.shape.num_elements() * weight.value.dtype.size for weight in network.weights)
-    return num_bytes <= MAX_BYTES and tf.distribute.get_strategy().num_replicas_in_sync == 1
+    is_single: bool = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return is_single and bool(num_bytes <= MAX_BYTES)
 
 
 def frozen(network: keras.Model) -> Callable[[tf.Tensor], list[tf.Tensor]]:
