@@ -84,7 +84,7 @@ DEFAULTS = {
     "segmentation": Defaults(
         "segment", 5, 3e-3, 20, 5e-4, batch_size=8, best_metric="val_mean_iou", network="unet", **DENSE
     ),
-    "detection": Defaults("detect", 3, 1e-3, 24, 1e-3, batch_size=8, network="fcos", **DENSE),
+    "detection": Defaults("detect", 3, 1e-3, 24, 5e-4, batch_size=8, network="fcos", **DENSE),
     "instance_segmentation": Defaults("instances", 3, 1e-3, 24, 5e-4, batch_size=8, network="mask_rcnn", **DENSE),
 }
 """By the task of the new head."""
