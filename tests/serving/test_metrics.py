@@ -60,6 +60,7 @@ def test_the_description_names_addresses_that_exist(client: Client) -> None:
         "shades",
         "echo",
         "steps",
+        "teller",
     ]
 
 

@@ -24,7 +24,7 @@ def test_status_and_metadata(client: Client) -> None:
     signature = client.get("/v1/models/shades/metadata")["metadata"]["signature_def"]["signature_def"]
     assert signature["serving_default"]["inputs"] == {"image": {"name": "image", "dtype": "DT_STRING"}}
     assert set(signature["serving_default"]["outputs"]) == {"predicted", "confidence", "top"}
-    assert [model["name"] for model in client.get("/v1/models")["models"]] == ["shades", "echo", "steps"]
+    assert [model["name"] for model in client.get("/v1/models")["models"]] == ["shades", "echo", "steps", "teller"]
 
 
 @pytest.mark.parametrize("level", [0, 40, 255])
@@ -134,7 +134,7 @@ def test_bad_texts(client: Client, value: Any, message: str) -> None:
 
 def test_addresses_that_do_not_exist(client: Client) -> None:
     error = client.post("/v1/models/other:predict", {"instances": [IMAGE]}, status=404)["error"]
-    assert error == "no model named 'other'. This server has: shades, echo, steps."
+    assert error == "no model named 'other'. This server has: shades, echo, steps, teller."
     for method, path, status in (("GET", "/x", 404), ("GET", PREDICT, 405), ("DELETE", "/v1/models", 405)):
         received, body, _ = client.request(method, path)
         assert received == status
