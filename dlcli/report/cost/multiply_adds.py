@@ -65,7 +65,7 @@ ELEMENTWISE_BY_NAME = {
         *("ZerosLike", "OnesLike", "FullLike"),
     ),
     "keras.src.ops.nn": ("Relu", "Sigmoid", "Softmax"),
-    "keras.src.ops.core": ("Cast",),
+    "keras.src.ops.core": ("Cast", "StopGradient"),
     "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
     "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
     "dlcli.models.images.cells.drop_path": ("DropPath",),
