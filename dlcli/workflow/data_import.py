@@ -9,14 +9,14 @@ from dlcli.data.images.importing.samples import Reader, read_names
 from dlcli.data.images.importing.shards import Import, OnBadImage
 from dlcli.data.images.importing.source_files import Sources, find_sources
 from dlcli.data.images.importing.tars import TarReader
-from dlcli.data.images.shard_writer import digests_text
-from dlcli.data.images.sources.shards import COLUMNS, DIGESTS, INDEX
+from dlcli.data.images.sources.shards import COLUMNS, INDEX
 from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
 from dlcli.rundir.tables import write_csv
-from dlcli.rundir.writing import new_folder, replace_by, write_file
+from dlcli.rundir.writing import replace_by
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import start_tensorflow
+from dlcli.tasks.shard_folder import new_shards, shard_sizes
 
 NUM_SHOWN = 10  # images left out that are named
 
@@ -55,17 +55,10 @@ def import_images(
         return _index(sources, TarReader(**keys), on_bad_image, Console(quiet=quiet))
     reader = _reader_of(sources, keys)
     console = Console(quiet=quiet)
-    try:
-        with new_folder(output) as new:
-            task = Import(sources, reader, new.path, max_bytes, on_bad_image)
-            _write_index(new.path, task, console)
-            write_file(new.path / DIGESTS, digests_text(new.path).encode())
-            sizes = [shard.stat().st_size for shard in new.path.glob("*.tar")]
-            new.put(output)
-    except OSError as error:
-        error.filename = str(output)  # errors while writing name no file, or one in the temporary folder
-        raise
-    return _summary(output, task, sizes, console)
+    with new_shards(output) as folder:
+        task = Import(sources, reader, folder, max_bytes, on_bad_image)
+        _write_index(folder, task, console)
+    return _summary(output, task, shard_sizes(output), console)
 
 
 def _index(sources: Sources, reader: Reader, on_bad_image: OnBadImage, console: Console) -> dict[str, Any]:

@@ -35,8 +35,8 @@ def may_differ(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def in_environment(found: dict[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """A verdict of :func:`.tables.verdict_of` with the ``environment``, which differs where numbers that are close are
-    a reproduction, and what is ``unrecorded``.
+    """A verdict of :func:`.tables.verdict_of` with the changes of the ``environment`` and what is ``unrecorded``.
+    Numbers that are close but not equal are a reproduction only if :func:`may_differ`.
 
     Args:
         old, new: run.json, or what else records the environment of the result and of the one that was computed again.
