@@ -52,7 +52,7 @@ def serve(
 ) -> None:
     """Serve the best models of one or several RUNs until Ctrl-C or SIGTERM.
 
-    The address in a browser shows a page to try the models: drop an image, type a text or paste a series.
+    The address in a browser shows a page to try the models: drop an image or a table, type a text or paste a series.
 
     \b
     Examples:

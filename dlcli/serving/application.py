@@ -25,7 +25,7 @@ from dlcli.serving.overlays import shown_json
 from dlcli.serving.page.files import page_file
 from dlcli.serving.refusal import Refused
 from dlcli.serving.served_model import ServedModel
-from dlcli.tasks.predictor import Shows, takes_class
+from dlcli.tasks.predictor import ReadsTables, Shows, takes_class
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 TOP = 5  # classes for each sample, unless a client asks for another number
@@ -167,7 +167,7 @@ class Application:
         return _json(response(rows))
 
     async def _show(self, request: Request) -> Response:
-        """What the page shows of a prediction: of an image, which is the body, or of one text or series in JSON."""
+        """What the page shows of a prediction: of an image, which is the body, or of a text, a series, a table."""
         model = self._model(request)
         predictor = model.predictor
         if not isinstance(predictor, Shows) or not predictor.shows:
@@ -198,6 +198,7 @@ class Application:
                 "kind": model.predictor.kind,
                 "shows": isinstance(model.predictor, Shows) and model.predictor.shows,
                 "takes_class": takes_class(model.predictor),
+                "needs": model.predictor.needs if isinstance(model.predictor, ReadsTables) else "",
                 "classes": list(model.predictor.classes),
                 "card": model.card,
             }

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from dlcli.errors import InputError
-from dlcli.tasks.predictor import Predictor, takes_class
+from dlcli.tasks.predictor import Predictor, ReadsTables, takes_class
 
 SIDE = 64  # of an example along an axis of any length
 TEXT = "example"
@@ -20,10 +20,9 @@ def predict_example(predictor: Predictor, max_batch: int) -> tuple[Sequence[Mapp
 
     Nothing of both if the model does not take such a sample.
     """
-    sample = _sample(predictor)
     top = max(1, len(predictor.classes))
     try:
-        read = predictor.read(sample)
+        read = predictor.example() if isinstance(predictor, ReadsTables) else predictor.read(_sample(predictor))
         rows = predictor.predict([read], top=top)
         return rows, {
             size: _seconds(predictor, [read] * size, top) for size in predictor.batch_sizes if size <= max_batch

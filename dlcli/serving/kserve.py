@@ -18,7 +18,7 @@ from dlcli.serving.kserve_inputs import DTYPES, LENGTH, Samples, expect, read_te
 from dlcli.serving.limits import Limits
 from dlcli.serving.outputs import tensors_of
 from dlcli.serving.refusal import Refused
-from dlcli.serving.samples import CLASS, INPUTS, parse_json
+from dlcli.serving.samples import CLASS, ENCODED, INPUTS, parse_json
 from dlcli.serving.served_model import ServedModel
 from dlcli.tasks.predictor import takes_class
 
@@ -36,7 +36,7 @@ def metadata(model: ServedModel) -> dict[str, Any]:
     """Names, types and shapes of a model's inputs and outputs; -1 for a size that varies."""
     kind = model.predictor.kind
     shape = [-1, *(-1 if side is None else side for side in model.predictor.model.inputs[0].shape[1:])]
-    datatype, shape = ("BYTES", [-1]) if kind in ("images", "texts") else ("FP32", shape)
+    datatype, shape = ("BYTES", [-1]) if kind in ENCODED else ("FP32", shape)
     outputs = tensors_of(model.example, model.predictor.classes) if model.example else {}
     return {
         "name": model.name,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlcli.serving.limits import Limits
 from dlcli.serving.refusal import Refused
-from dlcli.serving.samples import decode_base64, of_array, of_bytes
+from dlcli.serving.samples import WRITTEN, decode_base64, of_array, of_bytes
 
 DTYPES = {
     "BOOL": "?",
@@ -109,7 +109,7 @@ def _strings(data: Any, kind: str) -> list[bytes]:
     found = []
     for value in _flat(expect(data, list, "data"), 0):
         text = expect(value, str, "an element of data")
-        found.append(decode_base64(text) if kind != "texts" else text.encode("utf-8", "surrogatepass"))
+        found.append(text.encode("utf-8", "surrogatepass") if kind in WRITTEN else decode_base64(text))
     return found
 
 

@@ -23,6 +23,7 @@ class Limits:
         max_bodies: bytes of the bodies of all requests together.
         max_pixels: of one encoded image, by its header.
         max_characters: of one text.
+        max_table: bytes of one table: about 20,000 rows, which take a second or two to read.
         max_values: numbers in one array.
         max_samples: of one request.
         max_queue: samples that are being read or wait for their prediction.
@@ -40,6 +41,7 @@ class Limits:
     max_bodies: int = 256 * MIB
     max_pixels: int = 50_000_000
     max_characters: int = 100_000
+    max_table: int = MIB // 4
     max_values: int = 10_000_000
     max_samples: int = 256
     max_queue: int = 512

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlcli import __version__
-from dlcli.serving.samples import CLASS, FORMS, INPUTS
+from dlcli.serving.samples import CLASS, ENCODED, FORMS, INPUTS
 from dlcli.serving.served_model import ServedModel
 
 ERRORS = {
@@ -61,12 +61,15 @@ def _predict(kinds: Sequence[str], name: Mapping[str, Any]) -> dict[str, Any]:
     instances = {"type": "array", "items": {"anyOf": forms}}
     predictions = _object({"predictions": {"type": "array", "items": {"type": "object"}}})
     content: dict[str, Any] = {"application/json": {"schema": _object({"instances": instances})}}
+    files = {INPUTS[kind]: {"type": "array", "items": BINARY["schema"]} for kind in kinds if kind in ENCODED}
+    if files:
+        content["multipart/form-data"] = {"schema": {"type": "object", "properties": files}}
     if "images" in kinds:
-        files = {"type": "array", "items": BINARY["schema"]}
-        content["multipart/form-data"] = {"schema": _object({"image": files})}
         content["image/*"] = BINARY
     if "texts" in kinds:
         content["text/plain"] = {"schema": {"type": "string"}}
+    if "tables" in kinds:
+        content["text/csv"] = {"schema": {"type": "string"}}
     top = {"name": "top", "in": "query", "description": "Classes for each sample.", "schema": {"type": "integer"}}
     return {
         "summary": "Predictions for samples (TensorFlow Serving), forms and single files.",
@@ -79,7 +82,7 @@ def _predict(kinds: Sequence[str], name: Mapping[str, Any]) -> dict[str, Any]:
 def _show(name: Mapping[str, Any]) -> dict[str, Any]:
     urls = {"type": "object", "additionalProperties": True}
     return {
-        "summary": "What speaks for a prediction: maps of an image as data URLs, values of a text or series.",
+        "summary": "What the page shows of one sample: maps of an image as data URLs, values of a text or series.",
         "parameters": [name],
         "requestBody": {"required": True, "content": {"image/*": BINARY, "application/json": {}}},
         "responses": _responses(urls),

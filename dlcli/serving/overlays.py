@@ -1,4 +1,5 @@
-"""What the page shows of a prediction: an image's mask, and what in an image, text or series speaks for it."""
+"""What the page shows of a prediction: an image's mask, what in an image, text or series speaks for it, and what comes
+before a forecast."""
 
 import base64
 import io
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dlcli.tasks.predictor import Shown, ShownSteps, ShownTokens
+from dlcli.tasks.predictor import Shown, ShownHistory, ShownSteps, ShownTokens
 
 FOR, AGAINST = (200, 30, 30), (30, 80, 200)
 """Red speaks for the prediction, blue against it, as in the plots of ``dlcli explain``."""
@@ -17,23 +18,29 @@ BLACK = (0, 0, 0)
 OPACITY = 200  # of the strongest pixel, of 255
 
 
-def shown_json(shown: Shown | ShownTokens | ShownSteps, classes: Sequence[str]) -> dict[str, Any]:
+def shown_json(shown: Shown | ShownTokens | ShownSteps | ShownHistory, classes: Sequence[str]) -> dict[str, Any]:
     """What the page shows, for JSON; the values of tokens and steps have three digits."""
     match shown:
         case Shown():
             return overlays_of(shown, classes)
+        case ShownHistory():
+            return {"history": [{"series": name, "values": _known(values)} for name, values in shown.series]}
         case ShownTokens():
             tokens = [{"token": token, "value": _rounded(value)} for token, value in shown.tokens]
             found: dict[str, Any] = {"tokens": tokens, "separator": shown.separator}
         case ShownSteps():
             found = {
-                "series": [[None if np.isnan(x) else float(x) for x in row] for row in shown.series],
+                "series": [_known(row) for row in shown.series],
                 "values": [[_rounded(x) for x in row] for row in shown.values.tolist()],
                 "columns": list(shown.columns),
             }
         case _:
             assert_never(shown)
     return {**found, "explained": shown.explained, "unit": shown.unit}
+
+
+def _known(values: NDArray[Any]) -> list[float | None]:
+    return [None if np.isnan(x) else float(x) for x in values]
 
 
 def _rounded(value: float) -> float | None:

@@ -14,8 +14,21 @@ from dlcli.printing import describe_bad_json
 from dlcli.serving.limits import Limits
 from dlcli.serving.refusal import Refused
 
-INPUTS = {"images": "image", "signals": "signal", "volumes": "volume", "texts": "text", "series": "series"}
-"""The name of a model's input, by the kind of its samples: the kinds that are served."""
+INPUTS = {
+    "images": "image",
+    "signals": "signal",
+    "volumes": "volume",
+    "texts": "text",
+    "series": "series",
+    "tables": "table",
+}
+"""The name of a model's input, by the kind of its samples."""
+
+WRITTEN = ("texts", "tables")
+"""The kinds of samples that are text."""
+
+ENCODED = ("images", *WRITTEN)
+"""The kinds of samples that are bytes or text; the others are arrays of numbers."""
 
 CLASS = "class"
 """The name of the second input of language models whose texts have classes."""
@@ -23,7 +36,8 @@ CLASS = "class"
 FORMS = {
     "images": 'an image must be {"b64": "…"}, its file in base64, or nested lists [height][width][channels]',
     "texts": "a text must be a string",
-    "series": "a series must be nested lists [steps][features] of numbers",
+    "series": "a series must be nested lists [steps][features] of numbers, null where missing",
+    "tables": "a table must be a string, the content of a CSV file with its header",
     "signals": "a signal must be nested lists [steps][channels] of numbers",
     "volumes": "a volume must be nested lists [depth][height][width][channels] of numbers",
 }
@@ -63,9 +77,11 @@ def sample_of(value: Any, kind: str, limits: Limits) -> Callable[[], Any]:
             if isinstance(inner, dict) and inner.keys() == {"text", CLASS}:  # of a language model
                 return {name: of_text(part, limits) for name, part in inner.items()}
             return of_text(inner, limits)
+        if kind == "tables":
+            return of_table(inner, limits)
         if not isinstance(inner, list):
             raise Refused(400, f"{FORMS[kind]}. Received {_kind_of(inner)}.")
-        return of_array(array_of(inner, FORMS[kind]), kind, limits)
+        return of_array(array_of(inner, kind), kind, limits)
 
     return read
 
@@ -87,11 +103,11 @@ def decode_base64(value: Any) -> bytes:
 
 
 def of_bytes(data: bytes, kind: str, limits: Limits) -> Any:
-    """A sample of bytes: an encoded image, or a text in UTF-8.
+    """A sample of bytes: an encoded image, or a text or a table in UTF-8.
 
     Raises:
-        Refused: the image has too many pixels by its header, or it is not an image; the text is not UTF-8 or too long;
-            the samples are arrays.
+        Refused: the image has too many pixels by its header, or it is not an image; the text or the table is not UTF-8
+            or too long; the samples are arrays.
     """
     if kind == "images":
         try:
@@ -101,11 +117,12 @@ def of_bytes(data: bytes, kind: str, limits: Limits) -> Any:
         if width * height > limits.max_pixels:
             raise Refused(400, f"too large: an image may have at most {limits.max_pixels:,} pixels.")
         return data
-    if kind == "texts":
+    if kind in WRITTEN:
         try:
-            return of_text(data.decode("utf-8"), limits)
+            text = data.decode("utf-8")
         except UnicodeDecodeError:
-            raise Refused(400, "a text must be UTF-8.") from None
+            raise Refused(400, f"a {INPUTS[kind]} must be UTF-8.") from None
+        return of_text(text, limits) if kind == "texts" else of_table(text, limits)
     raise Refused(400, f"{FORMS[kind]}. Received bytes.")
 
 
@@ -124,14 +141,36 @@ def of_text(value: Any, limits: Limits) -> str:
     return value
 
 
-def array_of(value: list[Any], form: str) -> NDArray[Any]:
-    """Nested lists of numbers as an array.
+def of_table(value: Any, limits: Limits) -> bytes:
+    """A table, the content of a CSV file in UTF-8.
+
+    Raises:
+        Refused: it is not text, or too long.
+    """
+    if not isinstance(value, str):
+        raise Refused(400, f"{FORMS['tables']}. Received {_kind_of(value)}.")
+    try:
+        data = value.encode()
+    except UnicodeEncodeError:
+        raise Refused(400, "a table must be UTF-8. Received half of a surrogate pair.") from None
+    if len(data) > limits.max_table:
+        raise Refused(400, f"a table may have at most {limits.max_table:,} bytes. Received {len(data):,}.")
+    return data
+
+
+def array_of(value: list[Any], kind: str) -> NDArray[Any]:
+    """Nested lists of numbers as an array; of series, with NaN in place of null.
 
     Raises:
         Refused: they are ragged, too deep, or hold other values.
     """
+    form = FORMS[kind]
     try:
         array = np.array(value)
+        if kind == "series" and array.dtype == object:
+            entries = array.ravel().tolist()
+            if all(type(entry) in (int, float, type(None)) for entry in entries):
+                array = np.array([np.nan if entry is None else entry for entry in entries]).reshape(array.shape)
     except (ValueError, RecursionError, OverflowError):
         raise Refused(400, f"{form}. Received lists of unequal lengths or depths.") from None
     if array.dtype.kind not in "iuf":
@@ -143,18 +182,22 @@ def of_array(array: NDArray[Any], kind: str, limits: Limits) -> NDArray[Any]:
     """A sample of numbers, such as the pixels of an image or the steps of a series, whose shape the predictor checks.
 
     Raises:
-        Refused: it has no or too many values, or values that are not finite.
+        Refused: it has no or too many values, or values that are not finite; a missing value of a series is NaN.
     """
-    if kind == "texts":
+    if kind in WRITTEN:
         raise Refused(400, f"{FORMS[kind]}. Received numbers.")
     if kind == "series" and array.ndim == 1:  # of one feature
         array = array[:, None]
     if not array.size or array.size > limits.max_values:
         raise Refused(400, f"a sample must have 1 to {limits.max_values:,} values. Received {array.size:,}.")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise Refused(400, "the values of a sample must be finite. Received NaN or infinity.")
-    is_byte = array.dtype.kind in "iu" and array.min() >= 0 and array.max() <= 255
-    return array.astype(np.uint8 if is_byte and kind == "images" else np.float32)
+    if kind == "images" and array.dtype.kind in "iu" and array.min() >= 0 and array.max() <= 255:
+        return array.astype(np.uint8)
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinity
+        values = array.astype(np.float32)
+    if np.isinf(values).any() or (kind != "series" and np.isnan(values).any()):
+        expected = "finite, or missing" if kind == "series" else "finite"
+        raise Refused(400, f"the values of a sample must be {expected}, in float32. Received NaN or infinity.")
+    return values
 
 
 def _kind_of(value: Any) -> str:

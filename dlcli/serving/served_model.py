@@ -6,6 +6,7 @@ from typing import Any
 
 from dlcli.tasks.predictor import Predictor
 
+MAX_MESSAGE = 2_000  # characters of a message about a sample, which may quote much of it
 NEARLY = 1.05
 """Times that differ by less are equal: the larger batch is predicted."""
 
@@ -44,9 +45,9 @@ class ServedModel:
         return max((size for size, seconds in per_sample.items() if seconds <= NEARLY * least), default=number)
 
     def public(self, message: object) -> str:
-        """A message about a sample without the paths of this machine."""
+        """A message about a sample without the paths of this machine, and without its end if that is long."""
         path = self.predictor.run.path
         text = str(message)
         for place in (path.resolve(), path.absolute(), path):
             text = text.replace(str(place), self.name)
-        return text
+        return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} …"

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlcli.serving.limits import Limits
 from dlcli.serving.refusal import Refused
-from dlcli.serving.samples import INPUTS, parse_json, sample_of
+from dlcli.serving.samples import ENCODED, INPUTS, parse_json, sample_of
 from dlcli.serving.served_model import ServedModel
 
 VERSION = "1"  # of every model: a run does not change
@@ -23,7 +23,7 @@ def status() -> dict[str, Any]:
 def metadata(model: ServedModel) -> dict[str, Any]:
     """The signature of a model."""
     kind = model.predictor.kind
-    dtype = "DT_STRING" if kind in ("images", "texts") else "DT_FLOAT"
+    dtype = "DT_STRING" if kind in ENCODED else "DT_FLOAT"
     outputs = {name: {"name": name} for row in model.example for name in row}
     signature = {
         "inputs": {INPUTS[kind]: {"name": INPUTS[kind], "dtype": dtype}},

@@ -13,10 +13,17 @@ from python_multipart.multipart import parse_options_header
 
 from dlcli.serving.limits import Limits
 from dlcli.serving.refusal import Refused
-from dlcli.serving.samples import of_bytes
+from dlcli.serving.samples import WRITTEN, of_bytes
 
 FORM = "multipart/form-data"
 MAX_NAMED = 100  # characters of a client's text in a message
+
+PLAIN = {
+    "images": ("image/", "application/octet-stream"),
+    "texts": ("text/plain",),
+    "tables": ("text/csv", "text/plain", "application/octet-stream"),
+}
+"""How the Content-Type of a body that is one sample starts, by the kind of the samples."""
 
 
 @dataclass
@@ -79,7 +86,7 @@ class _Reader:
 
 
 def read_form(body: bytes, content_type: str, kind: str, limits: Limits) -> tuple[list[str], list[Callable[[], Any]]]:
-    """The names and samples of a form: each file, and for texts each field.
+    """The names and samples of a form: each file, and for texts and tables each field.
 
     Raises:
         Refused: the form is malformed, or has no sample.
@@ -88,7 +95,7 @@ def read_form(body: bytes, content_type: str, kind: str, limits: Limits) -> tupl
     samples: list[Callable[[], Any]] = []
     for part in _parts(body, content_type, limits):
         name, file = part.names
-        if file is None and kind != "texts":
+        if file is None and kind not in WRITTEN:
             shown = name[:MAX_NAMED] or "image"
             raise Refused(400, f"the form's field '{shown}' must be a file: with curl, -F {shown}=@FILE.")
         names.append(file or name)
@@ -116,13 +123,12 @@ def _parts(body: bytes, content_type: str, limits: Limits) -> list[_Part]:
 
 
 def read_plain(body: bytes, content_type: str, kind: str, limits: Limits) -> Callable[[], Any]:
-    """The one sample of a body that is an image (``image/*`` or bytes) or a text (``text/plain``).
+    """The one sample of a body: an image (``image/*`` or bytes), a text (``text/plain``) or a table (``text/csv``).
 
     Raises:
         Refused: the model takes no such samples.
     """
-    wanted = {"images": ("image/", "application/octet-stream"), "texts": ("text/plain",)}.get(kind, ())
-    if not content_type.startswith(wanted or "\n"):
+    if not content_type.startswith(PLAIN.get(kind, "\n")):
         received = content_type[:MAX_NAMED] or "none"
         raise Refused(415, f"Content-Type: this model takes {kind} as JSON or as above. Received {received}.")
     return lambda: of_bytes(body, kind, limits)

@@ -45,7 +45,7 @@ class Predictor(Protocol):
         Args:
             sample: of images the bytes of a file, in any format that ``dlcli predict`` takes, or an array
                 ``[height, width]`` or ``[height, width, channels]``; of signals and volumes an array as in training;
-                of texts a string; of series an array ``[steps, features]``.
+                of texts a string; of series an array ``[steps, features]``; of tables the content of a CSV file.
             name: what messages call the sample; None for "the image", "the text" or the like.
 
         Raises:
@@ -131,6 +131,32 @@ class ShownSteps:
     unit: str
 
 
+@dataclass(frozen=True)
+class ShownHistory:
+    """The steps before a forecast.
+
+    Attributes:
+        series: the name of each series, empty for a single one, and its values, NaN where missing: float64 ``[steps]``.
+    """
+
+    series: Sequence[tuple[str, NDArray[np.float64]]]
+
+
+@runtime_checkable
+class ReadsTables(Protocol):
+    """A predictor whose samples are tables.
+
+    Attributes:
+        needs: what a table must have, in words.
+    """
+
+    needs: str
+
+    def example(self) -> Any:
+        """A sample as ``read`` returns it, of values 0."""
+        ...
+
+
 @runtime_checkable
 class Shows(Protocol):
     """A predictor that can show more of a prediction than its row.
@@ -141,7 +167,7 @@ class Shows(Protocol):
 
     shows: bool
 
-    def show(self, sample: Any) -> Shown | ShownTokens | ShownSteps | None:
+    def show(self, sample: Any) -> Shown | ShownTokens | ShownSteps | ShownHistory | None:
         """What can be shown of the prediction of one sample; None if there is nothing.
 
         Args:

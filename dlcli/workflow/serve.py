@@ -4,7 +4,6 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dlcli.errors import InputError
 from dlcli.recipe.load import load
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
@@ -14,7 +13,6 @@ from dlcli.serving.example import predict_example
 from dlcli.serving.guard import Guard
 from dlcli.serving.limits import Limits
 from dlcli.serving.metrics import Metrics
-from dlcli.serving.samples import FORMS
 from dlcli.serving.served_model import ServedModel
 from dlcli.serving.server import serve as serve_until_stopped
 from dlcli.tasks.dispatch import task_of
@@ -55,8 +53,6 @@ def serve(
 
 def _load(run: RunDir, limits: Limits, console: Console) -> ServedModel:
     predictor = task_of(load(run.config).recipe).predictor(run, console)
-    if predictor.kind not in FORMS:
-        raise InputError(f"{run.path}: dlcli serve does not support models of {predictor.kind}. Use dlcli predict.")
     example, seconds = predict_example(predictor, limits.max_batch)
     per_sample = f", {min(seconds[size] / size for size in seconds) * 1000:.2f} ms per sample" if seconds else ""
     console.say(f"run {run.path}: loaded{per_sample}")

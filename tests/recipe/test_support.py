@@ -162,7 +162,7 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected = {"train", "evaluate", "explain", "export", "summary"}
     expected |= set() if recipe.task == "step_prediction" else INSPECTED
     expected |= set() if recipe.task in ("step_prediction", "language_model") else {"predict"}
-    expected |= set() if recipe.task in ("step_prediction", "forecasting") else {"serve"}
+    expected |= set() if recipe.task == "step_prediction" else {"serve"}
     expected |= {"embed"} if recipe.task in IMAGES else set()
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()

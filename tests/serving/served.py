@@ -27,7 +27,7 @@ from dlcli.serving.limits import Limits
 from dlcli.serving.metrics import Metrics
 from dlcli.serving.served_model import ServedModel
 from dlcli.serving.server import Server
-from dlcli.tasks.predictor import Kind, ShownSteps, ShownTokens
+from dlcli.tasks.predictor import Kind, ShownHistory, ShownSteps, ShownTokens
 
 CLASSES = ("dark", "bright")
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -106,7 +106,14 @@ class Echo:
     ) -> list[dict[str, Any]]:
         if self.kind == "texts":
             return [{"predicted": text.upper(), "length": len(text), "tags": list(text)} for text in samples]
-        return [{"predicted": float(array.sum()), "means": array.mean(axis=0).tolist()} for array in samples]
+        sums = [np.nansum(array, axis=0) for array in samples]
+        return [
+            {
+                "predicted": float(of_columns.sum()),
+                "means": (of_columns / (~np.isnan(array)).sum(axis=0).clip(1)).tolist(),
+            }
+            for of_columns, array in zip(sums, samples, strict=True)
+        ]
 
 
 class Explaining(Echo):
@@ -121,6 +128,38 @@ class Explaining(Echo):
             return ShownSteps(gap, values - values.mean(), ("a", HOSTILE), "large", "log-odds")
         words = sample.split()
         return ShownTokens([(word, len(word) - 4.0) for word in words], " ", HOSTILE, "log-odds") if words else None
+
+
+class Foresight(Echo):
+    """Forecasts that the last value of a table remains, for two steps of each series."""
+
+    shows = True
+    needs = "2 rows"
+
+    def __init__(self) -> None:
+        super().__init__("tables")
+
+    def read(self, sample: Any) -> list[list[float]]:
+        cells = [line.split(",")[1] for line in sample.decode().split()[1:]]
+        if not cells:
+            raise InputError("the table: must have a row.")
+        if wrong := [cell for cell in cells if cell.startswith("x")]:
+            raise InputError(f"the table:2: column 'load' must be a number. Received '{wrong[0]}'.")
+        return [[float("nan") if cell == "NA" else float(cell) for cell in cells]]
+
+    def example(self) -> list[list[float]]:
+        return [[0.0, 0.0]]
+
+    def predict(self, samples: Any, **_: Any) -> list[dict[str, Any]]:
+        def rows(values: list[float]) -> list[dict[str, Any]]:
+            names = {"predicted": 0.0, "q0.1": -1.0, "q0.9": 1.0}
+            parts = [{name: values[-1] + of for name, of in names.items()} for _ in range(2)]
+            return [{"after": "4", "step": step, "time": HOSTILE, **part} for step, part in enumerate(parts, start=1)]
+
+        return [{"forecast": [row for values in sample for row in rows(values)], "left_out": []} for sample in samples]
+
+    def show(self, sample: Any) -> ShownHistory:
+        return ShownHistory([("", np.array(values)) for values in sample])
 
 
 class Teller(Echo):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served import CLASSES, HOSTILE, Client, Echo, Explaining, Shades, Teller, encoded, served, serving  # type: ignore[import-not-found]
+from served import CLASSES, HOSTILE, Client, Echo, Explaining, Foresight, Shades, Teller, encoded, served, serving  # type: ignore[import-not-found]
 
 from dlcli.serving.page.files import TYPES
 from dlcli.tasks.predictor import Shown
@@ -52,7 +52,7 @@ def mask_file(mask: Any) -> bytes:
 def showing() -> Iterator[Client]:
     models = [served("shades", Showing()), served("echo", Echo()), served("steps", Echo("series"))]
     models += [served("words", Explaining()), served("curves", Explaining("series"))]
-    models += [served("teller", Teller(classes=CLASSES)), served("topics", Topics())]
+    models += [served("teller", Teller(classes=CLASSES)), served("topics", Topics()), served("ahead", Foresight())]
     with serving(*models) as found:
         yield found
 
@@ -97,7 +97,7 @@ def test_what_is_laid_over_an_image(showing: Client) -> None:
     assert showing.request("POST", "/v1/models/echo:show", b"x", {"Content-Type": "text/plain"})[0] == 400
     assert showing.request("POST", "/v1/models/shades:show", b"x", headers)[0] == 400
     listed = showing.get("/v1/models")["models"]
-    assert [model["shows"] for model in listed] == [True, False, False, True, True, False, False]
+    assert [model["shows"] for model in listed] == [True, False, False, True, True, False, False, True]
     assert [model["name"] for model in listed if model["takes_class"]] == ["teller"]
 
 
@@ -282,6 +282,33 @@ def test_a_class_is_chosen_for_a_prompt_and_labels_are_listed(page: Page) -> Non
         ["b", "20.0%"],
     ]
     assert [item.text.split()[0] for item in card.find_elements("css selector", ".bars li.on")] == ["a"]
+    assert page.errors() == []
+
+
+@pytest.mark.slow
+@in_browser
+def test_a_table_is_forecast(page: Page, tmp_path: Path) -> None:
+    keys = pytest.importorskip("selenium.webdriver").Keys
+    page.choose("ahead")
+    assert page.one("#needs").text == "The table needs 2 rows."
+    (tmp_path / "load.csv").write_text("day,load\n1,2\n2,NA\n3,4\n")
+    page.one("#table-file").send_keys(str(tmp_path / "load.csv"))
+    (card,) = page.cards(1)
+    assert card.find_element("css selector", "h3").text == "load.csv"
+    page.wait(lambda: page.all("svg.steps"))
+    lines = {line.get_attribute("class"): line.get_attribute("d") for line in page.all("svg.steps path")}
+    assert lines["past"].count("M") == 2  # a missing value interrupts the line
+    assert lines["ahead"].count("L") == 2  # from the last value
+    assert len(page.one("svg.steps polygon").get_attribute("points").split()) == 4
+    assert "after 4, from 2 (bottom) to 5 (top). The band is from the 10% to the 90% quantile." in card.text
+    cells = [cell.text for cell in card.find_elements("css selector", ".numbers td")]
+    assert cells == ["1", HOSTILE, "4", "3", "5", "2", HOSTILE, "4", "3", "5"]
+    page.wait(lambda: page.one("#status").text == "load.csv: a forecast of 2 steps, the first 4")
+    page.one("#table").send_keys("day,load\n", keys.CONTROL, keys.ENTER)
+    assert page.cards(2)[0].find_element("css selector", "[role=alert]").text == "the table: must have a row."
+    page.choose("steps")
+    page.one("#series").send_keys("1,\n3,4\n", keys.CONTROL, keys.ENTER)
+    assert page.cards(3)[0].find_element("css selector", ".verdict").text == "8"
     assert page.errors() == []
 
 

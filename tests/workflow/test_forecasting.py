@@ -14,10 +14,14 @@ from run_outcome import assert_same_but_name  # type: ignore[import-not-found]
 from unfinished import assert_usable  # type: ignore[import-not-found]
 
 import dlcli
+from dlcli.recipe.load import load
+from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
+from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.forecasting.baselines import report_baselines
+from dlcli.tasks.predictor import ReadsTables, Shows
 
 RECIPE = """\
 task: forecasting
@@ -206,6 +210,16 @@ def test_predicting_and_evaluating_other_tables(folder: Path) -> None:
     ):
         with pytest.raises(dlcli.InputError, match=f"^{message}"):
             loaded.predict(bad)
+    predictor = task_of(load(folder / "runs" / "waves" / "config.yaml").recipe).predictor(
+        RunDir(folder / "runs" / "waves"), Console(quiet=True)
+    )
+    assert isinstance(predictor, ReadsTables)
+    assert isinstance(predictor, Shows)
+    assert predictor.needs == "at least 14 rows with the columns day, load, wind"
+    ((_, past),) = predictor.show(predictor.read(content)).series
+    loads = np.genfromtxt(folder / "later.csv", delimiter=",", skip_header=1)[-14:, 1]
+    np.testing.assert_array_equal(past, loads.astype(np.float32))
+    assert len(predictor.predict([predictor.example()])[0]["forecast"]) == 7
     found = json.loads(run("evaluate", "waves", "--data", "later.csv", "--json", folder=folder).stdout)
     assert found["samples"] == 60 - 14 - 7 + 1
     assert found["split"] == "later-all"

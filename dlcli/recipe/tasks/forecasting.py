@@ -234,7 +234,7 @@ class Forecasting(TaskRecipe):
     """The next steps of a series."""
 
     samples = "tables of numbers"
-    verbs = SEQUENCE_VERBS - {"serve"}
+    verbs = SEQUENCE_VERBS
     options = frozenset(("--data", "--split"))
     explanation_options = frozenset(("--check", "--gates", "--gradient-norms", "--steps", "--target"))
     explanation_methods = SERIES_METHODS

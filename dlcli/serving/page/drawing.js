@@ -8,6 +8,13 @@ const SMALL = 96; // pixels of the longer side, below which an image is shown en
 
 export const colorOf = (index) => COLORS[index % COLORS.length];
 
+// An element of an SVG drawing.
+export function shape(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
 // An image with what is laid over it; resolves when it is loaded, or cannot be.
 export function photo(source, alt) {
   const stack = element("div", { class: "stack" });
@@ -32,21 +39,18 @@ export async function drawBoxes(stack, boxes) {
   const shown = await stack.ready;
   if (shown === null || boxes.length === 0) return;
   const [width, height] = [shown.naturalWidth, shown.naturalHeight];
-  const layer = document.createElementNS(SVG, "svg");
-  layer.setAttribute("class", "over");
-  layer.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const layer = shape("svg", { class: "over", viewBox: `0 0 ${width} ${height}` });
   layer.setAttribute("aria-hidden", "true"); // the same is listed as text
   const scale = width / Math.max(shown.clientWidth, 1);
   for (const { box, color, caption } of boxes) {
-    const rectangle = document.createElementNS(SVG, "rect");
     const [x1, y1, x2, y2] = box;
     const places = { x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0) };
-    for (const [key, value] of Object.entries(places)) rectangle.setAttribute(key, value);
+    const rectangle = shape("rect", places);
     rectangle.setAttribute("fill", "none");
     rectangle.setAttribute("stroke", color);
     rectangle.setAttribute("stroke-width", "2.5");
     rectangle.setAttribute("vector-effect", "non-scaling-stroke");
-    const label = document.createElementNS(SVG, "text");
+    const label = shape("text", {});
     label.textContent = caption;
     label.setAttribute("x", x1 + 3 * scale);
     label.setAttribute("y", Math.max(y1 - 4 * scale, 13 * scale));

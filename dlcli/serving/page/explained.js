@@ -1,8 +1,8 @@
 // What in a text or a series speaks for its prediction, in colors and in words.
 
+import { shape } from "./drawing.js";
 import { element } from "./elements.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const MOST_NAMED = 3; // tokens or steps that the caption names
 const MOST_LINES = 6; // columns of a series that are drawn
 const [WIDTH, HEIGHT] = [600, 180];
@@ -37,12 +37,6 @@ function tokens(shown) {
   const entries = shown.tokens.map(({ token }, i) => ({ name: `“${token}”`, value: values[i] }));
   figure.append(text, caption(shown, entries, shown.separator ? "words" : "characters"));
   return figure;
-}
-
-function shape(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }
 
 // A line for a column, from its lowest to its highest value; missing values interrupt it.

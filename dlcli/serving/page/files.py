@@ -10,6 +10,7 @@ TYPES = {
     "results.js": "text/javascript; charset=utf-8",
     "drawing.js": "text/javascript; charset=utf-8",
     "explained.js": "text/javascript; charset=utf-8",
+    "forecast.js": "text/javascript; charset=utf-8",
     "elements.js": "text/javascript; charset=utf-8",
     "requests.js": "text/javascript; charset=utf-8",
     "series.js": "text/javascript; charset=utf-8",

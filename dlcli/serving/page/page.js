@@ -2,6 +2,7 @@
 
 import { element, number, table } from "./elements.js";
 import { explainedFigure } from "./explained.js";
+import { forecastFigures } from "./forecast.js";
 import { listModels, predictImage, predictValue, setToken, showImage, showValue, TokenNeeded } from "./requests.js";
 import { addOverlays, card, fail, fill, imageFigure, parts, summary } from "./results.js";
 import { parseSeries } from "./series.js";
@@ -47,9 +48,11 @@ function choose(model) {
     ...(model.takes_class ? model.classes : []).map((name) => element("option", { value: name }, name)),
   );
   byId("text").required = !model.takes_class; // which says enough to start a text
-  byId("series-input").hidden = isImage || model.kind === "texts";
+  byId("table-input").hidden = model.kind !== "tables";
+  byId("needs").textContent = model.needs ? `The table needs ${model.needs}.` : "";
+  byId("series-input").hidden = isImage || ["texts", "tables"].includes(model.kind);
   byId("series-label").textContent = model.kind === "series"
-    ? "Series: a line for each step, its features separated by commas"
+    ? "Series: a line for each step, its features separated by commas; nothing between commas is missing"
     : "Nested lists of numbers, as JSON";
   byId("camera").hidden = !(isImage && navigator.mediaDevices?.getUserMedia);
   if (!isImage) stopCamera();
@@ -140,6 +143,11 @@ async function addShown(model, blob, made, row, figure, stack) {
   if (explained) made.querySelector(".latency").before(explained);
 }
 
+async function tryFiles(files) {
+  if (chosen.kind === "images") return tryImages(files);
+  for (const file of files) await tryValue(file.name, await file.text());
+}
+
 async function tryValue(title, value) {
   const model = chosen;
   const [made] = addCards([title]);
@@ -148,20 +156,21 @@ async function tryValue(title, value) {
     const { row, milliseconds } = await predictValue(model.name, value);
     fill(made, parts(row, model.classes), { name: model.name, milliseconds });
     say(`${title}: ${summary(row)}`);
-    if (model.shows) await addExplained(model, value, made);
+    if (model.shows) await addExplained(model, value, made, row);
   } catch (error) {
     fail(made, error);
     say(error.message);
   }
 }
 
-async function addExplained(model, value, made) {
+async function addExplained(model, value, made, row) {
   let shown;
   try {
     shown = await showValue(model.name, value);
   } catch {
     return; // the prediction stands without it
   }
+  if (shown.history) return made.querySelector("h3").after(...forecastFigures(row, shown.history));
   made.querySelector(".latency").before(explainedFigure(shown));
 }
 
@@ -202,23 +211,25 @@ byId("token-form").addEventListener("submit", (event) => {
   start();
 });
 byId("model").addEventListener("change", (event) => choose(models[event.target.selectedIndex]));
-byId("files").addEventListener("change", (event) => {
-  tryImages([...event.target.files]);
-  event.target.value = "";
-});
+for (const id of ["files", "table-file"]) {
+  byId(id).addEventListener("change", (event) => {
+    tryFiles([...event.target.files]);
+    event.target.value = "";
+  });
+}
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
-    if (byId("image-input").hidden) return;
+    if (byId("image-input").hidden && byId("table-input").hidden) return;
     event.preventDefault();
     byId("drop").classList.toggle("over", kind === "dragover");
-    if (kind === "drop") tryImages([...event.dataTransfer.files]);
+    if (kind === "drop") tryFiles([...event.dataTransfer.files]);
   });
 }
 document.addEventListener("paste", (event) => {
   const files = [...event.clipboardData.files];
   if (!byId("image-input").hidden && files.length > 0) tryImages(files);
 });
-for (const id of ["text", "series"]) {
+for (const id of ["text", "series", "table"]) {
   byId(id).addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
   });
@@ -230,6 +241,10 @@ byId("text-input").addEventListener("submit", (event) => {
   if (!chosen.takes_class) return tryValue(title, text);
   const name = byId("class").value;
   tryValue(title ? `${name}: ${title}` : name, { text, class: name });
+});
+byId("table-input").addEventListener("submit", (event) => {
+  event.preventDefault();
+  tryValue("Table", byId("table").value);
 });
 byId("series-input").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,6 +1,7 @@
 // Shows the prediction for one sample, by the entries that its row has.
 
 import { colorOf, drawBoxes, overlay, photo } from "./drawing.js";
+import { forecastParts } from "./forecast.js";
 import { bars, element, number, percent, table } from "./elements.js";
 
 // The sentence that a screen reader says of a prediction.
@@ -9,6 +10,7 @@ export function summary(row) {
   if (row.labels) return row.labels.filter((entry) => entry.predicted).map((entry) => entry.label).join(", ") || "no label";
   if (row.areas) return Object.entries(row.areas).map(([name, area]) => `${name} ${percent(area.share)}`).join(", ");
   if (row.added !== undefined) return row.text;
+  if (row.forecast) return `a forecast of ${number(row.forecast.length)} steps, the first ${number(row.forecast[0].predicted)}`;
   if (row.words) return `${row.words.length} words tagged`;
   if (typeof row.predicted === "number") return number(row.predicted);
   if (typeof row.predicted === "string") return row.predicted;
@@ -36,6 +38,7 @@ export function parts(row, classes, colors = {}) {
     shown.push(bars(largest.map(([name, area]) => ({ name, share: area.share, color: colors[name] }))));
   }
   if (row.added !== undefined) shown.push(continued(row));
+  if (row.forecast) shown.push(...forecastParts(row));
   if (row.words) shown.push(tagged(row.words, row.tags, classes));
   if (shown.length === 0) shown.push(element("pre", {}, JSON.stringify(row, null, 1)));
   return shown;

@@ -88,6 +88,23 @@ def last_windows(
     return windows, left_out
 
 
+def needs_of(recipe: Forecasting, features: Sequence[str], categories: Categories) -> str:
+    """What a table must have for :func:`last_windows`, in words.
+
+    Args:
+        features, categories: of the training data.
+    """
+    section, window = recipe.data, recipe.window
+    series = [section.series] if section.series is not None else []
+    plain = [name for name in features if name in _plain(features, categories)]
+    columns = dict.fromkeys([*section.time, *series, *plain, *section.static])  # each once, in their order
+    text = f"at least {window.history} rows{' of a series' * bool(series)} with the columns "
+    text += ", ".join(map(printable, columns))
+    if section.future_features:
+        text += f", and {window.horizon} rows more without {printable(section.target)}"
+    return text
+
+
 def _plain(features: Sequence[str], categories: Categories) -> set[str]:
     """The features that are columns of the table themselves."""
     waves = {f"{name} {wave}" for name in ("hour", "weekday", "month") for wave in ("sine", "cosine")}

@@ -19,10 +19,10 @@ from dlcli.recipe.tasks.forecasting import Forecasting
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.forecasting.evaluation import categories_of_run, load_forecaster, offset_of_run, step_of_run
-from dlcli.tasks.forecasting.last_windows import LastWindow, LeftOut, last_windows
+from dlcli.tasks.forecasting.last_windows import LastWindow, LeftOut, last_windows, needs_of
 from dlcli.tasks.forecasting.scoring import named_quantiles
 from dlcli.tasks.forecasting.sources import FORECAST_BATCH
-from dlcli.tasks.predictor import Kind
+from dlcli.tasks.predictor import Kind, ShownHistory
 
 Windows = tuple[list[LastWindow], list[LeftOut]]
 
@@ -37,6 +37,7 @@ class ForecastPredictor:
     kind: Kind = "tables"
     classes: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (1,)
+    shows = True
 
     def __init__(self, run: RunDir, recipe: Forecasting, console: Console) -> None:
         self.run = run
@@ -49,6 +50,7 @@ class ForecastPredictor:
             "offset": self._offset,
         }
         self._lock = threading.Lock()
+        self.needs = needs_of(recipe, self._trained["features"], self._trained["categories"])
 
     def read(self, sample: Any, *, name: str | None = None) -> Windows:
         """As :meth:`dlcli.tasks.predictor.Predictor.read`, of a table: its path, or the content of a CSV file.
@@ -63,6 +65,12 @@ class ForecastPredictor:
             received = shortened(printable(str(sample)))
             raise InputError(f"{name}: must be a path, the bytes of a CSV file or a data frame. Received {received}.")
         return last_windows(Path(name), self._recipe, **self._trained, text=_text(sample, name))
+
+    def example(self) -> Windows:
+        """As :meth:`dlcli.tasks.predictor.ReadsTables.example`."""
+        times = ("",) * self._recipe.window.horizon
+        values = np.zeros(self.model.inputs[0].shape[1:], np.float32)
+        return [LastWindow("", "", times, values)], []
 
     def predict(
         self,
@@ -94,6 +102,12 @@ class ForecastPredictor:
             for window, of_window in zip(some, outputs, strict=True):
                 rows += self._rows(window, of_window)
         return rows
+
+    def show(self, sample: Windows) -> ShownHistory:
+        """As :meth:`dlcli.tasks.predictor.Shows.show`: what the network takes of the target."""
+        length = self._recipe.window.history
+        values = [(window.series, raw_values(window.values[:length, :1], self._offset)) for window in sample[0]]
+        return ShownHistory([(series, np.asarray(of_target, np.float64)[:, 0]) for series, of_target in values])
 
     def _rows(self, window: LastWindow, outputs: np.ndarray) -> list[dict[str, Any]]:
         levels = self._recipe.window.quantiles
