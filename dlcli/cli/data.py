@@ -341,8 +341,8 @@ def pack(
 
     A recipe with data.kind: shards and the folder as data.path trains on exactly the same splits, in the same order,
     to the same model. The images are not changed: a shard contains the bytes of each file in WebDataset's layout, with
-    its class (.cls), and its labels, numbers, box or objects (.json); shards.csv says where each image is. Masks are
-    not packed.
+    its class (.cls), its labels, numbers, box or objects (.json), and its mask as PNG of the indices of classes
+    (.mask.png); shards.csv says where each image is.
 
     \b
     Examples:

@@ -1,5 +1,7 @@
 """Fixtures of the data tests: the recipe's defaults, and small distinct images."""
 
+import csv
+import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,9 @@ import pytest
 from PIL import Image
 
 from dlcli.data.augmentation.augmentation import Augmentation, ColorJitter, RandAugment, RandomCrop, RandomErasing
+from dlcli.data.images.samples import Dataset
+from dlcli.data.images.shard_writer import write_shards
+from dlcli.data.images.sources.shards import ANNOTATED_COLUMNS, INDEX, index_rows
 
 SaveImage = Callable[..., Path]
 
@@ -56,6 +61,36 @@ def save_classes(save_image: SaveImage, tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "data"
 
     return save
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Callable[[Dataset], Path]:
+    """Packs a data set with annotations into the folder tmp_path/packed."""
+
+    def write(dataset: Dataset) -> Path:
+        folder = tmp_path / "packed"
+        folder.mkdir()
+        places = write_shards(dataset, folder, max_bytes=10**6, progress=lambda done, total: None)
+        with open(folder / INDEX, "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([ANNOTATED_COLUMNS, *index_rows(dataset, places)])
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def change_row() -> Callable[[Path, dict[str, Any]], None]:
+    """Replaces keys of the annotation in line 3 of the index of a folder of shards; those of None are removed."""
+
+    def change(folder: Path, changes: dict[str, Any]) -> None:
+        with open(folder / INDEX, newline="") as file:
+            rows = list(csv.DictReader(file))
+        content = json.loads(rows[1]["annotation"]) | changes
+        rows[1]["annotation"] = json.dumps({key: value for key, value in content.items() if value is not None})
+        with open(folder / INDEX, "w", newline="") as file:
+            csv.writer(file).writerows([ANNOTATED_COLUMNS, *(row.values() for row in rows)])
+
+    return change
 
 
 @pytest.fixture

@@ -166,10 +166,8 @@ def test_verbs_of_each_task(recipe: Recipe) -> None:
     expected |= {"embed"} if recipe.task in IMAGES else set()
     expected |= {"generate"} if recipe.task == "language_model" else set()
     expected |= {"attack"} if recipe.task == "classification" else set()
-    expected |= {"data pack"} if recipe.task in (*IMAGES, "detection") else set()
     on_images = (*IMAGES, "segmentation", "detection", "instance_segmentation")
-    expected |= {"search"} if recipe.task in on_images else set()
-    expected |= {"data preview"} if recipe.task in on_images else set()
+    expected |= {"search", "data pack", "data preview"} if recipe.task in on_images else set()
     for verb in expected:
         check_verb(recipe, "runs/x", verb)
     for verb in VERBS - expected:

@@ -5,7 +5,7 @@ The boxes of a split are stored flat, one image's after another, with the offset
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,23 @@ class Instances(Protocol):
 
         Raises:
             InputError: they can no longer be read, or have changed since they were checked.
+        """
+        ...
+
+
+@runtime_checkable
+class StoredInstances(Instances, Protocol):
+    """Masks of files, or of annotations in files, which can be packed."""
+
+    def described(self) -> Sequence[Mapping[str, Any]]:
+        """The shape of each object, in values for JSON."""
+        ...
+
+    def files(self) -> Mapping[str, bytes]:
+        """The files that the shapes are in: their contents by suffix.
+
+        Raises:
+            InputError: one can no longer be read, or has changed since it was checked.
         """
         ...
 
@@ -123,15 +140,15 @@ class ObjectBoxes(ImageAnnotation):
         return dict(zip(OBJECT_COLUMNS, (list(map(str, self.counts.tolist())), digests), strict=True))
 
     def described(self, position: int, classes: Sequence[str]) -> dict[str, Any]:
-        """The ``objects`` of a sample, each with its ``label``, ``box``, ``area`` and marks, and the ``frame`` of the
-        boxes.
+        """The ``objects`` of a sample, each with its ``label``, ``box``, ``area``, marks and shape, and the ``frame``
+        of the boxes.
 
         Raises:
-            TypeError: the objects have masks.
+            TypeError: the objects have masks that are in no file.
         """
-        if self.instances is not None:
-            raise TypeError("masks of objects cannot be packed.")
         own = range(int(self.offsets[position]), int(self.offsets[position + 1]))
+        stored = self._stored(position)
+        shapes = [{}] * len(own) if stored is None else stored.described()
         return {
             "objects": [
                 {
@@ -140,11 +157,26 @@ class ObjectBoxes(ImageAnnotation):
                     "area": float(self.areas[i]),
                     **({"crowd": True} if self.is_crowd[i] else {}),
                     **({"difficult": True} if self.is_difficult[i] else {}),
+                    **shape,
                 }
-                for i in own
+                for i, shape in zip(own, shapes, strict=True)
             ],
             "frame": self.frames[position].described(),
         }
+
+    def files(self, position: int) -> Mapping[str, bytes]:
+        """The files of a sample that its masks are in."""
+        stored = self._stored(position)
+        return {} if stored is None else stored.files()
+
+    def _stored(self, position: int) -> StoredInstances | None:
+        """The masks of a sample; None where only boxes are known."""
+        if self.instances is None:
+            return None
+        instances = self.instances[position]
+        if not isinstance(instances, StoredInstances):
+            raise TypeError("masks that are in no file cannot be packed.")
+        return instances
 
     def target(self, policy: ImagePolicy | None) -> "ObjectsTarget":
         """The boxes to train on in the network's input, without those of which too little is left by cropping, with

@@ -1,7 +1,8 @@
 """The pixels of objects: polygons and run-length encodings in the frame of their image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +61,34 @@ class Shape:
                 return f"its mask is outside of the image of {frame.width}x{frame.height}"
         return ""
 
+    def described(self) -> dict[str, Any]:
+        """In values for JSON: ``runs``, or ``polygons`` with x and y in turn, from which :func:`shape_of` makes it."""
+        if self.runs is not None:
+            return {"runs": self.runs.tolist()}
+        # as text a number has the fewest digits from which float32 is restored
+        return {"polygons": [[float(str(value)) for value in points.ravel()] for points in self.polygons]}
+
     def to_bytes(self) -> bytes:
         """Bytes that differ for different shapes."""
         parts = [points.tobytes() for points in self.polygons] if self.runs is None else [self.runs.tobytes()]
         return b"|".join(parts)
+
+
+def shape_of(content: Mapping[str, Any]) -> Shape:
+    """The inverse of :meth:`Shape.described`.
+
+    Raises:
+        KeyError, TypeError, ValueError: the content is not of this form.
+    """
+    if "runs" in content:
+        runs = np.array(content["runs"])
+        if runs.ndim != 1 or runs.dtype != np.int64 or (runs < 0).any():
+            raise ValueError
+        return Shape(runs=runs)
+    polygons = tuple(np.array(points, np.float32).reshape(-1, 2) for points in content["polygons"])
+    if not polygons or any(len(points) < 3 or not np.isfinite(points).all() for points in polygons):
+        raise ValueError
+    return Shape(polygons)
 
 
 def _area(points: NDArray[np.float64]) -> float:
@@ -93,6 +118,14 @@ class DrawnInstances:
     def digest(self) -> str:
         """See :attr:`dlcli.data.boxes.objects.Instances.digest`."""
         return hash_content(b"/".join([str(self.frame).encode(), *(shape.to_bytes() for shape in self.shapes)]))
+
+    def described(self) -> list[dict[str, Any]]:
+        """See :meth:`dlcli.data.boxes.objects.StoredInstances.described`."""
+        return [shape.described() for shape in self.shapes]
+
+    def files(self) -> dict[str, bytes]:
+        """See :meth:`dlcli.data.boxes.objects.StoredInstances.files`."""
+        return {}
 
     def read(self) -> NDArray[np.uint8]:
         """See :meth:`dlcli.data.boxes.objects.Instances.read`."""

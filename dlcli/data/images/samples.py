@@ -40,6 +40,14 @@ class ImageAnnotation(Annotation, Protocol):
         """
         raise TypeError(f"{type(self).__name__}: annotations of this kind cannot be packed.")
 
+    def files(self, position: int) -> Mapping[str, bytes]:
+        """The files that belong to what :meth:`described` returns, such as a mask: their contents by suffix.
+
+        Raises:
+            InputError: one can no longer be read, or has changed since it was checked.
+        """
+        return {}
+
 
 @dataclass(frozen=True)
 class Samples:

@@ -7,7 +7,7 @@ import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,22 @@ Place = tuple[str, str, int, int]
 """Shard, name in it, offset and number of bytes of an image."""
 
 
-def write_shards(dataset: Dataset, folder: Path, *, max_bytes: int, progress: Progress) -> dict[str, list[Place]]:
+class Packed(NamedTuple):
+    """Where a sample is in the shards.
+
+    Attributes:
+        image: the place of its image.
+        files: offset and number of bytes, in the same shard, and the digest of the content of each other file, by
+            suffix.
+    """
+
+    image: Place
+    files: Mapping[str, tuple[int, int, str]]
+
+
+def write_shards(dataset: Dataset, folder: Path, *, max_bytes: int, progress: Progress) -> dict[str, list[Packed]]:
     """Write the image files of a data set as shards; each is as it was, byte for byte. Beside it are its class
-    (``.cls``) and, as JSON, what is annotated of it.
+    (``.cls``), its mask and, as JSON, what else is annotated of it.
 
     The images of a split are in random order, always the same, because programs that read a shard from its beginning
     should not find one class after the other.
@@ -35,7 +48,7 @@ def write_shards(dataset: Dataset, folder: Path, *, max_bytes: int, progress: Pr
         progress: called with the number of images written and their total.
 
     Returns:
-        The places of the images, by split, in the order of the samples.
+        The places of the samples, by split, in their order.
 
     Raises:
         InputError: a file can no longer be read, or has changed since it was checked.
@@ -52,31 +65,43 @@ def write_shards(dataset: Dataset, folder: Path, *, max_bytes: int, progress: Pr
 
 def _write_split(
     samples: Samples, folder: Path, split: str, classes: Sequence[str], *, max_bytes: int, report: Callable[[], None]
-) -> list[Place]:
+) -> list[Packed]:
     assert samples.files is not None
-    places: dict[int, Place] = {}
+    places: dict[int, Packed] = {}
     order = np.random.default_rng(0).permutation(len(samples)).tolist()
     with ShardWriter(folder, split, max_bytes=max_bytes) as shards:
         for position in order:
             data = _unchanged(samples.files[position], samples.digests[position])
             image_format = samples.checked[position].image_format
-            beside: dict[str, bytes] = {}
+            files = dict[str, bytes]()
+            for annotation in samples.annotations.values():
+                files |= annotation.files(position)
+            beside = dict(files)
             if samples.has_classes:
                 beside["cls"] = str(samples.labels[position]).encode()
             if samples.annotations:
                 beside["json"] = described(samples, position, classes).encode()
-            places[position] = shards.add(f"{position:09d}", data, image_format, beside)
+            packed = shards.add(f"{position:09d}", data, image_format, beside)
+            places[position] = packed._replace(files={suffix: packed.files[suffix] for suffix in files})
             report()
     return [places[position] for position in range(len(samples))]
 
 
-def described(samples: Samples, position: int, classes: Sequence[str]) -> str:
-    """What is annotated of a sample, as JSON; empty if nothing is."""
+def described(
+    samples: Samples, position: int, classes: Sequence[str], files: Mapping[str, tuple[int, int, str]] | None = None
+) -> str:
+    """What is annotated of a sample, as JSON; empty if nothing is.
+
+    Args:
+        files: the places of its files in its shard, if they are known.
+    """
     if not samples.annotations:
         return ""
     content: dict[str, Any] = {}
     for annotation in samples.annotations.values():
         content |= annotation.described(position, classes)
+    if files:
+        content["files"] = files
     return json_text(content, indent=None, allow_nan=False)
 
 
@@ -123,7 +148,7 @@ class ShardWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, key: str, data: bytes, image_format: str, beside: Mapping[str, bytes]) -> Place:
+    def add(self, key: str, data: bytes, image_format: str, beside: Mapping[str, bytes]) -> Packed:
         """Append a sample.
 
         Args:
@@ -133,17 +158,20 @@ class ShardWriter:
             beside: the content of its other files, by suffix.
 
         Returns:
-            Where the image is.
+            Where its files are.
         """
-        if self._shard is not None and self._shard.size + len(data) > self._max_bytes:
+        num_bytes = len(data) + sum(map(len, beside.values()))
+        if self._shard is not None and self._shard.size + num_bytes > self._max_bytes:
             self.close()
         if self._shard is None:
             self._shard = _Shard(next(self._paths))
         name = key + FORMATS[image_format].suffixes[0]
-        place = (self._shard.path.name, name, self._shard.add(name, data), len(data))
-        for suffix, content in beside.items():
-            self._shard.add(f"{key}.{suffix}", content)
-        return place
+        image = (self._shard.path.name, name, self._shard.add(name, data), len(data))
+        files = {
+            suffix: (self._shard.add(f"{key}.{suffix}", content), len(content), hash_content(content))
+            for suffix, content in beside.items()
+        }
+        return Packed(image, files)
 
     def close(self) -> None:
         """Complete the last shard."""

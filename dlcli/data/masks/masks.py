@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,14 @@ from dlcli.data.files import hash_content
 from dlcli.data.images.decoding import BadImage, ImagePolicy, read_file
 from dlcli.data.images.samples import ImageAnnotation, Samples
 from dlcli.data.masks.coding import Coding, Mask
-from dlcli.data.masks.stored import read_mask
+from dlcli.data.masks.stored import as_png, read_mask
 from dlcli.data.masks.targets import MaskTarget
 from dlcli.data.splits import Index
 from dlcli.errors import InputError
 
 NAME = "masks"  # of the annotation
 MASK_COLUMNS = ("mask", "mask_digest")  # of split.csv
+PACKED = "mask.png"  # suffix of a mask in a shard
 
 
 class AnyMask(Protocol):
@@ -115,6 +116,21 @@ class Masks(ImageAnnotation):
         """The names and digests of the masks, as MASK_COLUMNS."""
         cells = [mask.name for mask in self.masks], [mask.digest for mask in self.masks]
         return dict(zip(MASK_COLUMNS, cells, strict=True))
+
+    def described(self, position: int, classes: Sequence[str]) -> dict[str, Any]:
+        """The ``mask`` of a sample, with its file and digest, and the number of its ``pixels`` of each class and of
+        those that are ``ignored``."""
+        assert self.counts is not None
+        mask, (*pixels, ignored) = self.masks[position], self.counts[position].tolist()
+        return {
+            "mask": {"file": mask.name, "digest": mask.digest},
+            "pixels": dict(zip(classes, pixels, strict=True)),
+            "ignored": ignored,
+        }
+
+    def files(self, position: int) -> Mapping[str, bytes]:
+        """The mask of a sample as PNG: the index of each pixel's class, IGNORED for others."""
+        return {PACKED: as_png(self.masks[position].read())}
 
     def target(self, policy: ImagePolicy | None) -> MaskTarget:
         """The masks in the network's input; they are read batch by batch, unless they are in memory."""

@@ -1,5 +1,6 @@
 """Reading mask files: the values or colors of their pixels, exactly as they are stored, and the masks they encode."""
 
+import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlcli.data.images.decoding import BadImage, decode_stored, find_format
-from dlcli.data.masks.coding import HIGHEST, Coding, Encoded
+from dlcli.data.masks.coding import HIGHEST, Coding, Encoded, Mask
 
 LOSSY = ("JPEG", "AVIF", "HEIF")  # and WebP without "VP8L"; JPEG 2000 may be either
 SAVE_AS = "save masks without loss, as PNG"
@@ -102,6 +103,13 @@ def read_mask(data: bytes, coding: Coding) -> Encoded:
         BadImage: it cannot be read, or its compression has changed the values.
     """
     return encode(read_stored(data, is_colored=coding.is_colored), coding)
+
+
+def as_png(mask: Mask) -> bytes:
+    """A file of a mask's values, which are gray."""
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    return file.getvalue()
 
 
 def encode(stored: Stored, coding: Coding) -> Encoded:

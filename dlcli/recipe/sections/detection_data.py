@@ -146,5 +146,7 @@ DetectionData = Annotated[
     SceneObjects | VocObjects | CocoObjects | YoloObjects | CsvObjects | NpzObjects | ObjectShards,
     Field(discriminator="kind"),
 ]
-InstanceData = Annotated[SceneObjects | CocoObjects | YoloObjects | InstanceFiles, Field(discriminator="kind")]
+InstanceData = Annotated[
+    SceneObjects | CocoObjects | YoloObjects | InstanceFiles | ObjectShards, Field(discriminator="kind")
+]
 """The sources that have masks of objects besides their boxes."""

@@ -7,7 +7,7 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from dlcli.recipe.language.fields import Count, Expected, LocalPath, Number, OneForList, Section, Seed, Size, Text
-from dlcli.recipe.sections.image_data import DividedSource
+from dlcli.recipe.sections.image_data import DividedSource, ShardFolder
 
 MOST_CLASSES = 255  # a mask holds the indices 0 to 254, and 255 for pixels to ignore
 
@@ -242,4 +242,9 @@ class Polygons(Regions):
     """What to do about images without polygons and polygons without image: stop, or leave them out and count them."""
 
 
-MaskData = Annotated[MaskImages | CocoMasks | Polygons | Scenes, Field(discriminator="kind")]
+class MaskShards(MaskSource, ShardFolder):
+    """A folder of tar files that `dlcli data pack` wrote: for so many images that single files are slow to list and
+    read. Splits, classes and masks are those of the recipe that was packed."""
+
+
+MaskData = Annotated[MaskImages | CocoMasks | Polygons | Scenes | MaskShards, Field(discriminator="kind")]

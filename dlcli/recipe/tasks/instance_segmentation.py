@@ -41,13 +41,12 @@ class InstanceSegmentation(TaskRecipe):
     """The objects in an image, each with a label, a bounding box and a mask."""
 
     samples = "images"
-    verbs = Detection.verbs - {"data pack"}
+    verbs = Detection.verbs
     options = Detection.options | {"--masks", "--pixel-size"}
     explanation_options = Detection.explanation_options
     instead = MappingProxyType(
         {
             **Detection.instead,
-            "data pack": "Masks are not packed.",
             "--output FILE.npz": "Name a .csv file for the objects, or a .json file with their masks.",
         }
     )

@@ -33,7 +33,7 @@ class Segmentation(TaskRecipe):
     verbs = frozenset(
         (
             *("train", "search", "evaluate", "predict", "serve", "explain", "export", "summary"),
-            *("data check", "data preview", "data stats", "data split"),
+            *("data check", "data preview", "data stats", "data split", "data pack"),
         )
     )
     options = frozenset(("--data", "--draw", "--input", "--masks", "--pixel-size", "--split"))
@@ -41,7 +41,6 @@ class Segmentation(TaskRecipe):
         {
             "generate": "Use dlcli predict.",
             "attack": "Adversarial examples of a class for each pixel are not available.",
-            "data pack": "Masks are not packed.",
             "--output FILE.npz": "Name a .csv or .json file for the areas, and a folder for the masks: --masks DIR.",
         }
     )

@@ -16,6 +16,7 @@ from dlcli.data.images.samples import Dataset
 from dlcli.data.images.sources.shards import is_packed
 from dlcli.data.listing import NO_ALIASES
 from dlcli.data.masks.sources.instances import FileInstances, read_instance_masks
+from dlcli.data.masks.sources.object_shards import read_instance_shards
 from dlcli.data.synthetic.scene_objects import read_scene_objects
 from dlcli.errors import InputError
 from dlcli.recipe.sections.detection_data import (
@@ -143,7 +144,7 @@ def read_dataset(
                 **common,
             )
         case ObjectShards():
-            return read_object_shards(
+            return (read_instance_shards if has_masks else read_object_shards)(
                 path=local_shards(section, console),
                 reading=ObjectReading(
                     on_bad_image=section.on_bad_image,
@@ -226,10 +227,10 @@ def instance_section_for(path: Path, trained_on: InstanceData, images: dict[str,
     Raises:
         InputError: the path is no such source.
     """
-    is_yolo = path.is_dir() and find_yaml(path) is not None
-    if is_yolo or path.suffix.lower() in MASK_SUFFIXES:
+    is_other = path.is_dir() and (is_packed(path) or find_yaml(path) is not None)
+    if is_other or path.suffix.lower() in MASK_SUFFIXES:
         section = section_for(path, trained_on, images)
-        assert isinstance(section, CocoObjects | YoloObjects)
+        assert isinstance(section, CocoObjects | YoloObjects | ObjectShards)
         return section
     has_files = isinstance(trained_on, InstanceFiles)
     if has_files and path.is_dir():
@@ -239,7 +240,8 @@ def instance_section_for(path: Path, trained_on: InstanceData, images: dict[str,
     if path.is_dir() and not has_files:
         advice = " For images beside masks: dlcli recipe init FOLDER --task instance_segmentation writes a recipe."
     raise InputError(
-        f"{path}: expected a recipe,{folder} a YOLO folder or a COCO .json, whose objects have masks.{advice}"
+        f"{path}: expected a recipe,{folder} a YOLO folder, a COCO .json or a folder of shards, whose objects have "
+        f"masks.{advice}"
     )
 
 

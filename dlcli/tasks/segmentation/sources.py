@@ -3,16 +3,29 @@
 from pathlib import Path
 from typing import Any, assert_never
 
+from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
+from dlcli.data.images.sources.shards import is_packed
 from dlcli.data.masks.dataset import refuse_other_classes
 from dlcli.data.masks.sources.coco import read_coco_masks
 from dlcli.data.masks.sources.files import codings_of, read_masks
 from dlcli.data.masks.sources.polygons import read_polygons
+from dlcli.data.masks.sources.shards import read_mask_shards
 from dlcli.data.synthetic.scenes import read_scenes
 from dlcli.errors import InputError
-from dlcli.recipe.sections.mask_data import CocoMasks, MaskData, MaskFiles, MaskImages, Polygons, Regions, Scenes
+from dlcli.recipe.sections.mask_data import (
+    CocoMasks,
+    MaskData,
+    MaskFiles,
+    MaskImages,
+    MaskShards,
+    Polygons,
+    Regions,
+    Scenes,
+)
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
+from dlcli.tasks.images.remote import local_shards
 
 
 def read_dataset(section: MaskData, console: Console, *, classes: tuple[str, ...] | None = None) -> Dataset:
@@ -26,7 +39,7 @@ def read_dataset(section: MaskData, console: Console, *, classes: tuple[str, ...
     """
     common = image_keys(
         section,
-        file_range=section.value_range if isinstance(section, MaskFiles) else None,
+        file_range=section.value_range if isinstance(section, MaskFiles | MaskShards) else None,
         tiles=None if section.tiles is None else (section.tiles.size, section.tiles.overlap),
     )
     match section:
@@ -80,6 +93,12 @@ def read_dataset(section: MaskData, console: Console, *, classes: tuple[str, ...
                 progress=console.reading,
                 **common,
             )
+        case MaskShards():
+            return read_mask_shards(
+                path=local_shards(section, console),
+                reading=Reading(section.on_bad_image, section.exclude, classes=classes, progress=console.reading),
+                **common,
+            )
         case _:
             assert_never(section)
 
@@ -102,14 +121,16 @@ def section_for(path: Path, trained_on: MaskData, images: dict[str, Any]) -> Mas
         images: how the model's images are resized, from its run.json.
 
     Raises:
-        InputError: the model's data are generated, so that the meaning of other masks is not known.
+        InputError: the model's data are generated or packed, so that the meaning of other masks is not known.
     """
-    if isinstance(trained_on, Scenes):
+    whole: dict[str, Any] = {"path": str(path.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}
+    if is_packed(path):
+        return MaskShards(kind="shards", **images, **whole)
+    if isinstance(trained_on, Scenes | MaskShards):
         raise InputError(
             f"{path}: what the values in its masks mean is not known. Give a recipe whose data section says so: "
             "dlcli recipe init FOLDER writes one for a folder of images and masks."
         )
-    changes: dict[str, Any] = {"path": str(path.absolute()), "validation": 0.0, "test": 0.0, "allow_leakage": True}
     if isinstance(trained_on, CocoMasks):
-        changes |= {"images": None, "validation_path": None, "test_path": None}  # beside the file
-    return trained_on.model_copy(update={**images, **changes, "limit": None})
+        whole |= {"images": None, "validation_path": None, "test_path": None}  # beside the file
+    return trained_on.model_copy(update={**images, **whole, "limit": None})

@@ -1,13 +1,14 @@
 """Images in shards with a box each, or with any number of objects. The boxes were checked when they were packed."""
 
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 
 from dlcli.data.boxes.annotated import Annotated, CheckedImage, valid_corners
-from dlcli.data.boxes.boxes import TURNS, BadBox, Boxes, Corners, Frame, Object
+from dlcli.data.boxes.boxes import TURNS, BadBox, Boxes, Corners, Frame, Object, ObjectShape
 from dlcli.data.boxes.object_dataset import ObjectReading, assemble_checked_objects, of_classes
 from dlcli.data.images.dataset import CommonKeys, Reading
 from dlcli.data.images.samples import Dataset
@@ -34,7 +35,18 @@ def read_box_shards(*, path: str | Path, reading: Reading, **common: Unpack[Comm
     )
 
 
-def read_object_shards(*, path: str | Path, reading: ObjectReading, **common: Unpack[CommonKeys]) -> Dataset:
+ShapeOf = Callable[[PackedRow, Mapping[str, Any], Frame], ObjectShape | None]
+"""The pixels of an object by its entry in the index; None if only its box is known, or needed. It may raise ValueError,
+KeyError or TypeError."""
+
+
+def read_object_shards(
+    *,
+    path: str | Path,
+    reading: ObjectReading,
+    shape_of: ShapeOf = lambda row, found, frame: None,
+    **common: Unpack[CommonKeys],
+) -> Dataset:
     """The images that the index of a folder of shards lists, with its splits and all their objects.
 
     Raises:
@@ -42,7 +54,7 @@ def read_object_shards(*, path: str | Path, reading: ObjectReading, **common: Un
     """
     folder = Path(path)
     rows = list_shards(folder, "objects")
-    images = parse_annotations(folder, rows, _checked_image)
+    images = parse_annotations(folder, rows, lambda row: _checked_image(row, shape_of))
     kept, excluded = without_excluded([checked.image for checked in images], reading.exclude, source=str(folder))
     learned, other_classes = of_classes(kept, reading.learned)
     frames = {checked.image.name: checked.frame for checked in images}
@@ -62,7 +74,7 @@ def _box_of(row: PackedRow) -> tuple[Corners, Frame]:
     return (math.nan,) * 4 if box is None else _corners_of(box, frame), frame
 
 
-def _checked_image(row: PackedRow) -> CheckedImage:
+def _checked_image(row: PackedRow, shape_of: ShapeOf) -> CheckedImage:
     frame = _frame_of(row)
     objects = tuple(
         Object(
@@ -72,6 +84,7 @@ def _checked_image(row: PackedRow) -> CheckedImage:
             is_crowd=found.get("crowd", False) is True,
             is_difficult=found.get("difficult", False) is True,
             area=float(found["area"]),
+            shape=shape_of(row, found, frame),
         )
         for number, found in enumerate(row.annotation["objects"], 1)
     )

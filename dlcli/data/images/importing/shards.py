@@ -99,4 +99,4 @@ def _check(data: bytes) -> Checked | str:
 
 def _write(writer: ShardWriter, key: str, image: ForeignImage, checked: Checked) -> Place:
     label = {"txt": image.label.encode()} if image.number is None else {"cls": str(image.number).encode()}
-    return writer.add(key, image.data, checked.image_format, label)
+    return writer.add(key, image.data, checked.image_format, label).image

@@ -17,7 +17,7 @@ from dlcli.data.images.formats import FORMATS
 from dlcli.data.images.members import Member
 from dlcli.data.images.samples import Dataset
 from dlcli.data.images.scan_index import DIGEST_LENGTH, Checked
-from dlcli.data.images.shard_writer import described
+from dlcli.data.images.shard_writer import Packed, described
 from dlcli.data.splits import SPLIT_COLUMNS, SPLITS
 from dlcli.data.table import MAX_BYTES, is_usable, parse_number, read_records, refuse_errors
 from dlcli.errors import InputError
@@ -35,6 +35,7 @@ NOUNS = {
     "value": "numbers to predict",
     "box": "a class and a box each",
     "objects": "any number of objects",
+    "mask": "a mask each",
 }
 """What images may have, by the first key of their annotation."""
 WRITTEN = "Give a folder that dlcli data pack or import wrote."
@@ -51,6 +52,8 @@ class PackedRow(NamedTuple):
     split: str
     group: str
     annotation: Mapping[str, Any] = {}
+    files: Mapping[str, Member] = {}
+    """Files beside the image, such as its mask, by suffix; with the image's size."""
 
 
 def is_packed(folder: Path) -> bool:
@@ -156,18 +159,19 @@ def assemble_shards(
     )
 
 
-def index_rows(dataset: Dataset, places: Mapping[str, Sequence[tuple[str, str, int, int]]]) -> Iterator[list[Any]]:
+def index_rows(dataset: Dataset, places: Mapping[str, Sequence[Packed]]) -> Iterator[list[Any]]:
     """The rows of the index of packed images, with COLUMNS, and the annotation if images have any.
 
     Args:
-        places: shard, name in it, offset and number of bytes of each image, by split.
+        places: of the samples, by split.
     """
     rows = iter(dataset.split_rows())
     for split, samples in dataset.splits.items():
-        for position, (place, image) in enumerate(zip(places[split], samples.checked, strict=True)):
+        for position, (packed, image) in enumerate(zip(places[split], samples.checked, strict=True)):
             row = next(rows)
-            annotation = [described(samples, position, dataset.classes)] if samples.annotations else []
-            yield [*index_row([row[name] for name in SPLIT_COLUMNS], place, image), *annotation]
+            annotation = described(samples, position, dataset.classes, packed.files)
+            cells = index_row([row[name] for name in SPLIT_COLUMNS], packed.image, image)
+            yield [*cells, annotation] if samples.annotations else cells
 
 
 def index_row(cells: Sequence[str], place: tuple[str, str, int, int], image: Checked) -> list[Any]:
@@ -203,8 +207,7 @@ def _row(line: int, values: Sequence[str], num_columns: int, folder: Path, sizes
     if shard not in sizes:
         sizes[shard] = _size_of(folder, shard)
     start, length = _count(offset, "offset"), _count(num_bytes, "bytes")
-    if start + length > sizes[shard]:
-        raise ValueError(f"{shard} must have at least {start + length:,} bytes. Received {sizes[shard]:,}")
+    _refuse_short(shard, start + length, sizes[shard])
     if len(digest) != DIGEST_LENGTH or image_format not in FORMATS or os.path.basename(image) != image:
         raise ValueError("digest, format and image must be those of a packed image")
     checked = Checked(
@@ -219,7 +222,36 @@ def _row(line: int, values: Sequence[str], num_columns: int, folder: Path, sizes
     )
     annotation = _json(annotations[0]) if annotations else {}
     member = Member(str(folder / shard), image, start, length, checked)
-    return PackedRow(line, name, member, label, split, group, annotation)
+    files = _files_of(member, annotation.get("files", {}))
+    for file in files.values():
+        _refuse_short(shard, file.offset + file.num_bytes, sizes[shard])
+    return PackedRow(line, name, member, label, split, group, annotation, files)
+
+
+def _files_of(image: Member, places: Any) -> dict[str, Member]:
+    """The files beside an image by their places: suffix -> offset, number of bytes, digest.
+
+    Raises:
+        ValueError: they are not as :func:`index_rows` writes them.
+    """
+    key, (height, width, *_) = image.name.partition(".")[0], image.checked
+    files = {}
+    try:
+        for suffix, (offset, num_bytes, digest) in places.items():
+            checked = Checked(height, width, True, digest, None, False, "", "")
+            files[suffix] = Member(image.shard, f"{key}.{suffix}", offset, num_bytes, checked)
+            if os.path.basename(suffix) != suffix or not 0 <= offset < 2**50 or not 0 <= num_bytes < 2**50:
+                raise ValueError
+            if type(offset) is not int or type(num_bytes) is not int or len(digest) != DIGEST_LENGTH:
+                raise ValueError
+    except (ValueError, TypeError, AttributeError):
+        raise ValueError("annotation.files must have offset, bytes and digest of each file") from None
+    return files
+
+
+def _refuse_short(shard: str, least: int, size: int) -> None:
+    if least > size:
+        raise ValueError(f"{shard} must have at least {least:,} bytes. Received {size:,}")
 
 
 def _json(text: str) -> Mapping[str, Any]:

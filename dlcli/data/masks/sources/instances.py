@@ -12,9 +12,10 @@ from dlcli.data.boxes.annotated import Annotated, read_frame
 from dlcli.data.boxes.boxes import Corners, Frame, Object, ObjectShape
 from dlcli.data.boxes.dataset import assemble_objects
 from dlcli.data.boxes.object_dataset import ObjectReading
-from dlcli.data.files import hash_content, workers
+from dlcli.data.files import AnyPath, hash_content, workers
 from dlcli.data.images.dataset import CommonKeys
-from dlcli.data.images.decoding import BadImage, read_file
+from dlcli.data.images.decoding import BadImage, find_format, read_file
+from dlcli.data.images.formats import FORMATS
 from dlcli.data.images.samples import Dataset
 from dlcli.data.listing import refuse
 from dlcli.data.masks.pairs import OnMissing, Pair, find_pairs
@@ -23,6 +24,7 @@ from dlcli.data.splits import LeftOut
 from dlcli.errors import InputError
 
 BACKGROUND = 0
+PACKED = "ids"  # first part of the suffix of a mask file in a shard; the other is that of its format
 MOST_OBJECTS = 1000  # in an image; more are no ids of objects, but shades
 
 
@@ -37,7 +39,7 @@ class IdShape:
         area: the number of the pixels.
     """
 
-    path: Path
+    path: AnyPath
     digest: str
     value: int
     size: tuple[int, int]
@@ -59,7 +61,7 @@ class FileInstances:
         size: width and height.
     """
 
-    path: Path | None
+    path: AnyPath | None
     digest: str
     values: tuple[int, ...]
     size: tuple[int, int]
@@ -72,20 +74,39 @@ class FileInstances:
         path, digest = (listed[0].path, listed[0].digest) if listed else (None, "")
         return cls(path, digest, tuple(shape.value for shape in listed), frame.upright_size)
 
+    def described(self) -> list[dict[str, Any]]:
+        """See :meth:`dlcli.data.boxes.objects.StoredInstances.described`."""
+        return [{"value": value} for value in self.values]
+
+    def files(self) -> dict[str, bytes]:
+        """See :meth:`dlcli.data.boxes.objects.StoredInstances.files`: the mask file as it is, if there are objects."""
+        if self.path is None:
+            return {}
+        data, _ = self._content(self.path)
+        return {PACKED + FORMATS[find_format(data)].suffixes[0]: data}
+
     def read(self) -> NDArray[np.uint8]:
         """See :meth:`dlcli.data.boxes.objects.Instances.read`."""
         if self.path is None:
             return np.zeros((0, self.size[1], self.size[0]), np.uint8)
+        stored = self._content(self.path)[1]
+        return np.asarray(stored == np.array(self.values)[:, None, None], np.uint8)
+
+    def _content(self, path: AnyPath) -> tuple[bytes, NDArray[Any]]:
+        """The mask file, and its values ``[height, width]``."""
         try:
-            data = read_file(self.path)
+            data = read_file(path)
             if hash_content(data) != self.digest:
                 raise BadImage("its content has changed")
-            stored = read_ids(data).values
+            values = read_ids(data).values
+            if values.shape != self.size[::-1]:
+                has = "{}x{}".format(*values.shape[::-1])
+                raise BadImage("it must have the size of its image, {}x{} pixels. It has ".format(*self.size) + has)
         except BadImage as reason:
             raise InputError(
-                f"{self.path}: {reason}. It was modified or removed after the data was checked: restore it."
+                f"{path}: {reason}. It was modified or removed after the data was checked: restore it."
             ) from None
-        return np.asarray(stored == np.array(self.values)[:, None, None], np.uint8)
+        return data, values
 
 
 def read_instance_masks(

@@ -1,7 +1,7 @@
 """Packed images with boxes or objects are the same data set when they are read again."""
 
-import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from dlcli.data.boxes.sources.coco import read_coco
 from dlcli.data.boxes.sources.shards import read_box_shards, read_object_shards
 from dlcli.data.images.dataset import Reading
 from dlcli.data.images.samples import Dataset
-from dlcli.data.images.shard_writer import write_shards
-from dlcli.data.images.sources.shards import ANNOTATED_COLUMNS, INDEX, index_rows
+from dlcli.data.images.sources.shards import INDEX
 from dlcli.errors import InputError
 
+Pack = Callable[[Dataset], Path]
+Change = Callable[[Path, dict[str, Any]], None]
 FILES: dict[str, Any] = {"images": None, "validation_path": None, "test_path": None}
 TURNED = 6  # EXIF orientation: a quarter turn
 
@@ -53,14 +54,6 @@ def coco(tmp_path: Path) -> Path:
     return file
 
 
-def pack(dataset: Dataset, folder: Path) -> Path:
-    folder.mkdir()
-    places = write_shards(dataset, folder, max_bytes=10**6, progress=lambda done, total: None)
-    with open(folder / INDEX, "w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([ANNOTATED_COLUMNS, *index_rows(dataset, places)])
-    return folder
-
-
 def assert_same(dataset: Dataset, again: Dataset) -> None:
     assert again.fingerprint() == dataset.fingerprint()
     for split, samples in dataset.splits.items():
@@ -70,17 +63,17 @@ def assert_same(dataset: Dataset, again: Dataset) -> None:
             np.testing.assert_array_equal(values, others[name])
 
 
-def test_boxes(coco: Path, tmp_path: Path, common: dict[str, Any]) -> None:
+def test_boxes(coco: Path, pack: Pack, common: dict[str, Any]) -> None:
     common["image_size"] = (20, 30)
     dataset = read_coco(**FILES, path=coco, reading=BoxReading(), **common)
-    again = read_box_shards(path=pack(dataset, tmp_path / "packed"), reading=Reading(), **common)
+    again = read_box_shards(path=pack(dataset), reading=Reading(), **common)
     assert_same(dataset, again)
 
 
-def test_objects(coco: Path, tmp_path: Path, common: dict[str, Any]) -> None:
+def test_objects(coco: Path, pack: Pack, common: dict[str, Any]) -> None:
     common["image_size"] = (20, 30)
     dataset = read_coco(**FILES, path=coco, reading=ObjectReading(min_visible=0.3), **common)
-    folder = pack(dataset, tmp_path / "packed")
+    folder = pack(dataset)
     again = read_object_shards(path=folder, reading=ObjectReading(min_visible=0.3), **common)
     assert_same(dataset, again)
     found = [objects_of(samples) for samples in again.splits.values()]
@@ -104,14 +97,12 @@ def test_objects(coco: Path, tmp_path: Path, common: dict[str, Any]) -> None:
         ("frame", None),
     ],
 )
-def test_a_corrupt_annotation(coco: Path, tmp_path: Path, common: dict[str, Any], key: str, value: Any) -> None:
+def test_a_corrupt_annotation(
+    coco: Path, pack: Pack, change_row: Change, common: dict[str, Any], key: str, value: Any
+) -> None:
     common["image_size"] = (20, 30)
-    folder = pack(read_coco(**FILES, path=coco, reading=ObjectReading(), **common), tmp_path / "packed")
-    with open(folder / INDEX, newline="") as file:
-        rows = list(csv.DictReader(file))
-    rows[1]["annotation"] = json.dumps({**json.loads(rows[1]["annotation"]), key: value})
-    with open(folder / INDEX, "w", newline="") as file:
-        csv.writer(file).writerows([ANNOTATED_COLUMNS, *(row.values() for row in rows)])
+    folder = pack(read_coco(**FILES, path=coco, reading=ObjectReading(), **common))
+    change_row(folder, {key: value})
     with pytest.raises(InputError) as error:
         read_object_shards(path=folder, reading=ObjectReading(), **common)
     expected = "annotation must be that of a packed image. Pack or import the data again with dlcli data."
