@@ -19,6 +19,7 @@ from dlcli.cli.options import (
     split_option,
 )
 from dlcli.cli.output import say, write_json, write_metrics
+from dlcli.files import is_url
 
 
 @click.command(short_help="Evaluate a trained model.")
@@ -53,7 +54,7 @@ from dlcli.cli.output import say, write_json, write_metrics
 def evaluate(
     run: str | None,
     split: str | None,
-    data: Path | None,
+    data: str | None,
     beam: int,
     copy_unknown: bool,
     top_k: tuple[int, ...],
@@ -73,6 +74,7 @@ def evaluate(
       dlcli evaluate
       dlcli evaluate digits_convnet --split validation
       dlcli evaluate runs/flowers --data new_photos/ --json
+      dlcli evaluate flowers --data s3://bucket/packed
 
     Results are written to evaluation/<split>/ in the run: metrics.json, per_class.csv, predictions.csv and plots.
     """
@@ -96,10 +98,12 @@ def evaluate(
     from dlcli.runtime.console import Console
     from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as evaluate_run
+    from dlcli.workflow.other_data import local_data
 
+    console = Console(quiet=quiet)
     request = EvaluationRequest(
         split,
-        data,
+        local_data(data, console, run=run_dir),
         beam,
         safe_csv=safe_csv,
         all_probabilities=probabilities,
@@ -107,8 +111,9 @@ def evaluate(
         calibrate=calibrate,
         views=tta,
         copy_unknown=copy_unknown,
+        url=data if data is not None and is_url(data) else None,
     )
-    results = evaluate_run(run_dir, request, console=Console(quiet=quiet))
+    results = evaluate_run(run_dir, request, console=console)
     if as_json:
         write_json(results)
         return

@@ -68,7 +68,7 @@ def export(
     samples: int,
     tolerance: float | None,
     evaluates: bool,
-    data: Path | None,
+    data: str | None,
     runs: Path,
     device: str,
     as_json: bool,
@@ -97,15 +97,17 @@ def export(
     from dlcli.runtime.console import Console
     from dlcli.workflow.export import ExportRequest
     from dlcli.workflow.export import export as export_run
+    from dlcli.workflow.other_data import local_data
 
-    request = ExportRequest(format_, quantize, data, samples)
+    console = Console(quiet=quiet)
+    request = ExportRequest(format_, quantize, local_data(data, console, run=run_dir), samples)
     results = export_run(
         run_dir,
         request,
         output=output,
         tolerance=tolerance,
         evaluates=evaluates,
-        console=Console(quiet=quiet),
+        console=console,
     )
     if as_json:
         write_json(results)

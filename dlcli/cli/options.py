@@ -62,10 +62,10 @@ split_option: Decorator = click.option(
 
 other_data_option: Decorator = click.option(
     "--data",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
+    metavar="PATH|URL",
     help="Other data with the same labels: a recipe, a folder of class folders, a .csv or .npz file; for boxes, a "
-    "Pascal VOC or YOLO folder, a COCO .json, a .csv or .npz file; for text and series, a file like the training data.",
+    "Pascal VOC or YOLO folder, a COCO .json, a .csv or .npz file; a folder of shards, or its URL; for text and "
+    "series, a file like the training data.",
 )
 
 beam_option: Decorator = click.option(

@@ -38,6 +38,7 @@ class EvaluationRequest:
         views: average the probabilities of several views of each image: flip, crops or flip+crops; None for none.
         calibrate: fit a temperature on the validation split first, for classifiers.
         copy_unknown: copy unknown tokens from the source text by attention, for encoder-decoders.
+        url: of which ``data`` are a copy; None if they are none.
     """
 
     split: str | None = None
@@ -49,6 +50,7 @@ class EvaluationRequest:
     calibrate: bool = False
     views: Literal["flip", "crops", "flip+crops"] | None = None
     copy_unknown: bool = False
+    url: str | None = None
 
 
 @dataclass(frozen=True)

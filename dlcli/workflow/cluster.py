@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlcli.data.findings import Sharing, sharing
 from dlcli.data.images.batches import Batches
 from dlcli.errors import InputError, Interrupted
 from dlcli.recipe.language.fields import path_keys
@@ -53,12 +54,14 @@ def prepare_together(loaded: LoadedRecipe, device: Device, console: Console, *, 
             "a network in Python needs one process, because no process runs code that another one names",
         )
     members.check_same("the recipe", _without_places(loaded))
+    own = members.cluster.describe(members.cluster.index)
     try:
-        job = prepare(loaded, device, console, is_new=is_new)
+        with sharing(Sharing(members.is_chief, members.from_chief, own)):  # the chief alone scans the data
+            job = prepare(loaded, device, console, is_new=is_new)
     except tf.errors.OpError as error:  # the weights, which the chief sends, do not fit
         members.settle(SETTLE_SECONDS)
         raise InputError(
-            f"{members.cluster.describe(members.cluster.index)}: the networks of the processes differ, because their "
+            f"{own}: the networks of the processes differ, because their "
             f"data do: {str(error.message).splitlines()[0][:300]}"
         ) from None
     base = job.base() or {}

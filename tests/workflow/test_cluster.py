@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import processes  # type: ignore[import-not-found]
 import pytest
+from PIL import Image
 from run_outcome import assert_same, assert_same_but_name, leftovers, outcome, rows  # type: ignore[import-not-found]
+
+from dlcli.rundir.tables import read_csv
 
 STAGES = ("-s", "train.stages=[{name: head, epochs: 1, trainable: head}, {name: all, epochs: 2}]")
 COMMAND = ("train", "everything.yaml", "--device", "cpu", *STAGES)
@@ -202,6 +206,39 @@ def test_a_run_of_two_processes_resumes_with_one(folder: Path, mirrored: Path) -
         for name, value in row.items():
             if name != "stage":
                 assert float(value) == pytest.approx(float(other[name]), rel=1e-4, abs=1e-5), name
+
+
+@dataclass(frozen=True)
+class ScansNothing(Task):
+    """A worker whose process ends if it reads image files to find out what they are."""
+
+    def __call__(self) -> None:
+        super().__call__()
+        from dlcli.data.images import discovery
+
+        if self.index > 0:
+            discovery._check_images = lambda *_, **__: os._exit(9)  # type: ignore[assignment]
+
+
+@pytest.mark.slow
+def test_the_chief_alone_scans_the_images(tmp_path: Path) -> None:
+    """The run is that of one process on two devices, whose data are the same."""
+    for i in range(24):
+        (tmp_path / "photos" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / "ab"[i % 2] / f"{i}.png")
+    recipe = "task: classification\ndata: {kind: folder, path: photos}\nmodel: {kind: mlp}\n"
+    (tmp_path / "r.yaml").write_text(recipe + "train: {epochs: 2, batch_size: 8}\n")
+    addresses = free_addresses(2)
+    command = ("train", "r.yaml", "--device", "cpu")
+    started = [processes.start(*command, folder=tmp_path, prepare=ScansNothing(addresses, i)) for i in range(2)]
+    for process in started:
+        process.finish().expect(0)
+    processes.run("data", "split", "r.yaml", "-o", "split.csv", folder=tmp_path).expect(0)
+    digests = [
+        {row["digest"] for row in read_csv(path)} for path in (tmp_path / "split.csv", tmp_path / "runs/r/split.csv")
+    ]
+    assert digests[0] == digests[1]
 
 
 def test_a_broken_cluster_leaves_nothing(folder: Path) -> None:

@@ -1,11 +1,13 @@
 """Images with annotated objects as sources list them, and the checks that every source of boxes shares."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcli.data.boxes.boxes import BadBox, Corners, Frame, Object, OnBadBox, checked, frame_of, repaired
 from dlcli.data.files import AnyPath, workers
+from dlcli.data.findings import find_once
 from dlcli.data.images.decoding import BadImage, read_header
 from dlcli.data.listing import refuse
 from dlcli.data.splits import DataWarning, LeftOut
@@ -110,7 +112,7 @@ def check_images(images: Sequence[Annotated], *, folder: Path, on_bad_box: OnBad
     repeated: list[LeftOut] = []
     bad: list[Bad] = []
     num_boxes = 0
-    headers = workers().map(read_frame, [image.file for image in images])
+    headers = read_frames([image.file for image in images])
     for image, stored in zip(images, headers, strict=True):
         objects, again = _listed_once(image)
         repeated += again
@@ -200,12 +202,22 @@ def _repair(found: Object, frame: Frame, annotated: tuple[int, int] | None) -> C
         return None
 
 
-def read_frame(file: Path) -> Frame | None:
+def read_frame(file: AnyPath) -> Frame | None:
     """The frame of a stored image; None if its header cannot be read."""
     try:
         return Frame(*read_header(file))
     except BadImage:
         return None
+
+
+def read_frames(files: Sequence[AnyPath]) -> list[Frame | None]:
+    """The frames of stored images, as :func:`read_frame`; their headers are read in several threads."""
+    return find_once(
+        files,
+        lambda: list(workers().map(read_frame, files)),
+        encode=lambda frames: json.dumps([frame and frame.described() for frame in frames]).encode(),
+        decode=lambda content: [found and Frame(*found) for found in json.loads(content)],
+    )
 
 
 # Images -----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """Finding image files, and decoding each of them once so that corrupt files are reported before any work is done."""
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dlcli.data.files import (
     AnyPath,
@@ -16,6 +17,7 @@ from dlcli.data.files import (
     printable,
     workers,
 )
+from dlcli.data.findings import find_once
 from dlcli.data.folders import Walked, walk
 from dlcli.data.images.decoding import (
     CONVERT,
@@ -102,7 +104,17 @@ def check_images(
 
     With ``by_suffix`` a file with the suffix of an unsupported format is refused without being opened.
     """
+    return find_once(
+        files,
+        lambda: _check_images(files, by_suffix=by_suffix, value_range=value_range, progress=progress),
+        encode=_checked_to_bytes,
+        decode=_checked_from_bytes,
+    )
 
+
+def _check_images(
+    files: Sequence[AnyPath], *, by_suffix: bool, value_range: ValueRange | None, progress: Progress | None
+) -> list[Checked | str]:
     def check(path: AnyPath) -> tuple[Status | None, Checked | str]:
         try:
             suffix = os.path.splitext(path)[1]
@@ -123,6 +135,34 @@ def check_images(
             if status is not None and isinstance(result, Checked) and value_range is None:
                 index.add(position, status, Known(result.digest, result))
     return [result for result in results if result is not None]
+
+
+def _checked_to_bytes(found: Sequence[Checked | str]) -> bytes:
+    """As JSON: the different properties, the number of those of each image, and the digests."""
+    numbers: dict[object, int] = {}
+    of_images = []
+    for result in found:
+        properties = result if isinstance(result, str) else result._replace(digest="")
+        of_images.append(numbers.setdefault(properties, len(numbers)))
+    digests = ["" if isinstance(result, str) else result.digest for result in found]
+    return json.dumps([list(numbers), of_images, " ".join(digests)]).encode()
+
+
+def _checked_from_bytes(content: bytes) -> list[Checked | str]:
+    """The inverse of :func:`_checked_to_bytes`."""
+    properties, of_images, digests = json.loads(content)
+    known = [value if isinstance(value, str) else _as_checked(*value) for value in properties]
+    return [
+        value if isinstance(value, str) else value._replace(digest=digest)
+        for value, digest in zip(map(known.__getitem__, of_images), digests.split(" "), strict=False)
+    ]
+
+
+def _as_checked(
+    height: int, width: int, is_gray: bool, digest: str, extremes: list[float] | None, *more: Any
+) -> Checked:
+    """The properties of an image in JSON, which has no tuples."""
+    return Checked(height, width, is_gray, digest, None if extremes is None else (extremes[0], extremes[1]), *more)
 
 
 def check_image(data: bytes, *, value_range: ValueRange | None = None) -> Checked:
@@ -146,7 +186,15 @@ def check_image(data: bytes, *, value_range: ValueRange | None = None) -> Checke
 
 def hash_files(files: Sequence[AnyPath]) -> tuple[str, ...]:
     """The digest of each file's content, or the path of a file that cannot be read."""
+    return find_once(
+        files,
+        lambda: _hash_files(files),
+        encode=lambda found: json.dumps(found).encode(),
+        decode=lambda content: tuple(json.loads(content)),
+    )
 
+
+def _hash_files(files: Sequence[AnyPath]) -> tuple[str, ...]:
     def digest(path: AnyPath) -> tuple[Status | None, str]:
         try:
             status, data = read_with_status(path)

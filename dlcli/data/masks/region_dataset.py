@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.data.boxes.annotated import UNREADABLE, read_frame
+from dlcli.data.boxes.annotated import UNREADABLE, read_frames
 from dlcli.data.boxes.boxes import BadBox, Frame, frame_of
 from dlcli.data.files import Progress, workers
 from dlcli.data.images.dataset import CommonKeys, OnBadImage, assemble_files
@@ -94,7 +94,7 @@ def _frames_of(images: Sequence[RegionImage]) -> list[Frame]:
     """
     frames: list[Frame] = []
     errors: list[str] = []
-    headers = workers().map(read_frame, [image.file for image in images])
+    headers = read_frames([image.file for image in images])
     for image, stored in zip(images, headers, strict=True):
         frame = UNREADABLE  # is reported with all images that cannot be read
         if stored is not None:

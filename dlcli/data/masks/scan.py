@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.data.files import Progress, hash_content, workers
+from dlcli.data.findings import find_once
 from dlcli.data.images.decoding import BadImage, read_with_status
 from dlcli.data.images.scan_index import Known, ScanIndex, Status
 from dlcli.data.masks.coding import IGNORED, Coding, Mask
@@ -74,7 +75,10 @@ def scan_masks(
         codings: what the values may mean; all of them are tried, with each file decoded once.
         progress: called with the number of masks read and their total.
     """
+    return find_once(files, lambda: _scan_masks(files, codings, progress), encode=_all_to_json, decode=_all_from_json)
 
+
+def _scan_masks(files: Sequence[Path], codings: Sequence[Coding], progress: Progress | None) -> list[Scanned | str]:
     def scan(path: Path) -> tuple[Status | None, Scanned | str]:
         try:
             status, data = read_with_status(path)
@@ -115,6 +119,20 @@ def scan_masks(
             if progress is not None:
                 progress(len(files) - len(missing) + start + len(part), len(files))
     return [result for result in results if result is not None]
+
+
+def _all_to_json(found: Sequence[Scanned | str]) -> bytes:
+    return json.dumps(
+        [result if isinstance(result, str) else [result.digest, _to_json(result).decode()] for result in found]
+    ).encode()
+
+
+def _all_from_json(content: bytes) -> list[Scanned | str]:
+    found = [
+        result if isinstance(result, str) else _from_json(result[1].encode(), result[0])
+        for result in json.loads(content)
+    ]
+    return [result for result in found if result is not None]
 
 
 def _to_json(scanned: Scanned) -> bytes:

@@ -35,8 +35,8 @@ from dlcli.recipe.sections.detection_data import (
 )
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
-from dlcli.tasks.images.remote import local_shards
 from dlcli.tasks.images.sources import BoxKind, kind_of_boxes, of_arrays
+from dlcli.tasks.remote_shards import local_shards
 
 MASK_SUFFIXES = (".json", ".yaml", ".yml")  # of files whose objects may have masks: COCO, and YOLO's data.yaml
 

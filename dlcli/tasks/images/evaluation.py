@@ -34,7 +34,7 @@ def evaluate(run: RunDir, head: ImageHead, request: EvaluationRequest, console: 
     name, samples, own = samples_of_run(run, head, split=split, data=data, console=console)
     noun = "samples" if samples.policy is None else "images"
     trained_on = count_trained_on(run, samples.digests, noun=noun, console=console, is_asked=name == "train")
-    source = Source(str(data and data.absolute()) if own is None else OWN_DATA, best.epoch, trained_on)
+    source = Source(request.url or str(data and data.absolute()) if own is None else OWN_DATA, best.epoch, trained_on)
     split_name = None if own is None else name
     if request.views is not None:  # its results are kept next to those without
         if samples.policy is None:

@@ -64,7 +64,7 @@ from dlcli.recipe.sections.target_data import (
 )
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
-from dlcli.tasks.images.remote import local_shards
+from dlcli.tasks.remote_shards import local_shards
 
 AnyData = ImageData | LocalizationData | NumberData | LabelData
 """The ``data`` sections that :func:`read_dataset` reads."""

@@ -1,5 +1,6 @@
 """Fits mean, deviation and whitening to the training images, and scales a network's input by them."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.data.findings import find_once
 from dlcli.data.images.samples import Samples
 from dlcli.data.images.statistics import channel_statistics, whitening_matrix
 from dlcli.models.images import keras_application, preprocessing
@@ -61,7 +63,22 @@ def _default_preprocessing(section: BuiltModel | Unet, shape: tuple[int | None, 
 
 
 def fit_standardization(loaded: LoadedRecipe, samples: Samples) -> Standardization:
-    """Fit the statistics on the training split that the ``augment`` section asks for."""
+    """Fit the statistics on the training split that the ``augment`` section asks for; one process does for several."""
+    return find_once(samples.names, lambda: _fit(loaded, samples), encode=_to_bytes, decode=_from_bytes)
+
+
+def _to_bytes(found: Standardization) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **{name: value for name, value in vars(found).items() if value is not None})
+    return file.getvalue()
+
+
+def _from_bytes(content: bytes) -> Standardization:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return Standardization(**arrays)
+
+
+def _fit(loaded: LoadedRecipe, samples: Samples) -> Standardization:
     recipe = loaded.of_images
     augment = recipe.augment
     section = base_of(recipe.model) or recipe.model

@@ -25,7 +25,7 @@ from dlcli.recipe.sections.mask_data import (
 )
 from dlcli.runtime.console import Console
 from dlcli.tasks.images.image_keys import image_keys
-from dlcli.tasks.images.remote import local_shards
+from dlcli.tasks.remote_shards import local_shards
 
 
 def read_dataset(section: MaskData, console: Console, *, classes: tuple[str, ...] | None = None) -> Dataset:

@@ -15,12 +15,12 @@ from typing import Any, Unpack
 import numpy as np
 import yaml
 
-from dlcli.data.boxes.annotated import Annotated, Listed, read_frame
+from dlcli.data.boxes.annotated import Annotated, Listed, read_frames
 from dlcli.data.boxes.boxes import Corners, Frame, Object
 from dlcli.data.boxes.dataset import AnyReading, assemble_objects
 from dlcli.data.boxes.object_dataset import ObjectReading
 from dlcli.data.boxes.shapes import Shape
-from dlcli.data.files import list_folder, printable, workers
+from dlcli.data.files import list_folder, printable
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.discovery import find_images
 from dlcli.data.images.samples import Dataset
@@ -153,7 +153,7 @@ def list_yolo(path: str | Path, *, allow_outside: bool = False) -> Listed:
     refuse(errors, "Correct the files above.")
     annotated: list[Annotated] = []
     num_unlisted = 0
-    for (split, image), frame in zip(images, workers().map(read_frame, [image for _, image in images]), strict=True):
+    for (split, image), frame in zip(images, read_frames([image for _, image in images]), strict=True):
         labels = _labels_of(image, index.root)
         name = _name(image, index.root)
         objects: list[Object] = []

@@ -1,5 +1,6 @@
 """Images beside masks in which each object has its own value or color, as those of the Penn-Fudan pedestrians."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from dlcli.data.boxes.boxes import Corners, Frame, Object, ObjectShape
 from dlcli.data.boxes.dataset import assemble_objects
 from dlcli.data.boxes.object_dataset import ObjectReading
 from dlcli.data.files import AnyPath, hash_content, workers
+from dlcli.data.findings import find_once
 from dlcli.data.images.dataset import CommonKeys
 from dlcli.data.images.decoding import BadImage, find_format, read_file
 from dlcli.data.images.formats import FORMATS
@@ -134,7 +136,7 @@ def read_instance_masks(
     """
     root = Path(path)
     paired = find_pairs(root, images=images, masks=masks, exclude=reading.exclude, on_missing=on_missing)
-    listed = list(workers().map(lambda pair: _list_objects(pair, label, ignore), paired.pairs))
+    listed = _list_all(paired.pairs, ignore)
     both = list(zip(paired.pairs, listed, strict=True))
     unreadable = {pair: found for pair, found in both if isinstance(found, BadImage)}
     errors = [f"{pair.mask}: {found}" for pair, found in both if isinstance(found, str)]
@@ -153,7 +155,7 @@ def read_instance_masks(
             place=pair.mask_name,
             file=pair.file,
             split=pair.split or "train",
-            objects=tuple(found.objects),
+            objects=found.objects(pair, label),
             size=found.size,
         )
         for pair, found in both
@@ -171,13 +173,54 @@ def read_instance_masks(
 
 @dataclass(frozen=True)
 class _InMask:
-    """The objects in a mask, and its width and height."""
+    """The objects in a mask: its width, height and digest, and of each object value, box and number of pixels."""
 
-    objects: list[Object]
     size: tuple[int, int]
+    digest: str
+    values: tuple[tuple[int, Corners, float], ...]
+
+    def objects(self, pair: Pair, label: str) -> tuple[Object, ...]:
+        """The objects as a source lists them."""
+        return tuple(
+            Object(
+                f"{pair.mask_name}: value {value}",
+                label,
+                corners,
+                area=area,
+                shape=IdShape(pair.mask, self.digest, value, self.size, area),
+            )
+            for value, corners, area in self.values
+        )
 
 
-def _list_objects(pair: Pair, label: str, ignore: Sequence[int]) -> _InMask | str | BadImage:
+def _list_all(pairs: Sequence[Pair], ignore: Sequence[int]) -> list[_InMask | str | BadImage]:
+    """:func:`_list_objects` of all masks, in several threads."""
+    return find_once(
+        [pair.mask for pair in pairs],
+        lambda: list(workers().map(lambda pair: _list_objects(pair, ignore), pairs)),
+        encode=lambda found: json.dumps([_to_json(result) for result in found]).encode(),
+        decode=lambda content: [_from_json(values) for values in json.loads(content)],
+    )
+
+
+def _to_json(found: _InMask | str | BadImage) -> list[Any]:
+    if isinstance(found, _InMask):
+        return ["objects", found.size, found.digest, found.values]
+    return ["unreadable" if isinstance(found, BadImage) else "unusable", str(found)]
+
+
+def _from_json(values: list[Any]) -> _InMask | str | BadImage:
+    match values:
+        case ["objects", size, digest, objects]:
+            listed = tuple((value, tuple(corners), area) for value, corners, area in objects)
+            return _InMask(tuple(size), digest, listed)
+        case ["unreadable", reason]:
+            return BadImage(reason)
+        case _:
+            return str(values[1])
+
+
+def _list_objects(pair: Pair, ignore: Sequence[int]) -> _InMask | str | BadImage:
     """The objects of a mask, by their values; or why it cannot be used, or be read."""
     try:
         data = read_file(pair.mask)
@@ -195,13 +238,12 @@ def _list_objects(pair: Pair, label: str, ignore: Sequence[int]) -> _InMask | st
         has = "{}x{}".format(*frame.upright_size)
         return f"must have the size of its image, {pair.name}, which has {has} pixels. Received {width}x{height}."
     places = places.reshape(height, width)
-    objects = []
-    for place, value in enumerate(values.tolist()):
-        if value != BACKGROUND and value not in ignore:
-            corners, area = _box_of(places == place)
-            shape = IdShape(pair.mask, hash_content(data), value, (width, height), area)
-            objects.append(Object(f"{pair.mask_name}: value {value}", label, corners, area=area, shape=shape))
-    return _InMask(objects, (width, height))
+    objects = [
+        (value, *_box_of(places == place))
+        for place, value in enumerate(values.tolist())
+        if value != BACKGROUND and value not in ignore
+    ]
+    return _InMask((width, height), hash_content(data), tuple(objects))
 
 
 def _box_of(inside: NDArray[Any]) -> tuple[Corners, float]:

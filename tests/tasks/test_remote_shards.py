@@ -18,8 +18,8 @@ from dlcli.errors import InputError
 from dlcli.recipe.sections.image_data import Shards
 from dlcli.rundir.tables import write_csv
 from dlcli.runtime.console import Console
-from dlcli.tasks.images.remote import local_shards
 from dlcli.tasks.images.sources import read_dataset
+from dlcli.tasks.remote_shards import local_shards
 
 URL = "memory://bucket/packed"
 
@@ -72,7 +72,7 @@ def console() -> Console:
 def test_the_data_are_those_of_a_local_folder(remote: Any, packed: Path, tmp_path: Path, console: Console) -> None:
     dataset = read_dataset(section(tmp_path), console)
     assert dataset.fingerprint() == read_dataset(section(None, str(packed)), console).fingerprint()
-    (copies,) = tmp_path.iterdir()
+    (copies,) = tmp_path.glob("*/packed")
     assert sorted(path.name for path in copies.iterdir()) == sorted(
         {path.name for path in packed.iterdir()} - {DIGESTS}
     )
@@ -99,7 +99,7 @@ def test_copies_are_kept_and_complete_ones_alone(
         f"{URL}/{fetched[2]}: cannot be read (ConnectionResetError: the server closed the connection). Run the command "
         "again: shards that are complete are kept."
     )
-    (copies,) = tmp_path.iterdir()
+    (copies,) = tmp_path.glob("*/packed")
     assert sorted(path.name for path in copies.iterdir()) == sorted(fetched[:2])
     local_shards(section(tmp_path), console)
     assert len(fetched) == len(set(fetched)) + 1  # the third, twice
@@ -135,10 +135,11 @@ def test_in_the_users_cache_folder(
     remote: Any, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DLCLI_CACHE", str(tmp_path / "cache"))
-    assert local_shards(section(None), console).parent == tmp_path / "cache" / "shards"
+    assert local_shards(section(None), console).parents[1] == tmp_path / "cache" / "shards"
     monkeypatch.setenv("DLCLI_CACHE", "")
     with pytest.raises(
-        InputError, match=r"^memory://bucket/packed: there is no cache folder .* Set data\.cache_folder\.$"
+        InputError,
+        match=r"^memory://bucket/packed: there is no cache folder .* Set data\.cache_folder or DLCLI_CACHE\.$",
     ):
         local_shards(section(None), console)
 

@@ -6,12 +6,13 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlcli.data.files import printable
-from dlcli.data.images.scan_index import cache_folder
+from dlcli.data.images.scan_index import cache_folder as user_cache_folder
 from dlcli.data.images.sources.shards import DIGESTS, INDEX, WRITTEN
 from dlcli.data.listing import name_some
 from dlcli.data.table import MAX_BYTES
@@ -22,24 +23,35 @@ from dlcli.rundir.writing import replace_by, replace_file
 from dlcli.runtime.console import Console
 
 FOLDER = "shards"  # in the user's cache folder
+MAX_NAME = 100  # characters
 
 
 def local_shards(section: ShardFolder, console: Console) -> Path:
-    """The folder of shards of a ``data`` section; of a URL: the local copies, which are downloaded first.
+    """The folder of shards of a ``data`` section; of a URL: the local copies, by :func:`copy_shards`."""
+    if not is_url(section.path):
+        return Path(section.path)
+    return copy_shards(section.path, section.cache_folder, console)
+
+
+def copy_shards(url: str, cache_folder: str | None, console: Console) -> Path:
+    """The folder of local copies of the shards at a URL; it has the last part of the URL as its name.
 
     A copy appears under its name when its size, and its SHA-256 if the shards have a list of these, are right. So what
     an interrupted command has completed is not downloaded again.
+
+    Args:
+        cache_folder: where copies are kept; None for the user's cache folder.
 
     Raises:
         InputError: the URL cannot be read, the package of its protocol is missing, or a shard is not as its list says.
         OSError: the copies cannot be written.
     """
-    if not is_url(section.path):
-        return Path(section.path)
-    url = section.path.rstrip("/")
-    kept = cache_folder() if section.cache_folder is None else Path(section.cache_folder)
+    url = url.rstrip("/")
+    kept = _folder_of_copies() if cache_folder is None else Path(cache_folder)
     if kept is None:
-        raise InputError(f"{url}: there is no cache folder for copies of the shards. Set data.cache_folder.")
+        raise InputError(
+            f"{url}: there is no cache folder for copies of the shards. Set data.cache_folder or DLCLI_CACHE."
+        )
     with _explained(url):
         filesystem, root = _open(url)
         sizes = {os.path.basename(entry["name"]): entry["size"] for entry in filesystem.ls(root, detail=True)}
@@ -56,7 +68,7 @@ def local_shards(section: ShardFolder, console: Console) -> Path:
         )
     digests = _digests(list_of_digests, f"{url}/{DIGESTS}")
     version = hashlib.sha256(url.encode() + b"\0" + index).hexdigest()[:16]  # packed again, it is another folder
-    folder = (kept if section.cache_folder is not None else kept / FOLDER) / version
+    folder = kept / version / _name_of(url)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):  # two processes of one machine share the copies
         for number, name in enumerate(names):
@@ -66,6 +78,17 @@ def local_shards(section: ShardFolder, console: Console) -> Path:
                 replace_by(folder / name, shard.fetch)
         replace_file(folder / INDEX, index)
     return folder
+
+
+def _folder_of_copies() -> Path | None:
+    folder = user_cache_folder()
+    return None if folder is None else folder / FOLDER
+
+
+def _name_of(url: str) -> str:
+    """A name for the folder of copies."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", url.rpartition("/")[2])[:MAX_NAME]
+    return FOLDER if name.strip("._") == "" else name
 
 
 def _open(url: str) -> tuple[Any, str]:
