@@ -75,7 +75,9 @@ class Silence:
     def epoch(self, *args: Any) -> None: ...
 
 
-def dlcli_epochs(model: Any, goal: Any, data: Any, *, rate: float, folder: Path) -> Callable[[int], None]:
+def dlcli_epochs(
+    model: Any, goal: Any, data: Any, *, rate: float, folder: Path, xla: bool = False
+) -> Callable[[int], None]:
     """A function that trains an epoch as `dlcli train` does, with Adam."""
     import keras
 
@@ -99,7 +101,7 @@ def dlcli_epochs(model: Any, goal: Any, data: Any, *, rate: float, folder: Path)
                 prepare=lambda: None,
             )
         ],
-        settings=loop.Settings(best_metric="train_loss"),
+        settings=loop.Settings(best_metric="train_loss", xla=xla),
         observer=Silence(),
     )
     return epochs_of(training)

@@ -68,9 +68,9 @@ def make_model(cell: str, *, bidirectional: bool, masks: bool) -> keras.Model:
     return keras.Model(ids, model.get_layer("logits").output)
 
 
-def dlcli_loop(model: keras.Model, data: Any, folder: Path) -> Callable[[int], None]:
+def dlcli_loop(model: keras.Model, data: Any, folder: Path, *, xla: bool = False) -> Callable[[int], None]:
     goal = classification_objectives.classification(num_classes=2, label_smoothing=0.0, class_weights=None)
-    return dlcli_epochs(model, goal, data, rate=RATE, folder=folder)
+    return dlcli_epochs(model, goal, data, rate=RATE, folder=folder, xla=xla)
 
 
 def hand_written(model: keras.Model, x: np.ndarray, y: np.ndarray) -> Callable[[int], None]:
@@ -152,7 +152,8 @@ def main() -> None:
                 partial(make_model, cell, bidirectional=bidirectional, masks=m) for m in (True, False)
             )
             runners = {
-                "dlcli": dlcli_loop(with_lengths(), data, Path(folder)),
+                "dlcli": dlcli_loop(with_lengths(), data, Path(folder) / "plain"),
+                "dlcli with XLA": dlcli_loop(with_lengths(), data, Path(folder) / "xla", xla=True),
                 "hand-written": hand_written(plain(), x, y),
                 "hand-written, with lengths": hand_written(with_lengths(), x, y),
                 "fit": keras_fit(plain(), x, y),

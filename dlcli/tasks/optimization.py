@@ -128,6 +128,7 @@ def make_settings(train: CommonTrain, *, best_metric: str) -> loop.Settings:
         clipping=clipping,
         loss_scaling=train.precision == "mixed_float16",
         ema=train.ema is not None,
+        xla=train.xla,
         plateau=plateau,
         early_stopping=early_stopping,
         checkpoint_seconds=None if minutes is None else 60 * minutes,

@@ -109,6 +109,7 @@ class Settings:
     clipping: Clipping | None = None
     loss_scaling: bool = False
     ema: bool = False
+    xla: bool = False
     plateau: Plateau | None = None
     early_stopping: EarlyStopping | None = None
     checkpoint_seconds: float | None = None
@@ -312,6 +313,7 @@ class Loop:
             num_parts=self._settings.num_parts,
             loss_scaling=self._settings.loss_scaling,
             num_steps=stage.num_epochs * parts.train_data.num_steps,
+            xla=self._settings.xla,
         )
         self._steps_a_call = 1
 

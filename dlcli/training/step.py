@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlcli.errors import InputError
 from dlcli.replicas import divided
 from dlcli.training.objectives.objective import Batch, Objective, Tensor
 from dlcli.training.parts import Division, LayerState, State, divide
@@ -113,6 +114,7 @@ class TrainStep:
         rate_factor: variable -> the factor on its learning rate, for trainable variables.
         adversary: attacks a part of each batch before the step.
         num_steps: of the stage, by which layers with a ``progress`` follow it, such as drop path; None leaves it at 0.
+        xla: compile the forward and backward pass with XLA, for each shape of a batch anew.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class TrainStep:
         rate_factor: Callable[[Any], float] | None = None,
         adversary: Adversary | None = None,
         num_steps: int | None = None,
+        xla: bool = False,
     ) -> None:
         self._adversary = adversary
         self._num_steps = num_steps
@@ -154,6 +157,9 @@ class TrainStep:
         self._loss_scale = tf.Variable(INITIAL_LOSS_SCALE if loss_scaling else 1.0, dtype=tf.float32, trainable=False)
         self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)  # since the loss scale last changed
         self._run = tf.function(self._many_steps, autograph=False)  # autograph would take a second to rewrite the loops
+        if xla:
+            compiled = tf.function(self._loss_gradients, autograph=False, jit_compile=True)
+            self._loss_gradients = compiled  # type: ignore[method-assign]
 
     @property
     def _num_sums(self) -> int:
@@ -168,8 +174,16 @@ class TrainStep:
         """Takes ``num_steps`` steps of the epoch from ``first_step`` on; stops and returns False if one is not finite.
 
         A loss or gradient that is not finite leads to no update.
+
+        Raises:
+            InputError: XLA, which was asked for, cannot compile the network or its loss.
         """
-        return bool(self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64)))
+        try:
+            return bool(self._run(source, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int64)))
+        except tf.errors.OpError as error:
+            if "tf2xla conversion failed" not in str(error):
+                raise
+            raise InputError("train.xla: XLA cannot compile this network with its loss. Set it to false.") from None
 
     def results(self) -> dict[str, float]:
         """The objective's values since the last :meth:`reset`, by its names, and the mean ``gradient_norm``."""
@@ -290,6 +304,15 @@ class TrainStep:
             loss_weight: of the whole batch.
             batch_loss_sums: of the whole batch; None if this is this replica's only part.
         """
+        loss_sums, gradients, outputs = self._loss_gradients(batch, loss_weight, batch_loss_sums)
+        # XLA, which may compile the gradients, lacks operations that metrics need
+        sums = [loss_sums, self._objective.metric_sums(outputs, batch)]
+        return tf.concat(sums, axis=0), gradients
+
+    def _loss_gradients(
+        self, batch: Batch, loss_weight: Tensor, batch_loss_sums: Tensor | None
+    ) -> tuple[Tensor, list[Tensor], Any]:
+        """As :meth:`_gradients`: the sums of the loss and the weights, the gradients, and the model's outputs."""
         objective = self._objective
         inputs = self._inputs(batch)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -310,8 +333,8 @@ class TrainStep:
                 loss += value - tf.stop_gradient((1.0 - share) * value)  # its value counts once too
             scaled = loss * self._loss_scale if self._loss_scaling else loss
         gradients = tape.gradient(scaled, self._trainable)
-        sums = [tf.stack([loss * loss_weight, tf.reduce_sum(weights)]), objective.metric_sums(outputs, batch)]
-        return tf.concat(sums, axis=0), [tf.convert_to_tensor(gradient) for gradient in gradients]
+        sums = tf.stack([loss * loss_weight, tf.reduce_sum(weights)])
+        return sums, [tf.convert_to_tensor(gradient) for gradient in gradients], outputs
 
     def _gradients_by_parts(self, batch: Batch, division: Division, loss_weight: Tensor) -> tuple[Tensor, list[Tensor]]:
         state = self._layer_state

@@ -45,6 +45,7 @@ def overfit(loaded: LoadedRecipe, *, runs: Path, num_batches: int, device: Devic
         clipping=make_settings(train, best_metric="train_loss").clipping,
         num_parts=train.gradient_accumulation,
         loss_scaling=train.precision == "mixed_float16",
+        xla=train.xla,
     )
     evaluation = EvaluationStep(model=job.trained, objective=plain, data=data)
     last_line, goal = time.monotonic(), job.overfit_loss(data)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from small_problem import make_data, make_model, make_objective  # type: ignore[import-not-found]
 
+from dlcli.errors import InputError
 from dlcli.training import schedule
 from dlcli.training.objectives.objective import Objective
 from dlcli.training.parts import divide
@@ -58,6 +59,25 @@ def test_step_equals_a_hand_written_loop() -> None:
             optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
             losses.append((float(loss), len(batch["index"])))
     assert_close(weights_after(2), [variable.numpy() for variable in model.trainable_variables])
+
+
+def test_steps_that_xla_compiles_are_the_same() -> None:
+    plain, compiled = weights_after(2), weights_after(2, xla=True)
+    assert_close(plain, compiled, tolerance=1e-5)
+
+
+def test_an_operation_that_xla_lacks_is_refused() -> None:
+    objective = make_objective()
+
+    def of_texts(outputs: Any, batch: Any) -> Any:
+        digits = tf.strings.length(tf.strings.as_string(batch["y"]["class"]))
+        return objective.minimized(outputs, batch) * tf.cast(digits, tf.float32)
+
+    model, data = make_model(dropout=0.0, batch_norm=False), make_data(seed=3)
+    step = make_step(model, data, xla=True, objective=dataclasses.replace(objective, training_loss=of_texts))
+    with pytest.raises(InputError) as caught:
+        step.run(data.source(0), 0, data.num_steps)
+    assert str(caught.value) == "train.xla: XLA cannot compile this network with its loss. Set it to false."
 
 
 def test_results_are_weighted_means_over_all_samples() -> None:

@@ -147,6 +147,9 @@ class CommonTrain(SteeredSection[MetricT], Generic[MetricT]):
     """Seed of all randomness in training: initial weights, order of the samples, augmentation, dropout."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """Precision of the computation; weights and the saved model are always float32."""
+    xla: bool = False
+    """Whether XLA compiles the forward and backward pass, for each new shape of a batch anew, such as the length of its
+    sequences. Steps of recurrent networks are quicker, those of convnets on a CPU slower."""
     deterministic: bool = False
     """Use deterministic operations only, which are slower on a GPU. A CPU is deterministic without it."""
 
