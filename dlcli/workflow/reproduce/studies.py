@@ -10,7 +10,7 @@ from dlcli.recipe.language.overrides import Override
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.runs import suffixed
 from dlcli.runtime.console import Console
-from dlcli.workflow.reproduce.again import SUFFIX, NotTheSame
+from dlcli.workflow.reproduce.again import SUFFIX, NotTheSame, different
 from dlcli.workflow.reproduce.environment import in_environment
 from dlcli.workflow.reproduce.tables import compare_tables, flat, verdict_of
 from dlcli.workflow.same_recipe import describe_changes, recipe_changes
@@ -57,7 +57,7 @@ def reproduce_study(
         TrialLog(study.log_of_trials(name)).read()
     loaded = recipe_of(study, info, [] if data is None else [data])
     if changes := recipe_changes(info, loaded):
-        return _different(study, f"'written' in {study.info} differs from 'config': {describe_changes(changes)}")
+        return different(study.path, f"'written' in {study.info} differs from 'config': {describe_changes(changes)}")
 
     def check_facts(facts: Mapping[str, Any]) -> None:
         if facts["fingerprint"] != info.get("fingerprint"):
@@ -76,7 +76,7 @@ def reproduce_study(
             check_facts=check_facts,
         )
     except NotTheSame as difference:
-        return _different(study, str(difference))
+        return different(study.path, str(difference))
     except Interrupted as stop:
         hint = f"\nThen compare the two with: dlcli reproduce {study.path} --with NAME"
         raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
@@ -104,9 +104,9 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
         raise InputError(f"{other.path}: is a {other.kind}, and {study.path} a {study.kind}. Name two of one kind.")
     infos = [_complete_info(one) for one in (study, other)]
     if changes := recipe_changes(infos[0], recipe_of(other, infos[1])):
-        return _different(study, f"the recipe of {other.path} differs: {describe_changes(changes)}", other)
+        return different(study.path, f"the recipe of {other.path} differs: {describe_changes(changes)}", other.path)
     if infos[0].get("fingerprint") != infos[1].get("fingerprint"):
-        return _different(study, f"the data of {other.path} differ: their fingerprints differ", other)
+        return different(study.path, f"the data of {other.path} differ: their fingerprints differ", other.path)
     parts = []
     for name in LOGS:
         logs = [TrialLog(one.log_of_trials(name)).read() for one in (study, other)]
@@ -121,12 +121,6 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
         **in_environment(verdict_of(parts), *infos),
         "tolerance": tolerance,
     }
-
-
-def _different(study: StudyDir, differs: str, other: StudyDir | None = None) -> dict[str, Any]:
-    path = None if other is None else str(other.path)
-    found = {"reproduced": False, "verdict": "different", "differs": differs}
-    return {"run": str(study.path), "reproduction": path, **found}
 
 
 def _complete_info(study: StudyDir) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dlcli.runtime.startup import Device
 from dlcli.tasks.job import Job
 from dlcli.tasks.run_models import model_file
 from dlcli.workflow.headline import final_metrics
-from dlcli.workflow.reproduce.again import SUFFIX, NotTheSame
+from dlcli.workflow.reproduce.again import SUFFIX, NotTheSame, different
 from dlcli.workflow.reproduce.environment import environment_changes, may_differ, unrecorded
 from dlcli.workflow.reproduce.tables import Compared, compare_tables
 from dlcli.workflow.same_recipe import describe_changes, recipe_changes
@@ -70,7 +70,7 @@ def reproduce(
             until=epochs,
         )
     except NotTheSame as difference:
-        return _different(run, str(difference))
+        return different(run.path, str(difference))
     except Interrupted as stop:
         hint = f"\nThen compare the two with: dlcli reproduce {run.path} --with NEW_RUN"
         raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
@@ -93,22 +93,11 @@ def compare_trained(run: RunDir, other: RunDir, *, epochs: int | None, tolerance
         _check_comparable(one, one.read_info(), epochs)
     info = run.read_info()
     if changes := recipe_changes(info, load(other.config)):
-        return _different(run, f"the recipe of {other.path} differs: {describe_changes(changes)}", other)
+        return different(run.path, f"the recipe of {other.path} differs: {describe_changes(changes)}", other.path)
     if info["data"]["fingerprint"] != other.read_info()["data"]["fingerprint"]:
         difference = describe_difference(read_csv(run.split), read_csv(other.split))
-        return _different(run, f"the data of {other.path} differ: {difference}", other)
+        return different(run.path, f"the data of {other.path} differ: {difference}", other.path)
     return _compare(run, other, epochs=epochs, tolerance=tolerance)
-
-
-def _different(run: RunDir, differs: str, other: RunDir | None = None) -> dict[str, Any]:
-    path = None if other is None else str(other.path)
-    return {
-        "run": str(run.path),
-        "reproduction": path,
-        "reproduced": False,
-        "verdict": "different",
-        "differs": differs,
-    }
 
 
 def _check_comparable(run: RunDir, info: dict[str, Any], epochs: int | None) -> None:
