@@ -1,5 +1,6 @@
 """ONNX: converted by Keras with tf2onnx, quantized and run by ONNX Runtime (https://onnxruntime.ai)."""
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ from dlcli.exporting.exportable import NotConvertible, Runtime, signature_of
 from dlcli.exporting.formats import Quantization
 from dlcli.exporting.plain_operations import plain_operations
 
+FLOAT, DOUBLE = 1, 11  # of onnx.TensorProto
+INPUT_CAST, CAST_TO_HALF = "graph_input_cast", "_cast_to_fp16_node"
+"""The start and the end of the names of the casts from float32 to float16 that ONNX Runtime's converter inserts."""
+WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Loop")
+"""The operations that have weights, besides Gather of a table; Loop is a recurrent network."""
+
 
 def write(model: keras.Model, path: Path, quantization: Quantization | None, representative: Iterator[Arrays]) -> None:
     """Write the file of a model.
@@ -26,13 +33,36 @@ def write(model: keras.Model, path: Path, quantization: Quantization | None, rep
     Raises:
         NotConvertible: ONNX lacks an operation.
     """
-    with plain_operations(), warnings.catch_warnings():
+    with plain_operations(), _selection_of_missing_values(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras asks NumPy for an attribute that it removed
         model.export(path, format="onnx", verbose=False, input_signature=signature_of(model))
         _keep_constants(model, path)
         if quantization is not None:
             load(path)  # a network that is not convertible should not look like one that cannot be quantized
             _quantize(path, quantization, representative)
+
+
+@contextlib.contextmanager
+def _selection_of_missing_values() -> Iterator[None]:
+    """Context in which a selection of numbers is ONNX's Where: tf2onnx multiplies by 0 what is not selected, which is
+    NaN for a missing value."""
+    from tf2onnx.onnx_opset import controlflow
+
+    select: Any = controlflow.Select
+
+    def multiply(cls: Any, ctx: Any, node: Any, /, **kwargs: Any) -> None:
+        if ctx.get_dtype(node.output[0]) not in (FLOAT, DOUBLE):  # ONNX Runtime has no Where of booleans
+            original.__func__(cls, ctx, node, **kwargs)
+            return
+        node.set_attr("handles_nan", True)
+        cls.version_9(ctx, node, **kwargs)
+
+    original = select.__dict__["version_7"]
+    select.version_7 = classmethod(multiply)
+    try:
+        yield
+    finally:
+        select.version_7 = original
 
 
 def _keep_constants(model: keras.Model, path: Path) -> None:
@@ -64,8 +94,11 @@ def _quantize(path: Path, quantization: Quantization, representative: Iterator[A
     if quantization == "float16":
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
-        # inputs and outputs stay float32
-        onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=True), path)
+        proto = onnx.load(path)
+        outer = _before_and_after_weights(proto.graph)
+        proto = convert_float_to_float16(proto, keep_io_types=True, node_block_list=outer)
+        _skip_casts_to_and_fro(proto.graph)
+        onnx.save(proto, path)
         return
     plain = path.with_name(f"plain-{path.name}")
     path.rename(plain)
@@ -81,6 +114,42 @@ def _quantize(path: Path, quantization: Quantization, representative: Iterator[A
         )
         prepared.unlink()
     plain.unlink()
+
+
+def _before_and_after_weights(graph: Any) -> list[str]:
+    """The names of the nodes before the first weights and after the last ones on every path.
+
+    They scale raw values and predictions, which float16 may not hold (above 65,504) or not distinguish.
+    """
+    tables = {tensor.name for tensor in graph.initializer if tensor.data_type == FLOAT}
+    weighted = {n.name for n in graph.node if n.op_type in WEIGHTED or (n.op_type == "Gather" and n.input[0] in tables)}
+    behind: set[str] = set()  # tensors that depend on weights
+    before: set[str] = set()  # tensors on which weights depend
+    for node in graph.node:  # in topological order
+        if node.name in weighted or not behind.isdisjoint(node.input):
+            behind.update(node.output)
+    for node in reversed(graph.node):
+        if node.name in weighted or not before.isdisjoint(node.output):
+            before.update(node.input)
+    return [
+        node.name
+        for node in graph.node
+        if node.name not in weighted and (behind.isdisjoint(node.output) or before.isdisjoint(node.output))
+    ]
+
+
+def _skip_casts_to_and_fro(graph: Any) -> None:
+    """Keep float32 between nodes that compute in it: the converter casts every tensor to float16."""
+    casts = [node for node in graph.node if node.op_type == "Cast"]
+    to_half = {
+        node.output[0]: node.input[0]
+        for node in casts
+        if node.name.startswith(INPUT_CAST) or node.name.endswith(CAST_TO_HALF)
+    }
+    for node in casts:
+        if node.attribute[0].i == FLOAT and node.input[0] in to_half:
+            node.op_type, node.input[0] = "Identity", to_half[node.input[0]]
+            del node.attribute[:]
 
 
 class _Reader:

@@ -21,6 +21,7 @@ from dlcli.files import BadFile, half_of_memory, open_file
 MAX_PICKLE_BYTES = 2**26
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys under which training scripts store the tensors
 CONVERT = "Convert it with: torch.save(torch.load(FILE, weights_only=True), FILE), or to .safetensors"
+TRUST = "If you trust it, save its tensors alone: torch.save(torch.load(FILE, weights_only=False)['state_dict'], FILE)"
 
 DTYPES: Mapping[str, str] = {
     "FloatStorage": "<f4",
@@ -28,6 +29,10 @@ DTYPES: Mapping[str, str] = {
     "HalfStorage": "<f2",
     "LongStorage": "<i8",
     "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
 }
 """The types of values that are read, by the name of their storage."""
 
@@ -106,8 +111,10 @@ class _Unpickler(pickle.Unpickler):
         }
         if module == "torch" and name in DTYPES:
             return name
+        if module == "torch" and name.endswith("Storage"):
+            raise _Refused(f"holds values of {name}, which NumPy lacks. Convert them to float32")
         if (module, name) not in known:
-            raise _Refused(f"holds {module}.{name}, which is not a tensor and may be code. {CONVERT}")
+            raise _Refused(f"holds {module}.{name}, which is not a tensor and may be code. {TRUST}")
         return known[module, name]
 
     def persistent_load(self, pid: Any) -> NDArray[Any]:

@@ -29,15 +29,19 @@ def expected() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    """Normalization, as at the input of networks of series, a dense layer, argmax, as of masks, and a transformer's
-    GELU."""
+    """Normalization, as at the input of networks of series, a dense layer, argmax, as of masks, a transformer's GELU,
+    a selection that leaves NaN out, as of missing values, and numbers in units beyond float16."""
     values = keras.Input((4,), name="values")
     scaled = keras.layers.Normalization(mean=MEAN, variance=VARIANCE)(values)
     dense = keras.layers.Dense(3, activation="softmax")
     p = dense(scaled)
     dense.set_weights([KERNEL, BIAS])
     curved = keras.ops.gelu(scaled, approximate=False)
-    return keras.Model(values, {"probabilities": p, "classes": keras.ops.argmax(p, axis=-1), "gelu": curved})
+    known = keras.ops.where(values > 0, keras.ops.log(values), keras.ops.zeros_like(values))
+    classes = keras.ops.argmax(p, axis=-1)
+    price = keras.layers.Rescaling(1e5, offset=1e6)(p)
+    outputs = {"probabilities": p, "classes": classes, "gelu": curved, "known": known, "price": price}
+    return keras.Model(values, outputs)
 
 
 def samples() -> Iterator[Arrays]:
@@ -50,6 +54,7 @@ def check(outputs: dict[str, np.ndarray], tolerance: float = 1e-6) -> None:
     assert outputs["classes"].tolist() == expected().argmax(axis=1).tolist()
     scaled = (X - MEAN) / np.sqrt(VARIANCE)
     assert outputs["gelu"] == pytest.approx(scaled * np.vectorize(NormalDist().cdf)(scaled), abs=tolerance)
+    assert outputs["known"] == pytest.approx(np.log(np.where(X > 0, X, 1)), abs=tolerance)
 
 
 def test_saved_model(model: keras.Model, tmp_path: Path) -> None:
@@ -82,6 +87,8 @@ def test_quantized_onnx(model: keras.Model, tmp_path: Path, quantization: str) -
     outputs = onnx.load(tmp_path / "model.onnx")({"values": X})
     assert outputs["probabilities"] == pytest.approx(expected(), abs=2e-3 if quantization == "float16" else 0.05)
     assert not np.array_equal(outputs["probabilities"], expected().astype(np.float32))
+    if quantization == "float16":
+        assert outputs["price"] == pytest.approx(1e6 + 1e5 * expected(), abs=200)
     if quantization == "int8":
         constants = pytest.importorskip("onnx").load(tmp_path / "model.onnx").graph.initializer
         scales = [list(tensor.dims) for tensor in constants if tensor.name.endswith("_scale")]

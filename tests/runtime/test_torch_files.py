@@ -21,6 +21,8 @@ ARRAYS = {
     "conv1.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
     "bn1.running_mean": np.float64([1, 2]),
     "bn1.num_batches_tracked": np.int64(7),
+    "mask": np.array([True, False]),
+    "palette": np.uint8([0, 200]),
 }
 
 
@@ -48,7 +50,8 @@ def write_pth(file: Path, content: Any, *, compression: int = zipfile.ZIP_STORED
             return OrderedDict((key, tensor(value)) for key, value in values.items())
         if not isinstance(values, np.ndarray | np.generic):
             return values
-        names = {"f4": "FloatStorage", "f8": "DoubleStorage", "i8": "LongStorage"}
+        names = {"f4": "FloatStorage", "f8": "DoubleStorage", "i8": "LongStorage", "b1": "BoolStorage"}
+        names |= {"u1": "ByteStorage", "c8": "BFloat16Storage"}  # which NumPy lacks
         kind = getattr(sys.modules["torch"], names[np.dtype(values.dtype).str[1:]])
         size = np.asarray(values).shape
         stride = tuple(int(np.prod(size[i + 1 :])) for i in range(len(size)))
@@ -73,7 +76,7 @@ def write_pth(file: Path, content: Any, *, compression: int = zipfile.ZIP_STORED
 def _names_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules with the names of PyTorch, so that what is pickled refers to them."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    for name in ("FloatStorage", "DoubleStorage", "LongStorage", "BoolStorage"):
+    for name in ("FloatStorage", "DoubleStorage", "LongStorage", "BoolStorage", "ByteStorage", "BFloat16Storage"):
         setattr(torch, name, type(name, (), {"__module__": "torch"}))
     exec("def _rebuild_tensor_v2(*arguments): pass", utils.__dict__)
     monkeypatch.setitem(sys.modules, "torch", torch)
@@ -113,6 +116,7 @@ class Nested:
         ({"a": Evil()}, r"holds posix\.system, which is not a tensor and may be code"),
         ({"a": Nested()}, r"holds __builtin__\.eval, which is not a tensor"),
         ([1, 2], "is corrupt"),
+        ({"a": np.complex64(1)}, "holds values of BFloat16Storage, which NumPy lacks. Convert them to float32"),
         ({"a": 1}, "holds no dictionary of tensors"),
         ({"a": Tensor("no storage", 0, (1,), (1,))}, "is corrupt"),
     ],
