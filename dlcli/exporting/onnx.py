@@ -19,8 +19,8 @@ from dlcli.exporting.plain_operations import plain_operations
 FLOAT, DOUBLE = 1, 11  # of onnx.TensorProto
 INPUT_CAST, CAST_TO_HALF = "graph_input_cast", "_cast_to_fp16_node"
 """The start and the end of the names of the casts from float32 to float16 that ONNX Runtime's converter inserts."""
-WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Loop")
-"""The operations that have weights, besides Gather of a table; Loop is a recurrent network."""
+WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN")
+"""The operations that have weights, besides Gather of a table, and loops that have one of these."""
 
 
 def write(model: keras.Model, path: Path, quantization: Quantization | None, representative: Iterator[Arrays]) -> None:
@@ -97,7 +97,7 @@ def _quantize(path: Path, quantization: Quantization, representative: Iterator[A
         proto = onnx.load(path)
         outer = _before_and_after_weights(proto.graph)
         proto = convert_float_to_float16(proto, keep_io_types=True, node_block_list=outer)
-        _skip_casts_to_and_fro(proto.graph)
+        _skip_casts_to_and_fro(proto.graph, set(outer))
         onnx.save(proto, path)
         return
     plain = path.with_name(f"plain-{path.name}")
@@ -117,12 +117,12 @@ def _quantize(path: Path, quantization: Quantization, representative: Iterator[A
 
 
 def _before_and_after_weights(graph: Any) -> list[str]:
-    """The names of the nodes before the first weights and after the last ones on every path.
+    """The names of the nodes before the first layer with weights and after the last one on every path.
 
     They scale raw values and predictions, which float16 may not hold (above 65,504) or not distinguish.
     """
     tables = {tensor.name for tensor in graph.initializer if tensor.data_type == FLOAT}
-    weighted = {n.name for n in graph.node if n.op_type in WEIGHTED or (n.op_type == "Gather" and n.input[0] in tables)}
+    weighted = {node.name for node in graph.node if _has_weights(node, tables)}
     behind: set[str] = set()  # tensors that depend on weights
     before: set[str] = set()  # tensors on which weights depend
     for node in graph.node:  # in topological order
@@ -138,8 +138,30 @@ def _before_and_after_weights(graph: Any) -> list[str]:
     ]
 
 
-def _skip_casts_to_and_fro(graph: Any) -> None:
-    """Keep float32 between nodes that compute in it: the converter casts every tensor to float16."""
+def _has_weights(node: Any, tables: set[str]) -> bool:
+    """Whether a node, or one of the graph that it repeats, has weights.
+
+    Args:
+        tables: the names of constants, of which Gather takes the embeddings of tokens.
+    """
+    return any(
+        part.op_type in WEIGHTED or (part.op_type == "Gather" and part.input[0] in tables)
+        for part in (node, *_inner_nodes(node))
+    )
+
+
+def _inner_nodes(node: Any) -> list[Any]:
+    """The nodes of the graph that a node repeats, if it does."""
+    inner = [part for attribute in node.attribute if attribute.HasField("g") for part in attribute.g.node]
+    return inner + [deeper for part in inner for deeper in _inner_nodes(part)]
+
+
+def _skip_casts_to_and_fro(graph: Any, outer: set[str]) -> None:
+    """Keep float32 between nodes that compute in it: the converter casts every tensor to float16.
+
+    Args:
+        outer: the names of these nodes.
+    """
     casts = [node for node in graph.node if node.op_type == "Cast"]
     to_half = {
         node.output[0]: node.input[0]
@@ -150,6 +172,9 @@ def _skip_casts_to_and_fro(graph: Any) -> None:
         if node.attribute[0].i == FLOAT and node.input[0] in to_half:
             node.op_type, node.input[0] = "Identity", to_half[node.input[0]]
             del node.attribute[:]
+    for node in graph.node:
+        for part in _inner_nodes(node) if node.name in outer else ():  # of a loop, which also takes tensors by name
+            part.input[:] = [to_half.get(name, name) for name in part.input]
 
 
 class _Reader:
@@ -169,12 +194,12 @@ def load(path: Path) -> Runtime:
         NotConvertible: the file has an operation that ONNX Runtime lacks.
     """
     import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph, NotImplemented
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented
 
     onnxruntime.set_default_logger_severity(4)  # fatal errors: others are raised, too
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except (InvalidGraph, NotImplemented):  # tf2onnx leaves operations as they are that it cannot convert
+    except (Fail, InvalidGraph, NotImplemented):  # tf2onnx leaves operations as they are that it cannot convert
         raise NotConvertible from None
     names = [output.name for output in session.get_outputs()]
 

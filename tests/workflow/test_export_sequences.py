@@ -118,6 +118,7 @@ def test_the_tags_of_a_conditional_random_field(tmp_path: Path) -> None:
     assert result["metrics"]["accuracy"] == own["accuracy"]
     assert result["metrics"]["macro_f1"] == own["macro_f1"]
     assert "loss" not in result["metrics"]
+    assert exported(tmp_path, "c", "onnx", "--quantize", "float16")["check"]["agreement"] == 1.0
     (predicted,) = json.loads(run("predict", "c", "--text", "the big cat", "--json", folder=tmp_path).stdout)[
         "predictions"
     ]
