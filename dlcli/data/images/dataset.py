@@ -5,6 +5,7 @@ Every source ends here, so that splits, limits and images are treated alike what
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NotRequired, Protocol, TypeVar
@@ -293,13 +294,15 @@ def choose_policy(images: Sequence[Checked], *, source: str, common: CommonKeys)
     tiles = common.get("tiles")
     image_size, overlap = (common["image_size"], None) if tiles is None else tiles
     if image_size is None:
-        by_area = sorted(((image.height, image.width) for image in images), key=lambda size: (size[0] * size[1], size))
-        image_size = by_area[(len(by_area) - 1) // 2]  # the median
+        counts = Counter((image.height, image.width) for image in images)
+        by_area = sorted(counts, key=lambda size: (size[0] * size[1], size))
+        cumulative = np.cumsum([counts[size] for size in by_area])
+        image_size = by_area[int(np.searchsorted(cumulative, (len(images) + 1) // 2))]  # the median
         if by_area[0] != by_area[-1] and common["resize"] != "none":
             smallest, median, largest = (list(size) for size in (by_area[0], image_size, by_area[-1]))
             raise InputError(
                 f"{source}: the images must have the same size, or data.image_size must be set to resize them, "
-                f"for example to {median}. Received {len(set(by_area))} sizes [height, width]: smallest {smallest}, "
+                f"for example to {median}. Received {len(by_area)} sizes [height, width]: smallest {smallest}, "
                 f"median {median}, largest {largest}."
             )
     color_mode = common["color_mode"]

@@ -38,6 +38,7 @@ from dlcli.data.splits import LeftOut
 ALL_SUFFIXES = {*IMAGE_SUFFIXES, *UNSUPPORTED_SUFFIXES}
 CHUNK = 64  # files between two calls of `progress`; bounds the memory
 PER_TASK = 16  # files that a thread reads in one call
+BLOCK = 2**16  # files that are looked up in the index together; bounds the memory
 
 Result = TypeVar("Result")
 
@@ -114,6 +115,21 @@ def check_images(
 
 def _check_images(
     files: Sequence[AnyPath], *, by_suffix: bool, value_range: ValueRange | None, progress: Progress | None
+) -> list[Checked | str]:
+    results: list[Checked | str] = []
+    for start in range(0, len(files), BLOCK):
+
+        def report(done: int, total: int, start: int = start) -> None:
+            if progress is not None:  # the last images of a block are those that are read
+                progress(min(start + BLOCK, len(files)) - total + done, len(files))
+
+        block = files[start : start + BLOCK]
+        results += _check_block(block, by_suffix=by_suffix, value_range=value_range, progress=report)
+    return results
+
+
+def _check_block(
+    files: Sequence[AnyPath], *, by_suffix: bool, value_range: ValueRange | None, progress: Progress
 ) -> list[Checked | str]:
     def check(path: AnyPath) -> tuple[Status | None, Checked | str]:
         try:
