@@ -2,7 +2,6 @@
 
 import csv
 import difflib
-import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from dlcli.files import read_text, suffix_of
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = ",;\t|"
 LINE_END = re.compile(r"\r\n|\r|\n")
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 DELIMITER_LINE = re.compile(r"sep=([,;\t|])(?:\r\n|\r|\n)")
 QUOTED = re.compile(r'"[^"]*"')
 DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
@@ -266,13 +266,15 @@ def read_records(table: Path, text: str, names: Sequence[str] | None = None) -> 
     named = DELIMITER_LINE.match(text)
     if named is not None:
         text = text[named.end() :]
-    header = LINE_END.split(text, maxsplit=1)[0]
+    end = LINE_END.search(text)
+    header = text if end is None else text[: end.start()]
     delimiter = _delimiter(header if is_tsv else QUOTED.sub("", header), None if names is None else len(names))
     if named is not None:
         delimiter = named[1]
     if names is not None:
         yield 1, list(names)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
+    lines = (match[0] for match in LINE.finditer(text))  # io.StringIO would hold four bytes for each character
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
     while True:
         line = reader.line_num + (1 if named is None else 2)
         try:

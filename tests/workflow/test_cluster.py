@@ -63,10 +63,15 @@ def free_addresses(number: int) -> tuple[str, ...]:
 
 
 def run_all(folder: Path, *arguments: str, hurt: int = 0, call: int = 0, number: int = signal.SIGKILL) -> list[Any]:
-    """Runs a command in two processes to their ends; one sends itself a signal."""
+    """Runs a command in two processes to their ends; one sends itself a signal. One that is stopped for good (SIGSTOP)
+    is killed when the other has ended."""
     addresses = free_addresses(2)
     tasks = [Task(addresses, index, call if index == hurt else 0, number) for index in range(2)]
     started = [processes.start(*arguments, folder=folder, prepare=task) for task in tasks]
+    if call and number == signal.SIGSTOP:
+        ended = started[1 - hurt].finish()
+        started[hurt].send(signal.SIGKILL)
+        return [ended if index != hurt else started[hurt].finish() for index in range(2)]
     return [process.finish() for process in started]
 
 
@@ -127,9 +132,10 @@ def check_hurt(folder: Path, mirrored: Path, *, hurt: int, call: int, number: in
     name = f"hurt-{hurt}-{call}-{number}"
     ends = run_all(folder, *COMMAND, "--name", name, hurt=hurt, call=call, number=number)
     run, other = folder / "runs" / name, ends[1 - hurt]
-    if number == signal.SIGKILL:
+    if number in (signal.SIGKILL, signal.SIGSTOP):
         lines = [line for line in other.expect(1).stderr.split("\n") if f"worker {hurt} (" in line]
-        assert lines[-1].split(": ", 1)[1].startswith("its process has ended")
+        reason = "its process has ended" if number == signal.SIGKILL else "has not responded for 30 seconds"
+        assert lines[-1].split(": ", 1)[1].startswith(reason)
         assert ends[hurt].status == -signal.SIGKILL
     else:
         for end in ends:
@@ -157,17 +163,10 @@ def test_a_process_is_lost_or_stopped(folder: Path, mirrored: Path, call: int, n
 
 
 @pytest.mark.long
-def test_a_process_that_hangs_is_lost(folder: Path) -> None:
-    addresses = free_addresses(2)
-    tasks = [Task(addresses, index, 11 * index, signal.SIGSTOP) for index in range(2)]
-    chief, worker = (processes.start(*COMMAND, "--name", "hangs", folder=folder, prepare=task) for task in tasks)
-    ended = chief.finish().expect(1)
-    worker.send(signal.SIGKILL)
-    worker.finish()
-    line = ended.stderr.strip().split("\n")[-1]
-    assert line.startswith("worker 1 (127.0.0.1:")
-    assert "has not responded for 30 seconds. Resume with: dlcli train --resume runs/hangs" in line
-    assert status(folder / "runs" / "hangs")[0] == "interrupted"
+@pytest.mark.parametrize("call", range(1, NUM_EXCHANGES + 1, 2))
+@pytest.mark.parametrize("hurt", [0, 1])
+def test_any_process_that_hangs_at_any_time_is_lost(folder: Path, mirrored: Path, hurt: int, call: int) -> None:
+    check_hurt(folder, mirrored, hurt=hurt, call=call, number=signal.SIGSTOP)
 
 
 @pytest.mark.long

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -231,14 +231,16 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 over the classes, the shape, and each sample's split, name, label, content and annotations."""
         digest = hashlib.sha256(json.dumps([self.classes, self.shape]).encode())
-        for row in self.split_rows():
+        for row in self._rows():
             more = [cell for name, cell in row.items() if name not in SPLIT_COLUMNS]
             digest.update(json.dumps([row["split"], row["file"], row["label"], row["digest"], *more]).encode())
         return digest.hexdigest()
 
     def split_rows(self) -> list[dict[str, str]]:
         """The rows of split.csv, one for each sample: the columns SPLIT_COLUMNS and those of the annotations."""
-        rows = []
+        return list(self._rows())
+
+    def _rows(self) -> Iterator[dict[str, str]]:
         for split, samples in self.splits.items():
             columns = {
                 "file": samples.names,
@@ -249,5 +251,5 @@ class Dataset:
             }
             for annotation in samples.annotations.values():
                 columns |= annotation.columns()
-            rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        return rows
+            for row in zip(*columns.values(), strict=True):
+                yield dict(zip(columns, row, strict=True))

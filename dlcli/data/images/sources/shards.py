@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple, TypeVar, Unpack
 
 from dlcli.data.images.dataset import CommonKeys, Reading, assemble_files
@@ -56,6 +57,13 @@ class PackedRow(NamedTuple):
     """Files beside the image, such as its mask, by suffix; with the image's size."""
 
 
+class Shard(NamedTuple):
+    """A tar file: its path, and its size in bytes."""
+
+    path: str
+    size: int
+
+
 def is_packed(folder: Path) -> bool:
     """Whether a folder contains shards."""
     return (folder / INDEX).is_file()
@@ -88,10 +96,10 @@ def list_shards(folder: Path, annotated: str = "") -> list[PackedRow]:
         raise InputError(f"{index}:1: must have the columns of this version, {', '.join(COLUMNS)}. {REMEDY}")
     rows: list[PackedRow] = []
     errors: list[tuple[int, str]] = []
-    sizes: dict[str, int] = {}
+    shards: dict[str, Shard] = {}
     for line, values in records:
         try:
-            rows.append(_row(line, values, len(header), folder, sizes))
+            rows.append(_row(line, values, len(header), folder, shards))
         except ValueError as error:
             errors.append((line, f"{error}. {REMEDY}"))
         else:
@@ -189,11 +197,11 @@ def index_row(cells: Sequence[str], place: tuple[str, str, int, int], image: Che
     ]
 
 
-def _row(line: int, values: Sequence[str], num_columns: int, folder: Path, sizes: dict[str, int]) -> PackedRow:
-    """A row of the index.
+def _row(line: int, values: Sequence[str], num_columns: int, folder: Path, shards: dict[str, Shard]) -> PackedRow:
+    """A row of the index. Texts that many rows have are kept once.
 
     Args:
-        sizes: of the shards found so far, in bytes by name; a new one is added.
+        shards: those found so far, by name; a new one is added.
 
     Raises:
         ValueError: a value is not as `index_rows` writes it; the message is the reason.
@@ -204,10 +212,10 @@ def _row(line: int, values: Sequence[str], num_columns: int, folder: Path, sizes
     height, width, is_gray, lowest, highest, has_more_frames, image_format, mode, *annotations = rest
     if split not in SPLITS:
         raise ValueError(f"split must be {', '.join(SPLITS)}. Received '{split}'")
-    if shard not in sizes:
-        sizes[shard] = _size_of(folder, shard)
+    if shard not in shards:
+        shards[shard] = Shard(str(folder / shard), _size_of(folder, shard))
     start, length = _count(offset, "offset"), _count(num_bytes, "bytes")
-    _refuse_short(shard, start + length, sizes[shard])
+    _refuse_short(shard, start + length, shards[shard].size)
     if len(digest) != DIGEST_LENGTH or image_format not in FORMATS or os.path.basename(image) != image:
         raise ValueError("digest, format and image must be those of a packed image")
     checked = Checked(
@@ -217,15 +225,18 @@ def _row(line: int, values: Sequence[str], num_columns: int, folder: Path, sizes
         digest,
         (_number(lowest, "lowest"), _number(highest, "highest")) if lowest else None,
         has_more_frames == "1",
-        image_format,
-        mode,
+        intern(image_format),
+        intern(mode),
     )
-    annotation = _json(annotations[0]) if annotations else {}
-    member = Member(str(folder / shard), image, start, length, checked)
+    member = Member(shards[shard].path, image, start, length, checked)
+    row = PackedRow(line, name, member, intern(label), intern(split), intern(group))
+    if not annotations:
+        return row
+    annotation = _json(annotations[0])
     files = _files_of(member, annotation.get("files", {}))
     for file in files.values():
-        _refuse_short(shard, file.offset + file.num_bytes, sizes[shard])
-    return PackedRow(line, name, member, label, split, group, annotation, files)
+        _refuse_short(shard, file.offset + file.num_bytes, shards[shard].size)
+    return row._replace(annotation=annotation, files=files)
 
 
 def _files_of(image: Member, places: Any) -> dict[str, Member]:
