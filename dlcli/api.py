@@ -6,6 +6,7 @@ unless ``verbose`` is set.
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -363,7 +364,7 @@ def evaluate(
     Args:
         run: a run, its name or path; None for the newest one.
         split: None for test, or validation if there is none.
-        data: a recipe, folder or file to evaluate on instead of the run's own data.
+        data: a recipe, folder or file to evaluate on instead of the run's own data, or the URL of shards.
         beam, copy_unknown, calibrate, top_k, tta: as the options of ``dlcli evaluate``.
 
     Returns:
@@ -390,12 +391,21 @@ def evaluate(
     _start(device)
     from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as evaluate_run
+    from dlcli.workflow.other_data import find_other_data
 
-    path = None if data is None else Path(data)
+    console = _console(verbose)
+    other = find_other_data(None if data is None else os.fspath(data), found, console)
     request = EvaluationRequest(
-        split, path, beam, top_k=tuple(top_k), calibrate=calibrate, views=tta, copy_unknown=copy_unknown
+        split,
+        other.path,
+        beam,
+        top_k=tuple(top_k),
+        calibrate=calibrate,
+        views=tta,
+        copy_unknown=copy_unknown,
+        url=other.url,
     )
-    return evaluate_run(found, request, console=_console(verbose))
+    return evaluate_run(found, request, console=console)
 
 
 def attack(

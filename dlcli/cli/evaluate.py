@@ -19,7 +19,6 @@ from dlcli.cli.options import (
     split_option,
 )
 from dlcli.cli.output import say, write_json, write_metrics
-from dlcli.files import is_url
 
 
 @click.command(short_help="Evaluate a trained model.")
@@ -98,12 +97,13 @@ def evaluate(
     from dlcli.runtime.console import Console
     from dlcli.workflow.evaluate import EvaluationRequest
     from dlcli.workflow.evaluate import evaluate as evaluate_run
-    from dlcli.workflow.other_data import local_data
+    from dlcli.workflow.other_data import find_other_data
 
     console = Console(quiet=quiet)
+    other = find_other_data(data, run_dir, console)
     request = EvaluationRequest(
         split,
-        local_data(data, console, run=run_dir),
+        other.path,
         beam,
         safe_csv=safe_csv,
         all_probabilities=probabilities,
@@ -111,7 +111,7 @@ def evaluate(
         calibrate=calibrate,
         views=tta,
         copy_unknown=copy_unknown,
-        url=data if data is not None and is_url(data) else None,
+        url=other.url,
     )
     results = evaluate_run(run_dir, request, console=console)
     if as_json:

@@ -97,10 +97,10 @@ def export(
     from dlcli.runtime.console import Console
     from dlcli.workflow.export import ExportRequest
     from dlcli.workflow.export import export as export_run
-    from dlcli.workflow.other_data import local_data
+    from dlcli.workflow.other_data import find_other_data
 
     console = Console(quiet=quiet)
-    request = ExportRequest(format_, quantize, local_data(data, console, run=run_dir), samples)
+    request = ExportRequest(format_, quantize, find_other_data(data, run_dir, console).path, samples)
     results = export_run(
         run_dir,
         request,
