@@ -53,6 +53,7 @@ class Application:
         self._guard, self._limits, self._metrics, self._report = guard, limits, metrics, report
         self._bodies = Bodies(limits)
         self._batcher = Batcher(limits, metrics, report)
+        self._shows = Batcher(limits, metrics, report)  # which take longer, and must not keep predictions waiting
 
     def asgi(self) -> ASGIApp:
         """The application, guarded."""
@@ -82,6 +83,7 @@ class Application:
     def stop(self) -> None:
         """End the threads, after the server has stopped."""
         self._batcher.stop()
+        self._shows.stop()
 
     async def _guarded(self, inner: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Checks a request, adds the headers of every response, and counts it."""
@@ -187,7 +189,7 @@ class Application:
                 samples, _ = await _parsed(lambda: tensorflow_serving.read_request(body, model, self._limits), body)
             if len(samples) != 1:
                 raise Refused(400, f"one sample is shown at a time. Received {len(samples):,}.")
-            (shown,) = await self._batcher.predict(model, samples, top=1, call=show)
+            (shown,) = await self._shows.predict(model, samples, top=1, call=show)
         return _json(shown)
 
     async def _list(self, request: Request) -> Response:

@@ -6,10 +6,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from served import Client, Shades, encoded, served, serving  # type: ignore[import-not-found]
+from served import Client, Explaining, Shades, encoded, served, serving  # type: ignore[import-not-found]
 
 from dlcli.serving.limits import Limits
 
@@ -166,3 +168,29 @@ def wait_until(condition: object) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+class Gated(Explaining):
+    """Shows nothing before the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.waits = threading.Event(), threading.Event()
+
+    def show(self, sample: Any) -> Any:
+        self.waits.set()
+        assert self.gate.wait(20)
+        return super().show(sample)
+
+
+def test_what_is_shown_keeps_no_prediction_waiting() -> None:
+    gated = Gated()
+    with serving(served("words", gated)) as client, ThreadPoolExecutor(1) as thread:
+        shown = thread.submit(client.post, "/v1/models/words:show", {"instances": ["a splendid"]})
+        assert gated.waits.wait(20)
+        try:
+            (row,) = client.post("/v1/models/words:predict", {"instances": ["b"]})["predictions"]
+        finally:
+            gated.gate.set()
+        assert row["predicted"] == "B"
+        assert shown.result(20)["explained"]
