@@ -34,6 +34,13 @@ class Showing(Shades):
         return Shown(np.zeros((4, 4, 1), np.uint8), attribution, HOSTILE, mask_file(mask))
 
 
+class Numbers(Echo):
+    """Numbers of each text that is not empty."""
+
+    def predict(self, samples: Any, **_: Any) -> list[dict[str, Any]]:
+        return [{"text": text, "predicted": {"a": 0.5, HOSTILE: 2} if text.strip() else ""} for text in samples]
+
+
 class Topics(Echo):
     """Any number of labels for each text."""
 
@@ -53,6 +60,7 @@ def showing() -> Iterator[Client]:
     models = [served("shades", Showing()), served("echo", Echo()), served("steps", Echo("series"))]
     models += [served("words", Explaining()), served("curves", Explaining("series"))]
     models += [served("teller", Teller(classes=CLASSES)), served("topics", Topics()), served("ahead", Foresight())]
+    models.append(served("numbers", Numbers()))
     with serving(*models) as found:
         yield found
 
@@ -97,7 +105,7 @@ def test_what_is_laid_over_an_image(showing: Client) -> None:
     assert showing.request("POST", "/v1/models/echo:show", b"x", {"Content-Type": "text/plain"})[0] == 400
     assert showing.request("POST", "/v1/models/shades:show", b"x", headers)[0] == 400
     listed = showing.get("/v1/models")["models"]
-    assert [model["shows"] for model in listed] == [True, False, False, True, True, False, False, True]
+    assert [model["shows"] for model in listed] == [True, False, False, True, True, False, False, True, False]
     assert [model["name"] for model in listed if model["takes_class"]] == ["teller"]
 
 
@@ -282,6 +290,14 @@ def test_a_class_is_chosen_for_a_prompt_and_labels_are_listed(page: Page) -> Non
         ["b", "20.0%"],
     ]
     assert [item.text.split()[0] for item in card.find_elements("css selector", ".bars li.on")] == ["a"]
+    page.choose("numbers")
+    page.one("#text").send_keys("2")
+    page.one("#text-input button").click()
+    page.wait(lambda: page.one("#status").text == f"x2: a 0.5000, {HOSTILE} 2")
+    page.one("#text").clear()
+    page.one("#text").send_keys(" ")
+    page.one("#text-input button").click()
+    assert "(an empty text)" in page.cards(4)[0].text
     assert page.errors() == []
 
 

@@ -12,6 +12,8 @@ const AT_ONCE = 4; // images that are sent at the same time
 const KEPT = 60; // predictions that stay on the page
 const MOST_CLASSES = 200; // that are named in the card
 
+const NOUNS = { image_regression: "number", multilabel: "label", tagging: "tag", text_multilabel: "label" }; // else classes
+
 let models = [];
 let chosen = null;
 let stream = null;
@@ -73,7 +75,9 @@ function showCard({ kind, classes, card: facts }) {
   list.replaceChildren();
   for (const [name, value] of rows) if (value) list.append(element("dt", {}, name), element("dd", {}, value));
   byId("classes-part").hidden = classes.length === 0;
-  byId("classes-title").textContent = `${number(classes.length)} class${classes.length === 1 ? "" : "es"}`;
+  const noun = NOUNS[facts.task] ?? "class";
+  const ending = classes.length === 1 ? "" : noun.endsWith("s") ? "es" : "s";
+  byId("classes-title").textContent = `${number(classes.length)} ${noun}${ending}`;
   const more = classes.length > MOST_CLASSES ? ", …" : "";
   byId("classes").textContent = classes.slice(0, MOST_CLASSES).join(", ") + more;
   const metrics = Object.entries(facts.metrics ?? {}).sort(([a], [b]) => a.localeCompare(b));

@@ -4,6 +4,9 @@ import { colorOf, drawBoxes, overlay, photo } from "./drawing.js";
 import { forecastParts } from "./forecast.js";
 import { bars, element, number, percent, table } from "./elements.js";
 
+const EMPTY = "(an empty text)";
+const areNumbers = (row) => row.predicted !== null && typeof row.predicted === "object" && !Array.isArray(row.predicted);
+
 // The sentence that a screen reader says of a prediction.
 export function summary(row) {
   if (row.objects) return `${row.objects.length} object${row.objects.length === 1 ? "" : "s"}`;
@@ -13,7 +16,8 @@ export function summary(row) {
   if (row.forecast) return `a forecast of ${number(row.forecast.length)} steps, the first ${number(row.forecast[0].predicted)}`;
   if (row.words) return `${row.words.length} words tagged`;
   if (typeof row.predicted === "number") return number(row.predicted);
-  if (typeof row.predicted === "string") return row.predicted;
+  if (typeof row.predicted === "string") return row.predicted || EMPTY;
+  if (areNumbers(row)) return Object.entries(row.predicted).map(([name, value]) => `${name} ${number(value)}`).join(", ");
   return "done";
 }
 
@@ -21,8 +25,9 @@ export function summary(row) {
 export function parts(row, classes, colors = {}) {
   const shown = [];
   if (typeof row.predicted === "number") shown.push(element("p", { class: "verdict" }, number(row.predicted)));
-  if (typeof row.predicted === "string") shown.push(element("p", { class: "verdict" }, row.predicted));
-  if (row.predicted !== null && typeof row.predicted === "object" && !Array.isArray(row.predicted)) {
+  if (row.predicted === "") shown.push(element("p", { class: "quiet" }, EMPTY));
+  else if (typeof row.predicted === "string") shown.push(element("p", { class: "verdict" }, row.predicted));
+  if (areNumbers(row)) {
     shown.push(table(Object.entries(row.predicted).map(([name, value]) => [name, number(value)])));
   }
   if (row.top) {

@@ -34,6 +34,7 @@ def class_map(
         if chosen.exists is not None and not chosen.exists[0]:
             return None
         found: NDArray[np.float32] = np.asarray(method(pixels, chosen.targets).maps[0], np.float32)
-        return found, " ".join(f"{aspect.name} {chosen.captions[0]}".split())
+        caption = chosen.captions[0]  # which the number of an image regression names, too
+        return found, " ".join((caption if caption.startswith(aspect.name) else f"{aspect.name} {caption}").split())
 
     return compute
