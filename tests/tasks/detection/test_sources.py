@@ -325,5 +325,5 @@ def test_other_data_with_masks_are_read_like_those_of_a_model(tmp_path: Path, co
     for trained_on in (given, scenes):
         other = instance_section_for(tmp_path / "boxes.json", trained_on, {})
         assert_masks_fill_their_boxes(read_dataset(other, console, has_masks=True, classes=("cat", "dog")))
-    with pytest.raises(InputError, match="expected a recipe, a YOLO folder or a COCO"):
+    with pytest.raises(InputError, match=r"expected a recipe, a YOLO folder, a COCO \.json or a folder of shards"):
         instance_section_for(tmp_path, given, {})
