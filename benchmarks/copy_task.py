@@ -11,8 +11,8 @@ loss. Processor's time by default, because a step is a thousand small operations
 With --length 5 --steps 10 on one thread of an AMD EPYC: 9.4 ms per step, 1.40 (1.30 to 1.52) of the unrolled function.
 What remains is that the loop keeps 36 tensors of each time step for the gradient, one by one. Fewer of them would need
 a gradient of the cell that is written by hand. Two or four time steps in an iteration keep as many, and gain nothing.
-With --xla, as by `train.xla: true`, where steps of this length are compiled: 0.64 (0.52 to 0.66) with --length 5, and
-0.55 (0.50 to 0.57) with --length 10.
+With --xla, as by `train.xla: true`, where steps of this length are compiled: 0.67 (0.49 to 0.79) with --length 5 --wall
+on an idle machine, and 0.57 (0.53 to 0.63) with --length 10 --wall.
 """
 
 import argparse
