@@ -157,9 +157,8 @@ class TrainStep:
         self._loss_scale = tf.Variable(INITIAL_LOSS_SCALE if loss_scaling else 1.0, dtype=tf.float32, trainable=False)
         self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)  # since the loss scale last changed
         self._run = tf.function(self._many_steps, autograph=False)  # autograph would take a second to rewrite the loops
-        if xla:
-            compiled = tf.function(self._loss_gradients, autograph=False, jit_compile=True)
-            self._loss_gradients = compiled  # type: ignore[method-assign]
+        by_xla = tf.function(self._loss_gradients, autograph=False, jit_compile=True)
+        self._compute = by_xla if xla else self._loss_gradients
 
     @property
     def _num_sums(self) -> int:
@@ -304,7 +303,7 @@ class TrainStep:
             loss_weight: of the whole batch.
             batch_loss_sums: of the whole batch; None if this is this replica's only part.
         """
-        loss_sums, gradients, outputs = self._loss_gradients(batch, loss_weight, batch_loss_sums)
+        loss_sums, gradients, outputs = self._compute(batch, loss_weight, batch_loss_sums)
         # XLA, which may compile the gradients, lacks operations that metrics need
         sums = [loss_sums, self._objective.metric_sums(outputs, batch)]
         return tf.concat(sums, axis=0), gradients
