@@ -149,7 +149,8 @@ class CommonTrain(SteeredSection[MetricT], Generic[MetricT]):
     """Precision of the computation; weights and the saved model are always float32."""
     xla: bool = False
     """Whether XLA compiles the forward and backward pass, for each new shape of a batch anew, such as the length of its
-    sequences. Steps of recurrent networks are quicker, those of convnets on a CPU slower."""
+    sequences. Steps of many small operations, such as a Neural Turing Machine's, are quicker, those of convnets on a
+    CPU slower."""
     deterministic: bool = False
     """Use deterministic operations only, which are slower on a GPU. A CPU is deterministic without it."""
 
