@@ -18,6 +18,7 @@ FIGURE = re.compile(
     r"(?: \((?:standard deviation )?([0-9]+(?:\.[0-9]+)?)(?: over seeds ([0-9, to]+)[^)]*)?\))?"
 )
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(s|seconds?|min|minutes?|h|hours?)\b")
+WORKING_FOLDER = re.compile(r"\$(?:PWD\b|\{PWD\})")  # as in a shell, for paths that --set sets
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 MAX_SEEDS = 100
 EXAMPLES = {
@@ -45,7 +46,7 @@ class Header:
 
     Attributes:
         place: file and line of the command.
-        command: its words after ``dlcli train``.
+        command: its words after ``dlcli train``, with the current folder for ``$PWD``.
         seeds: of the runs that were measured.
         figures: at least one.
         seconds: of training with one seed, roughly; None if the header does not say.
@@ -90,7 +91,9 @@ def read_header(path: Path) -> Header:
         rule = "expected a metric with its standard deviation over seeds"
         raise InputError(f"{path}:{reaches_line}: {rule}. Write, for example: {EXAMPLES['Reaches']}")
     figures = tuple(Figure(match[1], match[2], match[3]) for match in found)
-    return Header(place, words[2:], seeds, figures, _seconds(" ".join(fields.get("Time", (0, []))[1])))
+    folder = str(Path.cwd())
+    arguments = tuple(WORKING_FOLDER.sub(lambda _: folder, word) for word in words[2:])
+    return Header(place, arguments, seeds, figures, _seconds(" ".join(fields.get("Time", (0, []))[1])))
 
 
 def _fields(text: str) -> dict[str, tuple[int, list[str]]]:

@@ -40,11 +40,13 @@ class Source:
         data: the path of other data than the run's own.
         epoch: the epoch of the model, if the run is not complete.
         trained_on: the number of samples that are also in the run's training split; None if they were not compared.
+        split: of the run's own data, by tasks on images; None for other data.
     """
 
     data: str = OWN_DATA
     epoch: int | None = None
     trained_on: int | None = None
+    split: str | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def destination_after_training(run: RunDir, splits: Mapping[str, HasDigests], sp
     """Where the evaluation at the end of training goes, with the facts that ``dlcli evaluate`` would state."""
     trained = set(splits["train"].digests)
     trained_on = sum(digest in trained for digest in splits[split].digests)
-    return Destination(run.evaluation(split), Source(trained_on=trained_on))
+    return Destination(run.evaluation(split), Source(trained_on=trained_on, split=split))
 
 
 def write_evaluation(
@@ -203,13 +205,18 @@ def _curves(scored: ScoredClasses, classes: Sequence[str]) -> dict[str, bytes]:
 
 
 def report_neglect(
-    console: Console, metrics: Mapping[str, Any], scored: ScoredClasses, classes: Sequence[str], *, has_weights: bool
+    console: Console,
+    metrics: Mapping[str, Any],
+    scored: ScoredClasses,
+    classes: Sequence[str],
+    *,
+    suggests_weights: bool,
 ) -> None:
     """Say what a high accuracy hides: classes that are never predicted, or a low recall of rare classes.
 
     Args:
-        has_weights: whether train.class_weights may be set, and is not.
+        suggests_weights: whether train.class_weights may be set, and is not.
     """
     text = neglect(metrics, scored, classes)
     if text:
-        console.say(text + ("; see train.class_weights and data.sampling" if has_weights else ""))
+        console.say(text + ("; see train.class_weights and data.sampling" if suggests_weights else ""))

@@ -41,6 +41,13 @@ def test_command_figures_and_time(tmp_path: Path) -> None:
     assert header.seconds == 120
 
 
+def test_pwd_in_the_command_is_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    changed = HEADER.replace("'text.characters={}'", "data.test_path=$PWD/a.csv --set data.x=${PWD}/b:$PWDX")
+    command = read_header(header_of(tmp_path, changed)).command
+    assert command[4::2] == (f"data.test_path={Path.cwd()}/a.csv", f"data.x={Path.cwd()}/b:$PWDX")
+
+
 @pytest.mark.parametrize(
     ("text", "seeds"),
     [("0 to 4", (0, 1, 2, 3, 4)), ("3, 5", (3, 5)), ("0, 1, 2: 0.5170, 0.5064, 0.4836", (0, 1, 2))],

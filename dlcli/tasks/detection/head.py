@@ -26,7 +26,6 @@ from dlcli.rundir.directory import RunDir
 from dlcli.rundir.reading import read_json
 from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
-from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.detection import baseline as baselines
 from dlcli.tasks.detection import inspection, network, prediction, sources
 from dlcli.tasks.detection.detecting import FINAL, MASKS, with_detections
@@ -36,7 +35,7 @@ from dlcli.tasks.detection.objective import objective_of
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.exported import ExportedHead, exported_objects
-from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo, Trained
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
@@ -184,21 +183,12 @@ class DetectionHead(ImageHead):
         return replace(info, facts=facts)
 
     def evaluate(
-        self,
-        to: Destination,
-        model: keras.Model,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        split: str | None,
-        baseline: Mapping[str, Any] | None,
-        calibration: Calibration | None,
-        console: Console,
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
     ) -> dict[str, Any]:
-        known = None
-        if baseline is not None:
+        info, known = trained.info, None
+        if trained.baseline is not None:
             known = baselines.from_dict(
-                baseline, num_classes=len(info.names), place=to.run_info, has_masks=self.has_masks
+                trained.baseline, num_classes=len(info.names), place=to.run_info, has_masks=self.has_masks
             )
         return evaluate_split(
             *(to, model, samples),
@@ -216,20 +206,12 @@ class DetectionHead(ImageHead):
         return with_detections(model, has_masks=self.has_masks)
 
     def predict(
-        self,
-        outputs: Outputs,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        request: PredictionRequest,
-        calibration: Calibration | None,
-        console: Console,
+        self, outputs: Outputs, samples: Samples, *, trained: Trained, request: PredictionRequest, console: Console
     ) -> Predicted:
-        threshold = info.facts.get("threshold", DEFAULT_THRESHOLD)
         return prediction.predict(
             *(outputs, samples),
-            classes=info.names,
-            threshold=threshold,
+            classes=trained.info.names,
+            threshold=trained.info.facts.get("threshold", DEFAULT_THRESHOLD),
             has_masks=self.has_masks,
             detect=self.recipe.evaluate.detect,
             request=request,

@@ -25,7 +25,7 @@ from dlcli.tasks.checks import check_class_weights, class_weights
 from dlcli.tasks.evaluation_files import Destination, report_neglect, write_classification
 from dlcli.tasks.images.baselines import DESCRIPTIONS, baseline_accuracies, compute_baselines
 from dlcli.tasks.images.batches import predict_batches, with_logits
-from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo, Trained
 from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs, with_auxiliary
 from dlcli.tasks.images.views import Views, num_views, view_averages
 from dlcli.tasks.losses import loss_arguments
@@ -84,26 +84,17 @@ class ClassificationHead(ImageHead):
         return compute_baselines(dataset)
 
     def evaluate(
-        self,
-        to: Destination,
-        model: keras.Model,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        split: str | None,
-        baseline: Mapping[str, Any] | None,
-        calibration: Calibration | None,
-        console: Console,
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
     ) -> dict[str, Any]:
         if not samples.has_classes:
             raise InputError(f"{to.source.data}: each image must have a class. Received images without one.")
         return evaluate_split(
             *(to, model, samples),
-            classes=info.names,
+            classes=trained.info.names,
             recipe=self.recipe,
-            objective=self.objective(info),
-            calibration=calibration,
-            accuracies=baseline_accuracies(baseline, split, samples, place=to.run_info),
+            objective=self.objective(trained.info),
+            calibration=trained.calibration,
+            accuracies=baseline_accuracies(trained.baseline, to.source.split, samples, place=to.run_info),
             console=console,
         )
 
@@ -111,23 +102,16 @@ class ClassificationHead(ImageHead):
         return with_logits(model)
 
     def predict(
-        self,
-        outputs: Outputs,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        request: PredictionRequest,
-        calibration: Calibration | None,
-        console: Console,
+        self, outputs: Outputs, samples: Samples, *, trained: Trained, request: PredictionRequest, console: Console
     ) -> Predicted:
-        output, top = request.output, request.top
-        ranking = Ranking(len(samples), len(info.names), num_top=top, output=output, calibration=calibration)
+        names, output, top = trained.info.names, request.output, request.top
+        ranking = Ranking(len(samples), len(names), num_top=top, output=output, calibration=trained.calibration)
         for index, (logits, probabilities) in outputs(samples):
             ranking.add(index, logits, probabilities)
         if output is not None:
-            names = {"file": samples.names}
-            write_probabilities(output, names, ranking, info.names, {}, safe_csv=request.safe_csv)
-        return Predicted(list(listed(ranking.ranked(), info.names, top)))
+            files = {"file": samples.names}
+            write_probabilities(output, files, ranking, names, {}, safe_csv=request.safe_csv)
+        return Predicted(list(listed(ranking.ranked(), names, top)))
 
 
 def title(label: NDArray[Any], classes: tuple[str, ...]) -> str:
@@ -179,7 +163,7 @@ def evaluate_split(
         metrics["views"] = num_views(to.request.views)
     metrics |= {f"baseline_{baseline_name}": accuracy for baseline_name, accuracy in accuracies.items()}
     _report_baselines(metrics["accuracy"], accuracies, console)
-    report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
+    report_neglect(console, metrics, scored, classes, suggests_weights=recipe.train.class_weights is None)
     write_classification(
         to,
         metrics,

@@ -18,7 +18,7 @@ from dlcli.tasks.calibration import calibrate, read_calibration
 from dlcli.tasks.checks import check_same_data, count_trained_on, own_data_at
 from dlcli.tasks.evaluation_files import Destination, Source
 from dlcli.tasks.images.batches import predict_batches
-from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.images.head import ImageHead, Trained
 from dlcli.tasks.images.own_sizes import refuse_too_small, smallest_side_of
 from dlcli.tasks.images.sources import read_dataset, section_for
 from dlcli.tasks.run_models import BestModel, load_image_model
@@ -34,8 +34,8 @@ def evaluate(run: RunDir, head: ImageHead, request: EvaluationRequest, console: 
     name, samples, own = samples_of_run(run, head, split=split, data=data, console=console)
     noun = "samples" if samples.policy is None else "images"
     trained_on = count_trained_on(run, samples.digests, noun=noun, console=console, is_asked=name == "train")
-    source = Source(request.url or str(data and data.absolute()) if own is None else OWN_DATA, best.epoch, trained_on)
-    split_name = None if own is None else name
+    place = OWN_DATA if own is not None else request.url or str(data and data.absolute())
+    source = Source(place, best.epoch, trained_on, split=None if own is None else name)
     if request.views is not None:  # its results are kept next to those without
         if samples.policy is None:
             raise InputError(f"--tta: is for images. Received samples of shape {samples.shape}. Remove the option.")
@@ -53,16 +53,8 @@ def evaluate(run: RunDir, head: ImageHead, request: EvaluationRequest, console: 
     baseline = run.read_baseline()
     if baseline is None and own is not None:  # a run that is not complete has not recorded it
         baseline = head.baseline(own)
-    metrics = head.evaluate(
-        to,
-        model,
-        samples,
-        info=head.recorded(run),
-        split=split_name,
-        baseline=baseline,
-        calibration=read_calibration(run, best.digest, console),
-        console=console,
-    )
+    trained = Trained(head.recorded(run), read_calibration(run, best.digest, console), baseline)
+    metrics = head.evaluate(to, model, samples, trained=trained, console=console)
     return {"run": str(run.path), "split": name, "folder": str(to.folder), **source.facts, **metrics}
 
 

@@ -17,11 +17,11 @@ from dlcli.rundir.reading import read_json
 from dlcli.rundir.writing import replace_json
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
-from dlcli.tasks.evaluation_files import Destination
+from dlcli.tasks.evaluation_files import Destination, Source
 from dlcli.tasks.exported_model import exported_outputs
 from dlcli.tasks.images.evaluation import samples_of_run
 from dlcli.tasks.images.exported import ExportedHead
-from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.images.head import ImageHead, Trained
 from dlcli.tasks.run_models import load_image_model
 from dlcli.tasks.task import ExportRequest
 
@@ -45,16 +45,9 @@ def exportable(run: RunDir, head: ImageHead, request: ExportRequest, console: Co
 
     def evaluate(runtime: Runtime, folder: Path) -> dict[str, Any]:
         final = own.stand_in(best.model, exported_outputs(model, runtime))
-        metrics = head.evaluate(
-            Destination(folder),
-            keras.Model(model.inputs[0], final),
-            samples,
-            info=info,
-            split=name if dataset is not None else None,
-            baseline=run.read_baseline(),
-            calibration=read_calibration(run, best.digest, console),
-            console=console,
-        )
+        to = Destination(folder, Source(split=name if dataset is not None else None))
+        trained = Trained(info, read_calibration(run, best.digest, console), run.read_baseline())
+        metrics = head.evaluate(to, keras.Model(model.inputs[0], final), samples, trained=trained, console=console)
         if own.not_measured:
             written = read_json(folder / "metrics.json")
             replace_json(folder / "metrics.json", without(written, own.not_measured))

@@ -60,6 +60,21 @@ class TargetInfo:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a run knows of its trained model, by which the model is evaluated and predicts.
+
+    Attributes:
+        info: of the data that it was trained on.
+        calibration: of its probabilities; None if they are used as they are.
+        baseline: what :meth:`ImageHead.baseline` returned; None if the run has none.
+    """
+
+    info: TargetInfo
+    calibration: Calibration | None = None
+    baseline: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Predicted:
     """The predictions for some samples.
 
@@ -294,25 +309,13 @@ class ImageHead(Protocol):
         return info
 
     def evaluate(
-        self,
-        to: Destination,
-        model: keras.Model,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        split: str | None,
-        baseline: Mapping[str, Any] | None,
-        calibration: Calibration | None,
-        console: Console,
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
     ) -> dict[str, Any]:
         """Evaluate a model on samples, write the results with a baseline next to them, and return the metrics.
 
         Args:
             to: where they are written, and in which form.
             model: the saved model: float32, raw samples in and final predictions out.
-            split: of the run's own data; None for other data.
-            baseline: what :meth:`baseline` returned; None if the run has none.
-            calibration: of the probabilities; None if they are evaluated as they are.
 
         Raises:
             InputError: the samples have no ground truth of this task.
@@ -324,14 +327,7 @@ class ImageHead(Protocol):
         return model
 
     def predict(
-        self,
-        outputs: Outputs,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        request: PredictionRequest,
-        calibration: Calibration | None,
-        console: Console,
+        self, outputs: Outputs, samples: Samples, *, trained: Trained, request: PredictionRequest, console: Console
     ) -> Predicted:
         """Predict samples without ground truth, and write the file of ``--output``, if one is requested.
 

@@ -47,7 +47,7 @@ from dlcli.tasks.images.batches import (
 )
 from dlcli.tasks.images.feature_cache import FeatureCache, feature_batches
 from dlcli.tasks.images.freezing import as_image_stage, losses_of, rate_factors, set_depth, split_front
-from dlcli.tasks.images.head import ImageHead, TargetInfo
+from dlcli.tasks.images.head import ImageHead, TargetInfo, Trained
 from dlcli.tasks.images.initial_weights import find_weights, load_weights
 from dlcli.tasks.images.layer_table import table_of_data
 from dlcli.tasks.images.memory import memory_of_stages
@@ -343,16 +343,9 @@ class ImageJob(Job):
             if baseline is not None:
                 run.update_info(baseline=baseline)
         info = self.head.fitted(run, model, self.dataset, self.info, self.console)
-        return self.head.evaluate(
-            destination_after_training(run, self.dataset.splits, split),
-            model,
-            self.dataset.splits[split],
-            info=info,
-            split=split,
-            baseline=baseline,
-            calibration=None,
-            console=self.console,
-        )
+        to = destination_after_training(run, self.dataset.splits, split)
+        trained = Trained(info, baseline=baseline)
+        return self.head.evaluate(to, model, self.dataset.splits[split], trained=trained, console=self.console)
 
 
 def prepare(

@@ -1,7 +1,7 @@
 """The head of localization: a class and a box. Boxes are evaluated in pixels of the original images, next to the mean
 box as a baseline."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ from dlcli.tasks.images.box_aspects import explainable_boxes
 from dlcli.tasks.images.exported import ExportedHead, exported_box
 from dlcli.tasks.images.frames import upright_frames
 from dlcli.tasks.images.freezing import losses_of
-from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo, Trained
 from dlcli.tasks.images.network import Features, HeadOutputs, class_outputs
 from dlcli.tasks.inspection import Finding, some
 from dlcli.tasks.losses import loss_arguments
@@ -111,26 +111,17 @@ class LocalizationHead(ImageHead):
         return image_plots.preview(columns, [outlines(of_column) for of_column in entries])
 
     def evaluate(
-        self,
-        to: Destination,
-        model: keras.Model,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        split: str | None,
-        baseline: Mapping[str, Any] | None,
-        calibration: Calibration | None,
-        console: Console,
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
     ) -> dict[str, Any]:
         if boxes_of(samples) is None or not samples.has_classes:
             raise InputError(f"{to.source.data}: each image must have a class and a box. Received images without them.")
         return evaluate_split(
             *(to, model, samples),
-            classes=info.names,
-            objective=self.objective(info),
-            has_weights=self.recipe.train.class_weights is not None,
-            baseline=info.facts["baseline"],
-            calibration=calibration,
+            classes=trained.info.names,
+            objective=self.objective(trained.info),
+            suggests_weights=self.recipe.train.class_weights is None,
+            baseline=trained.info.facts["baseline"],
+            calibration=trained.calibration,
             batch_size=self.recipe.train.batch_size,
             console=console,
         )
@@ -139,17 +130,10 @@ class LocalizationHead(ImageHead):
         return with_raw_boxes(model)
 
     def predict(
-        self,
-        outputs: Outputs,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        request: PredictionRequest,
-        calibration: Calibration | None,
-        console: Console,
+        self, outputs: Outputs, samples: Samples, *, trained: Trained, request: PredictionRequest, console: Console
     ) -> Predicted:
-        output, top = request.output, request.top
-        ranking = Ranking(len(samples), len(info.names), num_top=top, output=output, calibration=calibration)
+        names, output, top = trained.info.names, request.output, request.top
+        ranking = Ranking(len(samples), len(names), num_top=top, output=output, calibration=trained.calibration)
         relative = []
         for index, (logits, _, probabilities, found) in outputs(samples):
             ranking.add(index, logits, probabilities)
@@ -158,9 +142,9 @@ class LocalizationHead(ImageHead):
         boxes = in_frames(np.concatenate(relative), upright_frames(samples), samples.policy).round(2).tolist()
         if output is not None:
             corners = dict(zip(CORNERS, zip(*boxes, strict=True), strict=True))
-            names = {"file": samples.names}
-            write_probabilities(output, names, ranking, info.names, corners, safe_csv=request.safe_csv)
-        ranked = listed(ranking.ranked(), info.names, top)
+            files = {"file": samples.names}
+            write_probabilities(output, files, ranking, names, corners, safe_csv=request.safe_csv)
+        ranked = listed(ranking.ranked(), names, top)
         rows = [row | {"box": box} for row, box in zip(ranked, boxes, strict=True)]
 
         if request.draw is not None:
@@ -258,7 +242,7 @@ def evaluate_split(
     *,
     classes: Sequence[str],
     objective: Objective,
-    has_weights: bool,
+    suggests_weights: bool,
     baseline: dict[str, Any],
     calibration: Calibration | None,
     batch_size: int,
@@ -269,7 +253,7 @@ def evaluate_split(
     Args:
         to: where they are written.
         objective: the training objective, without class weights.
-        has_weights: whether the network was trained with class weights.
+        suggests_weights: whether train.class_weights may be set, and is not.
         baseline: the result of :func:`baseline_of`, whose metrics are reported next to the network's.
         calibration: of the probabilities; None if they are evaluated as they are.
     """
@@ -291,7 +275,7 @@ def evaluate_split(
     scored = reduction.scored()
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
     metrics |= reduction.calibration_metrics()
-    report_neglect(console, metrics, scored, classes, has_weights=not has_weights)
+    report_neglect(console, metrics, scored, classes, suggests_weights=suggests_weights)
     sizes = np.array([[frame.width, frame.height] for frame in truth.frames])
     boxes = in_frames(relative, truth.frames, policy)
     metrics |= localization.metrics(scored.label_rank, len(classes), truth.corners, boxes, sizes)

@@ -1,7 +1,7 @@
 """The head of several labels per image: a sigmoid for each label, with thresholds that are chosen on validation."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,12 +19,11 @@ from dlcli.recipe.tasks.multilabel import Multilabel
 from dlcli.report.plots import images as image_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_positive_weights
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.images.batches import in_order, predict_all, with_logits
 from dlcli.tasks.images.exported import ExportedHead, exported_labels
-from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo, Trained
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.target_inspection import require_targets
 from dlcli.tasks.inspection import Finding, incomplete_findings, similar_findings
@@ -148,18 +147,10 @@ class MultilabelHead(ImageHead):
         return replace(info, facts={**info.facts, "thresholds": thresholds})
 
     def evaluate(
-        self,
-        to: Destination,
-        model: keras.Model,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        split: str | None,
-        baseline: Mapping[str, Any] | None,
-        calibration: Calibration | None,
-        console: Console,
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
     ) -> dict[str, Any]:
         """As :meth:`ImageHead.evaluate`: writes metrics.json, per_label.csv, predictions.csv and plots."""
+        info = trained.info
         names, true = info.names, target_values(samples)
         logits, scores = self._predicted(model, samples, console)
         thresholds = usable_thresholds(info.facts["thresholds"], len(info.names), console)
@@ -190,15 +181,9 @@ class MultilabelHead(ImageHead):
         return with_logits(model)
 
     def predict(
-        self,
-        outputs: Outputs,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        request: PredictionRequest,
-        calibration: Calibration | None,
-        console: Console,
+        self, outputs: Outputs, samples: Samples, *, trained: Trained, request: PredictionRequest, console: Console
     ) -> Predicted:
+        info = trained.info
         _, scores = in_order(outputs(samples))
         thresholds = usable_thresholds(info.facts["thresholds"], len(info.names), console)
         is_predicted = multilabel.predicted_labels(scores, thresholds)

@@ -24,7 +24,7 @@ from dlcli.rundir.writing import replace_folder, write_file
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.batches import predict_batches
-from dlcli.tasks.images.head import ImageHead
+from dlcli.tasks.images.head import ImageHead, Trained
 from dlcli.tasks.images.own_sizes import smallest_side_of, too_small
 from dlcli.tasks.inspection import count
 from dlcli.tasks.run_models import load_image_model
@@ -46,9 +46,8 @@ def predict(run: RunDir, head: ImageHead, request: PredictionRequest, console: C
     predicted = head.predict(
         lambda images: predict_batches(inner, images, batch_size=batch_size, console=console),
         samples,
-        info=head.recorded(run),
+        trained=Trained(head.recorded(run), read_calibration(run, best.digest, console)),
         request=request,
-        calibration=read_calibration(run, best.digest, console),
         console=console,
     )
     if output is not None:

@@ -21,7 +21,7 @@ from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
 from dlcli.tasks.calibration import read_calibration
 from dlcli.tasks.images.class_map import class_map
-from dlcli.tasks.images.head import ImageHead, Predicted
+from dlcli.tasks.images.head import ImageHead, Predicted, Trained
 from dlcli.tasks.images.own_sizes import smallest_side_of
 from dlcli.tasks.predictor import Kind, PaddedNetwork, Shown
 from dlcli.tasks.run_models import load_image_model
@@ -55,9 +55,8 @@ class ImagePredictor:
         self.run = run
         self.model = best.model
         self._head = head
-        self._info = head.recorded(run)
-        self.classes = self._info.names
-        self._calibration = read_calibration(run, best.digest, console)
+        self._trained = Trained(head.recorded(run), read_calibration(run, best.digest, console))
+        self.classes = self._trained.info.names
         self._policy = None if images is None else ImagePolicy.from_dict(images)
         self._shape = tuple(best.model.inputs[0].shape[1:])
         self.kind: Kind = "images" if self._policy is not None else "signals" if len(self._shape) == 2 else "volumes"
@@ -138,9 +137,8 @@ class ImagePredictor:
         return self._head.predict(
             self._outputs,
             self._samples(samples),
-            info=self._info,
+            trained=self._trained,
             request=PredictionRequest((), top=top, score=score),
-            calibration=self._calibration,
             console=self._console,
         )
 

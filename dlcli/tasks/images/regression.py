@@ -1,6 +1,6 @@
 """The head of image regression: one number or several for each image, evaluated next to the training split's means."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,12 @@ from dlcli.report.plots import images as image_plots
 from dlcli.report.plots.numbers import predicted_against_true
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import too_constant
 from dlcli.tasks.evaluation_files import Destination, write_evaluation
 from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.batches import in_order, predict_all
 from dlcli.tasks.images.exported import ExportedHead, exported_numbers
-from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo, Trained
 from dlcli.tasks.images.network import Features, HeadOutputs
 from dlcli.tasks.images.number_aspects import explainable_numbers
 from dlcli.tasks.images.target_inspection import require_targets
@@ -143,18 +142,10 @@ class RegressionHead(ImageHead):
     # After training ---------------------------------------------------------------------------------------------------
 
     def evaluate(
-        self,
-        to: Destination,
-        model: keras.Model,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        split: str | None,
-        baseline: Mapping[str, Any] | None,
-        calibration: Calibration | None,
-        console: Console,
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
     ) -> dict[str, Any]:
         """As :meth:`ImageHead.evaluate`: writes metrics.json, per_target.csv, predictions.csv and two plots."""
+        info = trained.info
         true, predicted = target_values(samples), self._predicted(model, samples, console)
         mean, variance = _moments(info)
         metrics = regression.metrics(true, predicted, mean=mean, variance=variance)
@@ -175,15 +166,9 @@ class RegressionHead(ImageHead):
         return metrics | {"targets": per_target}
 
     def predict(
-        self,
-        outputs: Outputs,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        request: PredictionRequest,
-        calibration: Calibration | None,
-        console: Console,
+        self, outputs: Outputs, samples: Samples, *, trained: Trained, request: PredictionRequest, console: Console
     ) -> Predicted:
+        info = trained.info
         (values,) = in_order(outputs(samples))
         if request.output is not None:
             columns = [f"predicted_{name}" for name in info.names] if len(info.names) > 1 else ["predicted"]

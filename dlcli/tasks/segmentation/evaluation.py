@@ -89,7 +89,7 @@ def evaluate_split(
     *,
     classes: tuple[str, ...],
     baseline: MaskBaseline | None,
-    has_weights: bool,
+    suggests_weights: bool,
     batch_size: int,
     console: Console,
 ) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def evaluate_split(
     Args:
         to: where they are written.
         baseline: what was computed from the training split; None if the run has none yet.
-        has_weights: whether train.class_weights may be set, and is not.
+        suggests_weights: whether train.class_weights may be set, and is not.
 
     Raises:
         InputError: the samples have no masks, or one can no longer be read.
@@ -121,7 +121,7 @@ def evaluate_split(
     matrices = {} if baseline is None else scores.baseline_matrices(baseline.most_frequent)
     result |= _baseline_metrics(matrices, classes)
     rows = per_class(matrix, classes, boundary=boundary, baseline=matrices.get("position"))
-    _report(result, rows, console, has_weights=has_weights)
+    _report(result, rows, console, suggests_weights=suggests_weights)
     files = mask_names(samples.names)
     predictions = [
         {"file": name, **image_scores(image.matrix), "mask": f"{FOLDER}/{file}"}
@@ -191,7 +191,7 @@ def _baseline_metrics(matrices: Mapping[str, NDArray[np.int64]], classes: Sequen
 
 
 def _report(
-    result: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], console: Console, *, has_weights: bool
+    result: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], console: Console, *, suggests_weights: bool
 ) -> None:
     """Warn of what a high pixel accuracy hides: baselines that are not beaten, and classes that are never found."""
     if "mean_iou" not in result:
@@ -210,4 +210,4 @@ def _report(
         )
     text = neglect(result, rows)
     if text:
-        console.warn(text + ("; see train.class_weights and train.loss" if has_weights else ""))
+        console.warn(text + ("; see train.class_weights and train.loss" if suggests_weights else ""))

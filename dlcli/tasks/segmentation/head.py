@@ -22,12 +22,11 @@ from dlcli.recipe.tasks.segmentation import Segmentation
 from dlcli.report.plots import mask_comparison as mask_plots
 from dlcli.rundir.directory import RunDir
 from dlcli.runtime.console import Console
-from dlcli.tasks.calibration import Calibration
 from dlcli.tasks.checks import check_class_weights, weights_of_classes
 from dlcli.tasks.evaluation_files import Destination
 from dlcli.tasks.images.aspects import Explainable
 from dlcli.tasks.images.exported import ExportedHead, exported_masks
-from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo, Trained
 from dlcli.tasks.images.network import Features, HeadOutputs, ImageNetwork, InputShape, with_head
 from dlcli.tasks.images.standardization import Standardization
 from dlcli.tasks.inspection import Finding
@@ -134,27 +133,16 @@ class SegmentationHead(ImageHead):
         return baseline_of(dataset.splits["train"], len(dataset.classes)).to_dict()
 
     def evaluate(
-        self,
-        to: Destination,
-        model: keras.Model,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        split: str | None,
-        baseline: Mapping[str, Any] | None,
-        calibration: Calibration | None,
-        console: Console,
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
     ) -> dict[str, Any]:
-        known = (
-            None
-            if baseline is None
-            else MaskBaseline.from_dict(baseline, num_classes=len(info.names), place=to.run_info)
-        )
+        classes, known = trained.info.names, None
+        if trained.baseline is not None:
+            known = MaskBaseline.from_dict(trained.baseline, num_classes=len(classes), place=to.run_info)
         return evaluate_split(
             *(to, model, samples),
-            classes=info.names,
+            classes=classes,
             baseline=known,
-            has_weights=self.recipe.train.class_weights is None,
+            suggests_weights=self.recipe.train.class_weights is None,
             batch_size=self.recipe.train.batch_size,
             console=console,
         )
@@ -163,20 +151,9 @@ class SegmentationHead(ImageHead):
         return with_probabilities(model)
 
     def predict(
-        self,
-        outputs: Outputs,
-        samples: Samples,
-        *,
-        info: TargetInfo,
-        request: PredictionRequest,
-        calibration: Calibration | None,
-        console: Console,
+        self, outputs: Outputs, samples: Samples, *, trained: Trained, request: PredictionRequest, console: Console
     ) -> Predicted:
-        return prediction.predict(
-            *(outputs, samples),
-            classes=info.names,
-            request=request,
-        )
+        return prediction.predict(outputs, samples, classes=trained.info.names, request=request)
 
     def exported(self, run: RunDir) -> ExportedHead:
         return exported_masks()

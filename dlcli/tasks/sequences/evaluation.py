@@ -225,7 +225,7 @@ def evaluate_split(
     scored = reduction.scored()
     metrics = classification.metrics(scored, classes, loss=reduction.mean_loss(), top_k=to.request.top_k)
     metrics |= reduction.calibration_metrics()
-    report_neglect(console, metrics, scored, classes, has_weights=recipe.train.class_weights is None)
+    report_neglect(console, metrics, scored, classes, suggests_weights=recipe.train.class_weights is None)
     if train is not None:
         metrics |= class_baseline(recipe, train, samples, scored.is_correct, num_classes=len(classes), console=console)
     predictions = classification.predictions(samples.names, scored, classes)

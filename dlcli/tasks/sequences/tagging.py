@@ -73,7 +73,7 @@ def evaluate_tags(
     metrics |= reduction.calibration_metrics()
     if not has_loss:
         del metrics["loss"]
-    report_neglect(console, metrics, scored, classes, has_weights=False)
+    report_neglect(console, metrics, scored, classes, suggests_weights=False)
     baseline = None if train is None else _baseline(recipe, train, words)
     if baseline is not None:
         sentence = np.unique(np.repeat(np.arange(len(words)), tags.lengths), return_inverse=True)[1]

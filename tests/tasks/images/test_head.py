@@ -26,7 +26,7 @@ from dlcli.tasks.evaluation_files import Destination, Source, write_evaluation
 from dlcli.tasks.images import inspection, prediction
 from dlcli.tasks.images.batches import predict_batches
 from dlcli.tasks.images.evaluation import evaluate
-from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo
+from dlcli.tasks.images.head import Entries, ImageHead, Outputs, Predicted, TargetInfo, Trained
 from dlcli.tasks.images.job import ImageJob, prepare
 from dlcli.tasks.images.layer_table import table_of_recipe, table_of_run
 from dlcli.tasks.images.network import Features, HeadOutputs
@@ -124,9 +124,11 @@ class NumbersHead(ImageHead):
             np.testing.assert_array_equal(of_column["value"], entries[0]["value"])
         return super().preview(columns, entries, names)
 
-    def evaluate(self, to: Destination, model: keras.Model, samples: Samples, **keys: Any) -> dict[str, Any]:
+    def evaluate(
+        self, to: Destination, model: keras.Model, samples: Samples, *, trained: Trained, console: Console
+    ) -> dict[str, Any]:
         outputs = [found for _, (found,) in predict_batches(model, samples, batch_size=8, console=QUIET)]
-        mean = np.array(keys["info"].facts["mean"])
+        mean = np.array(trained.info.facts["mean"])
         metrics = {
             "mse": float(np.mean((np.concatenate(outputs) - numbers_of(samples)) ** 2)),
             "baseline_mse": float(np.mean((mean - numbers_of(samples)) ** 2)),
@@ -224,6 +226,6 @@ def test_samples_without_the_ground_truth_of_a_task_are_not_evaluated(task: str,
     made = task_of(recipe)
     assert isinstance(made, ImageTask)
     to = Destination(tmp_path / "evaluation", Source("numbers.yaml"))
-    keys: Any = {"split": None, "baseline": None, "calibration": None, "console": QUIET}
+    trained = Trained(TargetInfo(("a", "b")))
     with pytest.raises(InputError, match=r"numbers\.yaml: each image must have a class"):
-        made.head.evaluate(to, job.model, job.dataset.splits["test"], info=TargetInfo(("a", "b")), **keys)
+        made.head.evaluate(to, job.model, job.dataset.splits["test"], trained=trained, console=QUIET)
