@@ -12,7 +12,6 @@ import dlcli.recipe.load  # noqa: F401 - before TensorFlow: pydantic searches al
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as dlcli does
 # every worker of pytest-xdist has a core to itself; more threads only wait for each other
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")

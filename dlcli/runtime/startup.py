@@ -7,7 +7,6 @@ import contextlib
 import gc
 import importlib
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -79,7 +78,6 @@ def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False, worke
         )
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # level 2 prints errors that are harmless, about skipped kernels
-    _use_onednn()
     gc.disable()  # an import leaves no garbage, and looking for it takes a tenth of the import's time
     sys.stderr.flush()
     saved_stderr = os.dup(2)
@@ -106,16 +104,6 @@ def start_tensorflow(device: str = "auto", *, takes_cluster: bool = False, worke
             gc.enable()
     _started[device] = chosen if cluster is None else _join_cluster(tf, cluster, chosen)
     return _started[device]
-
-
-def _use_onednn() -> None:
-    """Have TensorFlow, once it is loaded, compute with oneDNN on every x86 processor, unless the user has decided.
-
-    By itself it does so only on processors with AVX512-VNNI or AVX512-BF16. On others convolutions would be slower, and
-    grouped and dilated convolutions would have no gradient.
-    """
-    if platform.machine() in ("x86_64", "AMD64") and "tensorflow" not in sys.modules:
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def started_device() -> str:

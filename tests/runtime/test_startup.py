@@ -1,7 +1,5 @@
 """Which GPUs a process uses, by lists of GPUs that this machine does not have."""
 
-import os
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,30 +46,6 @@ def test_each_worker_uses_one_gpu_in_turn(device: str, worker: int | None, expec
     chosen = startup._choose_device(gpus, device, worker)
     assert gpus.visible["GPU"] == [f"physical {number}" for number in expected]
     assert chosen == Device("gpu", ", ".join(f"GPU {number}" for number in expected), len(expected))
-
-
-@pytest.mark.parametrize(
-    ("processor", "chosen", "is_loaded", "expected"),
-    [
-        ("x86_64", None, False, "1"),
-        ("AMD64", None, False, "1"),
-        ("arm64", None, False, None),
-        ("x86_64", "0", False, "0"),
-        ("x86_64", None, True, None),  # too late, and run.json would not say what was used
-    ],
-)
-def test_onednn_is_used_on_x86(
-    monkeypatch: pytest.MonkeyPatch, processor: str, chosen: str | None, is_loaded: bool, expected: str | None
-) -> None:
-    monkeypatch.setattr("platform.machine", lambda: processor)
-    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace())
-    if not is_loaded:
-        monkeypatch.delitem(sys.modules, "tensorflow")
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", chosen or "")
-    if chosen is None:
-        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
-    startup._use_onednn()
-    assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == expected
 
 
 def test_workers_compute_on_the_cpu_without_gpus_or_if_it_is_named() -> None:
