@@ -135,7 +135,8 @@ def test_saturated_scores_have_an_origin_too(kind: str) -> None:
     layer = model.get_layer("class_outputs_conv" if kind == "retinanet" else "class_logits")
     layer.bias.assign(np.where(np.arange(layer.bias.shape[0]) == 1, 90.0, layer.bias))
     aspect, chosen = chosen_in(model)
-    assert {(row["class"], row["score"]) for row in chosen.columns} == {("dog", 1.0)}
+    assert {row["class"] for row in chosen.columns} == {"dog"}
+    assert [row["score"] for row in chosen.columns] == pytest.approx([1.0] * len(chosen.columns))
     assert all(row["value"] > 50 for row in chosen.columns)
     assert np.asarray(aspect.network.scores(PIXELS, chosen.targets)[0]).min() > 50
 
