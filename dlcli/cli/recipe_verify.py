@@ -175,12 +175,17 @@ def _verify(path: Path, header: Any, load: Any, *, runs: Path, device: str, quie
     from dlcli.workflow.verify import compare_figures
 
     console = Console(quiet=quiet)
-    result = train_seeds(load, header.seeds, runs=runs, name=None, device=started, console=console)
-    finals = [RunDir(Path(run)).read_info()["final"] for run in result["runs"]]
+    done: list[str] = []
+    finals: list[dict[str, float]] = []
+    for seed in header.seeds:
+        done += train_seeds(load, [seed], runs=runs, name=None, device=started, console=console)["runs"]
+        finals.append(RunDir(Path(done[-1])).read_info()["final"])
+        if any(figure.metric not in finals[0] for figure in header.figures):
+            break  # more seeds do not help
     figures = compare_figures(header, finals)
     verdicts = [figure["verdict"] for figure in figures]
     verdict = next((one for one in ("different", "close") if one in verdicts), "equal")
-    return {"recipe": str(path), "verdict": verdict, "figures": figures, "runs": result["runs"]}
+    return {"recipe": str(path), "verdict": verdict, "figures": figures, "runs": done, "metrics": list(finals[0])}
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -190,3 +195,6 @@ def _show(result: dict[str, Any]) -> None:
         pairs = [figure["claimed"], figure["received"] or [None, None]]
         rows.append([figure["metric"], *pairs[0], *pairs[1], figure["verdict"]])
     write_table(["metric", "header", "deviation", "received", "deviation", "verdict"], rows)
+    missing = [figure["metric"] for figure in result["figures"] if figure["received"] is None]
+    if missing:
+        say(f"no such metric: {', '.join(missing)}. The run has: {', '.join(result['metrics'])}.")

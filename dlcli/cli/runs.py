@@ -195,8 +195,10 @@ def diff(one: str, other: str, split: str | None, runs: Path, as_json: bool) -> 
     if result["attacks"]:
         say()
         write_table(["robust accuracy", *result["runs"]], [[key, *values] for key, values in result["attacks"].items()])
-    if result["paired"] is not None:
-        say()
+    say()
+    if result["paired"] is None:
+        say("not compared by sample: the runs have no evaluation with a row for each of the same samples")
+    else:
         _show_paired(result["paired"], result["runs"])
 
 
@@ -260,7 +262,7 @@ def compare(
     """
     from dlcli.rundir.runs import find_run
     from dlcli.workflow.comparison.settings import compare_settings, write_plot
-    from dlcli.workflow.comparison.words import sentence
+    from dlcli.workflow.comparison.words import behind, sentence
 
     if plot is not None:
         check_output(plot, (".png",), force=force)
@@ -273,10 +275,9 @@ def compare(
     header = ["setting", "runs", f"mean {result['metric']}", "standard deviation", "behind the best", "95% interval"]
     rows: list[list[Any]] = []
     for setting in result["settings"]:
-        behind = setting.get("behind")
-        bounds = "" if behind is None or behind["interval"] is None else "{:.4f} to {:.4f}".format(*behind["interval"])
-        cells = [setting["name"], len(setting["runs"]), setting["mean"], setting["deviation"]]
-        rows.append([*cells, None if behind is None else behind["value"], bounds or None])
+        value, interval = behind(result["metric"], setting["behind"]) if "behind" in setting else (None, None)
+        bounds = None if interval is None else "{:.4f} to {:.4f}".format(*interval)
+        rows.append([setting["name"], len(setting["runs"]), setting["mean"], setting["deviation"], value, bounds])
     if markdown:
         text = [
             ["-" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row]

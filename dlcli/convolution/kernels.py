@@ -74,7 +74,7 @@ def read_kernel(text: str, rank: int) -> Array:
 
 def parse_numbers(text: str) -> list[float] | None:
     """Numbers separated by commas or white space, fractions such as 1/9 among them; None if they are not."""
-    words = text.replace(",", " ").split()
+    words = [word for part in text.split(",") for word in part.split() or [""]]
     numbers = [_number(word) for word in words]
     found = [number for number in numbers if number is not None and abs(number) <= LARGEST]
     return found if found and len(found) == len(words) else None

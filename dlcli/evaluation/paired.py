@@ -122,7 +122,7 @@ def compare_seeds(one: Sequence[float], other: Sequence[float]) -> Difference:
     number = min(len(one), len(other))
     if number < 2:
         return Difference(number, means, None, None, "Welch's t test", None)
-    errors = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]
+    errors = [(deviation(values) or 0.0) ** 2 / len(values) for values in (one, other)]
     total, value = sum(errors), means[1] - means[0]
     if total == 0:
         return Difference(number, means, (value, value), float(value == 0), "Welch's t test", 0.0)
@@ -134,8 +134,10 @@ def compare_seeds(one: Sequence[float], other: Sequence[float]) -> Difference:
 
 
 def deviation(values: Sequence[float]) -> float | None:
-    """The standard deviation (n - 1); None for one value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+    """The standard deviation (n - 1), exactly 0 for equal values; None for one value."""
+    if len(values) < 2:
+        return None
+    return float(np.std(values, ddof=1)) if min(values) != max(values) else 0.0
 
 
 def detectable(error: float, freedom: float) -> float:

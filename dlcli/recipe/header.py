@@ -90,6 +90,8 @@ def read_header(path: Path) -> Header:
     if not found or not seeds:
         rule = "expected a metric with its standard deviation over seeds"
         raise InputError(f"{path}:{reaches_line}: {rule}. Write, for example: {EXAMPLES['Reaches']}")
+    if repeated := [seed for seed in seeds if seeds.count(seed) > 1]:
+        raise InputError(f"{path}:{reaches_line}: seed {repeated[0]} is listed twice. List each seed once.")
     figures = tuple(Figure(match[1], match[2], match[3]) for match in found)
     folder = str(Path.cwd())
     arguments = tuple(WORKING_FOLDER.sub(lambda _: folder, word) for word in words[2:])

@@ -76,7 +76,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
         files: the content of each file by its name, which may be in a folder below, or a function that writes it.
 
     Raises:
-        InputError: ``path`` is a link, a pipe or a device.
+        InputError: ``path`` is a file, a link, a pipe or a device.
         OSError: the folder could not be written; the old one is unchanged.
     """
     with new_folder(path) as folder:
@@ -100,6 +100,12 @@ def replace_folder(path: Path, files: Mapping[str, bytes | str | Callable[[Path]
         folder.put(path)
 
 
+def _check_folder(path: Path) -> None:
+    check_replaceable(path)
+    if path.is_file():
+        raise InputError(f"{path}: is a file, which would be replaced by a folder. Move it, or choose another name.")
+
+
 @dataclass(frozen=True)
 class NewFolder:
     """A folder that is being written, as ``path``, in a temporary one."""
@@ -110,9 +116,9 @@ class NewFolder:
         """Rename the folder to ``path``, beside the temporary one, in place of what is there, if anything.
 
         Raises:
-            InputError: ``path`` is a link, a pipe or a device.
+            InputError: ``path`` is a file, a link, a pipe or a device.
         """
-        check_replaceable(path)
+        _check_folder(path)
         sync_folder(self.path)
         if path.exists():  # a rename cannot replace a folder that is not empty
             old = self.path.with_name(OLD)
@@ -127,10 +133,10 @@ def new_folder(path: Path) -> Iterator[NewFolder]:
     """A folder to be written and then put at ``path``, or at another path in the same folder; else it is removed.
 
     Raises:
-        InputError: ``path`` is a link, a pipe or a device.
+        InputError: ``path`` is a file, a link, a pipe or a device.
         OSError: it cannot be created or written; the error names ``path``.
     """
-    check_replaceable(path)
+    _check_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path) as temporary:
         new = temporary / NEW

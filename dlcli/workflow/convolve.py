@@ -1,6 +1,7 @@
 """``dlcli convolve``: the convolution of a signal or an image with a kernel, without a network."""
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from dlcli.convolution.arithmetic import (
     shape_text,
     shifted,
 )
-from dlcli.convolution.kernels import parse_numbers, read_kernel
+from dlcli.convolution.kernels import LARGEST, parse_numbers, read_kernel
 from dlcli.data.images.decoding import BadImage, decode, read_file
 from dlcli.data.table import number_error, read_records, refuse_errors
 from dlcli.errors import InputError
@@ -30,6 +31,8 @@ from dlcli.rundir.tables import csv_text
 from dlcli.rundir.writing import replace_file
 
 Array = NDArray[np.float64]
+LIST = re.compile(r"[-+0-9./e]*[0-9][-+0-9./e]*[,\s][-+0-9.,/e\s]*", re.IGNORECASE)
+"""What can only be meant as numbers."""
 TABLES = (".csv", ".tsv", ".txt")
 MAX_TABLE_BYTES = 2**27
 MAX_VALUES = 5 * 10**7  # of an input: 400 MB, for each step
@@ -135,7 +138,10 @@ def run_convolve(source: str, setting: Setting, *, column: str | None, gray: boo
             moved = shifted(values, setting.shift, border=setting.border)
             of_shifted = _steps(moved, kernel, setting)
     except ValueError as error:
-        raise InputError(f"{_name(source)}: {error}. Use --padding same, or a smaller --kernel or --pool.") from None
+        remedy = (
+            "Use a smaller --pool." if "pool" in str(error) else "Use --padding same, or a smaller --kernel or --pool."
+        )
+        raise InputError(f"{_name(source)}: {error}. {remedy}") from None
     return Convolved(kernel, steps, of_shifted, setting)
 
 
@@ -166,7 +172,14 @@ def _check_work(values: Array, kernel: Array, setting: Setting) -> None:
 
 
 def _read(source: str, column: str | None, gray: bool) -> Array:
+    if not source.strip():
+        raise InputError(
+            "the input must not be empty. Give an image, a table of numbers, or numbers such as '0, 1, 2'."
+        )
     numbers = parse_numbers(source)
+    if numbers is None and LIST.fullmatch(source) and not Path(source).exists():
+        rule = f"expected numbers of at most {LARGEST:g} in magnitude, separated by commas or spaces"
+        raise InputError(f"{rule}. Received '{_name(source)}'.")
     is_table = numbers is None and Path(source).suffix.lower() in TABLES
     if column is not None and not is_table:
         raise InputError("--column: is for a table (.csv, .tsv, .txt). Remove the option.")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dlcli.errors import InputError
 from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.rundir.directory import RunDir
@@ -45,10 +46,13 @@ def train_folds(
         epoch of each run was chosen on the fold that it is evaluated on.
 
     Raises:
-        InputError: a run of such a name has another recipe.
+        InputError: a run of such a name has another recipe, or the folder's name is taken by something else.
     """
     first = load_with_fold(1)
     base = name or first.recipe.name or run_name(first.path)
+    folder = runs / suffixed(base, "-folds")
+    if entry_mode(folder) and not entry_mode(folder / FOLDS):
+        raise InputError(f"{folder}: exists and is not a result of --folds. Move it, or choose another --name.")
 
     def train_one(fold: int) -> dict[str, Any]:
         loaded = first if fold == 1 else load_with_fold(fold)
@@ -71,7 +75,6 @@ def train_folds(
         **mean_and_spread([one["final"] for one in results]),
     }
     found["optimistic"] = not str(results[0]["best"]["metric"]).startswith("train_")
-    folder = runs / suffixed(base, "-folds")
     replace_folder(folder, _files([RunDir(Path(run)) for run in found["runs"]], found))
     return {"folder": str(folder), **found}
 

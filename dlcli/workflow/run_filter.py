@@ -1,5 +1,6 @@
 """Conditions on runs, such as ``val_accuracy > 0.9 and not tag = old``: a small language of its own, without eval."""
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +18,11 @@ TOKEN = re.compile(r"""\s*(?:(<=|>=|!=|==|=|<|>|~)|([()])|"([^"]*)"|'([^']*)'|([
 ORDERED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 DATES = ("started",)
 """Values whose text is compared, because its order is that of time."""
+DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(t[0-9:.+z-]*)?)?)?", re.IGNORECASE)
 
 Values = Mapping[str, Any]
+Test = Callable[[Values], bool | None]
+"""Whether the values of a run fulfill a condition; None if that cannot be said, because it lacks a value."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +32,31 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    name: str
+    sign: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Condition:
     """A parsed condition.
 
     Attributes:
-        names: of the values that it asks for.
+        comparisons: those that it consists of.
         holds: whether the values of a run fulfill it.
     """
 
-    names: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
     holds: Callable[[Values], bool]
 
 
 def parse(text: str, *, option: str = "--where") -> Condition:
     """Parse a condition: comparisons by ``= != < <= > >=`` or ``~`` (contains), ``and``, ``or``, ``not``, parentheses.
 
-    Numbers are compared as numbers, other values as text, without case. A run that lacks the value fulfills only
-    ``!=``. A value that is a list, such as tags, fulfills ``=`` and ``~`` with any of its items.
+    Numbers are compared as numbers, other values as text, without case. A run that lacks the value fulfills ``!=``, and
+    neither ``<`` (or its like) nor its negation. A value that is a list, such as tags, fulfills ``=`` and ``~`` with
+    any of its items.
 
     Raises:
         InputError: the text has another form.
@@ -58,14 +70,33 @@ def matching(condition: Condition, runs: Sequence[Values], *, option: str = "--w
     """Whether each run, given by its values, fulfills a condition.
 
     Raises:
-        InputError: no run has a value of a name that the condition asks for.
+        InputError: no run has a value of a name that the condition asks for, or it is compared with what it can never
+            be, such as a number with a text.
     """
-    for name in condition.names:
-        if runs and all(name not in values for values in runs):
-            known = sorted({known for values in runs for known in values})
-            hint = did_you_mean(name, known) or f". Names are, for example: {', '.join(known[:12])}."
-            raise InputError(f"{option}: no run has a value named '{escaped_line(name)}'{hint}")
+    for comparison in condition.comparisons if runs else ():
+        _check(comparison, runs, option)
     return [condition.holds(values) for values in runs]
+
+
+def _check(comparison: Comparison, runs: Sequence[Values], option: str) -> None:
+    name, sign, expected = comparison.name, comparison.sign, comparison.value
+    if all(name not in values for values in runs):
+        known = sorted({known for values in runs for known in values})
+        hint = did_you_mean(name, known) or f". Names are, for example: {', '.join(known[:12])}."
+        raise InputError(f"{option}: no run has a value named '{escaped_line(name)}'{hint}")
+    received = f"Received '{escaped_line(expected)}'."
+    if name in DATES:
+        if sign in ORDERED and not DATE.fullmatch(expected):
+            raise InputError(f"{option}: {name} is a date, such as 2026-01-31. {received}")
+        return
+    values = [values[name] for values in runs if values.get(name) is not None]
+    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    if sign in ORDERED and values and not numbers:
+        raise InputError(f"{option}: {name} is not a number, so it has no order. Compare it by =, != or ~.")
+    is_number = sign in ORDERED or (sign != "~" and numbers and len(numbers) == len(values))
+    number = _number(expected)
+    if is_number and expected.casefold() != "null" and (number is None or not math.isfinite(number)):
+        raise InputError(f"{option}: {name} is a number, and must be compared with one. {received}")
 
 
 class _Parser:
@@ -77,14 +108,14 @@ class _Parser:
     def __init__(self, text: str, option: str) -> None:
         self._option, self._text = option, text
         self._tokens = self._read()
-        self._names: dict[str, None] = {}
+        self._comparisons: list[Comparison] = []
         self._depth = 0
 
     def parse(self) -> Condition:
         holds = self._any()
         if self._tokens:
             raise self._error(f"before '{self._tokens[0].text}'")
-        return Condition(tuple(self._names), holds)
+        return Condition(tuple(self._comparisons), lambda values: holds(values) is True)
 
     def _read(self) -> list[Token]:
         tokens, place = [], 0
@@ -98,7 +129,7 @@ class _Parser:
         return tokens
 
     def _error(self, where: str) -> InputError:
-        return InputError(f"{self._option}: expected {FORM}. Received an error {escaped_line(where)}.")
+        return InputError(f"{self._option}: expected {FORM}. It cannot be read {escaped_line(where)}.")
 
     def _next_is(self, kind: str, text: str) -> bool:
         if self._tokens and self._tokens[0] == Token(kind, text):
@@ -111,19 +142,19 @@ class _Parser:
             raise self._error(f"at '{self._tokens[0].text}'" if self._tokens else "at the end")
         return self._tokens.pop(0).text
 
-    def _any(self) -> Callable[[Values], bool]:
+    def _any(self) -> Test:
         parts = [self._all()]
         while self._next_is("word", "or"):
             parts.append(self._all())
-        return lambda values: any(part(values) for part in parts)
+        return lambda values: _joined([part(values) for part in parts], decisive=True)
 
-    def _all(self) -> Callable[[Values], bool]:
+    def _all(self) -> Test:
         parts = [self._one()]
         while self._next_is("word", "and"):
             parts.append(self._one())
-        return lambda values: all(part(values) for part in parts)
+        return lambda values: _joined([part(values) for part in parts], decisive=False)
 
-    def _one(self) -> Callable[[Values], bool]:
+    def _one(self) -> Test:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise InputError(f"{self._option}: must have at most {MAX_DEPTH} parentheses and negations in each other.")
@@ -132,26 +163,34 @@ class _Parser:
         finally:
             self._depth -= 1
 
-    def _negated_or_plain(self) -> Callable[[Values], bool]:
+    def _negated_or_plain(self) -> Test:
         if self._next_is("word", "not"):
             negated = self._one()
-            return lambda values: not negated(values)
+            return lambda values: None if (holds := negated(values)) is None else not holds
         if self._next_is("paren", "("):
             inner = self._any()
             if not self._next_is("paren", ")"):
                 raise self._error("where ')' is missing")
             return inner
         name, sign, value = self._take("word"), self._take("operator"), self._take("word", "text")
-        self._names[name] = None
+        self._comparisons.append(Comparison(name, sign, value))
         return lambda values: compare(name, values.get(name), sign, value)
 
 
-def compare(name: str, received: Any, sign: str, expected: str) -> bool:
-    """Whether a value of a run fulfills one comparison."""
+def _joined(parts: Sequence[bool | None], *, decisive: bool) -> bool | None:
+    """The result of parts of which one that is ``decisive`` decides, else one that is unknown."""
+    return decisive if decisive in parts else None if None in parts else not decisive
+
+
+def compare(name: str, received: Any, sign: str, expected: str) -> bool | None:
+    """Whether a value of a run fulfills one comparison; None if an order of it and the expected value is not known."""
     if isinstance(received, (list, tuple)):
         if sign == "!=":
-            return not any(compare(name, item, "=", expected) for item in received)
-        return any(compare(name, item, sign, expected) for item in received)
+            return not compare(name, received, "=", expected)
+        items = [compare(name, item, sign, expected) for item in received]
+        whole, wanted = ("".join(text.split()) for text in (_text(list(received)), expected.casefold()))
+        is_whole = sign in ("=", "==") and whole == wanted
+        return is_whole or _joined(items, decisive=True)
     text, other = _text(received), expected.casefold()
     numbers = _number(text), _number(other)
     is_same = numbers[0] == numbers[1] if None not in numbers else text == other
@@ -163,11 +202,11 @@ def compare(name: str, received: Any, sign: str, expected: str) -> bool:
         case "~":
             return received is not None and other in text
     if received is None:
-        return False
+        return None
     if name in DATES:
         return bool(ORDERED[sign](text, other))
     one, bound = numbers
-    return one is not None and bound is not None and bool(ORDERED[sign](one, bound))
+    return None if one is None or bound is None else bool(ORDERED[sign](one, bound))
 
 
 def _text(value: Any) -> str:

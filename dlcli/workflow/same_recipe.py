@@ -30,9 +30,13 @@ def recipe_changes(info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str =
 def describe_changes(changes: dict[str, tuple[Any, Any]]) -> str:
     """Such as ``train.epochs was 3 and is 4; train.seed was 0 and is 1``."""
     return "; ".join(
-        f"{shortened(key)} was {shortened(str(old))} and is {shortened(str(new))}"
+        f"{shortened(key)} was {_value(old)} and is {_value(new)}"
         for key, (old, new) in list(changes.items())[:MAX_CHANGES]
     )
+
+
+def _value(value: Any) -> str:
+    return "not set" if value is None else shortened(str(value))
 
 
 def check_same_recipe(run: RunDir, info: dict[str, Any], loaded: LoadedRecipe, *, but_for: str = "name") -> None:

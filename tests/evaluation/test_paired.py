@@ -10,6 +10,7 @@ from dlcli.evaluation.paired import (
     compare_samples,
     compare_seeds,
     detectable,
+    deviation,
     holm,
     mcnemar,
 )
@@ -80,6 +81,14 @@ def test_seeds_are_compared_as_by_scipy() -> None:
     assert (single.interval, single.p, single.is_evidence) == (None, None, False)
     same = compare_seeds([0.5, 0.5], [0.5, 0.5])
     assert (same.interval, same.p, same.is_evidence) == ((0.0, 0.0), 1.0, False)
+    rounded = compare_seeds([0.1, 0.1, 0.1], [0.1, 0.1, 0.1])  # whose mean is not 0.1
+    assert (rounded.interval, rounded.p) == ((0.0, 0.0), 1.0)
+
+
+def test_equal_values_have_no_deviation() -> None:
+    assert deviation([0.1, 0.1, 0.1]) == 0.0
+    assert deviation([1.0, 2.0, 3.0]) == 1.0
+    assert deviation([0.1]) is None
 
 
 def test_a_detectable_difference_is_found_four_times_in_five() -> None:

@@ -66,6 +66,7 @@ def test_forms_of_seeds(tmp_path: Path, text: str, seeds: tuple[int, ...]) -> No
         ("names/", "'names", "r.yaml:3: the command cannot be read"),
         ("over seeds 0, 1, 2", "over some seeds", "r.yaml:7: expected a metric with its standard deviation over seeds"),
         ("seeds 0, 1, 2", "seeds 0 to 99999999", "r.yaml:7: expected a metric"),
+        ("seeds 0, 1, 2", "seeds 0, 1, 0", "r.yaml:7: seed 0 is listed twice. List each seed once."),
     ],
 )
 def test_a_header_that_cannot_be_verified_is_named(tmp_path: Path, old: str, new: str, error: str) -> None:

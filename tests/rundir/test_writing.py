@@ -143,6 +143,13 @@ def test_a_full_disk_is_reported_with_the_file_of_a_folder(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(InputError, match="mine: is a file, which would be replaced by a folder"):
+        replace_folder(tmp_path / "mine", {"a": "new"})
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("mine", "mine")]
+
+
 def test_a_link_or_pipe_is_neither_written_through_nor_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")

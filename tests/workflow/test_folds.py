@@ -85,6 +85,20 @@ def test_bad_folds_are_refused(folder: Path, arguments: list[str], error: str) -
     assert not (folder / "runs").exists()
 
 
+def test_what_has_the_name_of_the_results_is_kept(folder: Path) -> None:
+    taken = folder / "runs/r-folds"
+    taken.mkdir(parents=True)
+    (taken / "predictions.csv").write_text("precious")
+    error = "runs/r-folds: exists and is not a result of --folds. Move it, or choose another --name."
+    assert error in dlcli(folder, "train", "r.yaml", "--folds", "2").expect(2).stderr
+    assert [path.name for path in (folder / "runs").rglob("*")] == ["r-folds", "predictions.csv"]
+    (taken / "predictions.csv").rename(folder / "mine")
+    taken.rmdir()
+    (folder / "mine").rename(taken)
+    assert error in dlcli(folder, "train", "r.yaml", "--folds", "2").expect(2).stderr
+    assert taken.read_text() == "precious"
+
+
 def test_data_drawn_anew_in_each_epoch_have_no_folds(folder: Path) -> None:
     (folder / "copy.yaml").write_text("task: step_prediction\ndata: {kind: copy}\nmodel: {kind: ntm}\n")
     done = dlcli(folder, "train", "copy.yaml", "--folds", "2").expect(2)

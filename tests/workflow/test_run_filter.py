@@ -16,6 +16,7 @@ RUN: dict[str, Any] = {
     "started": "2026-01-02T10:00",
     "tag": ["paper", "old"],
     "kind": "mlp or convnet",
+    "units": [32, 16],
 }
 
 
@@ -44,7 +45,13 @@ RUN: dict[str, Any] = {
         ("not not accuracy > 0.9", True),
         ("loss > 0", False),
         ("loss != 0", True),
-        ("not loss > 0", True),
+        ("not loss > 0", False),
+        ("not (loss > 0 and accuracy > 0.99)", True),
+        ("not (loss > 0 or accuracy > 0.9)", False),
+        ("not loss = 0", True),
+        ("units = [32,16]", True),
+        ("units = 16", True),
+        ("units != '[32, 16]'", False),
     ],
 )
 def test_conditions(condition: str, holds: bool) -> None:
@@ -73,7 +80,7 @@ def test_other_forms_are_refused_in_one_line(condition: str, where: str | None) 
         return
     with pytest.raises(InputError) as caught:
         parse(condition)
-    assert f"Received an error {where}." in str(caught.value)
+    assert f"It cannot be read {where}." in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -96,8 +103,25 @@ def test_a_name_that_no_run_has_is_an_error_and_one_that_some_lack_is_not() -> N
     assert matching(parse("accuracy > 0"), []) == []
 
 
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("not accuracy > 0,9", "accuracy is a number, and must be compared with one. Received '0,9'."),
+        ("accuracy > nan", "accuracy is a number, and must be compared with one. Received 'nan'."),
+        ("accuracy < 1e999", "accuracy is a number, and must be compared with one. Received '1e999'."),
+        ("accuracy != high", "accuracy is a number, and must be compared with one. Received 'high'."),
+        ("name > 5", "name is not a number, so it has no order. Compare it by =, != or ~."),
+        ("started > yesterday", "started is a date, such as 2026-01-31. Received 'yesterday'."),
+    ],
+)
+def test_what_a_value_can_never_be_is_refused(condition: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        matching(parse(condition), [{}, RUN])
+    assert str(caught.value) == f"--where: {message}"
+
+
 def test_a_value_that_is_missing_fulfills_only_not_equal() -> None:
-    assert [compare("x", None, sign, "1") for sign in ("=", "!=", "<", ">", "~")] == [False, True, False, False, False]
+    assert [compare("x", None, sign, "1") for sign in ("=", "!=", "<", ">", "~")] == [False, True, None, None, False]
 
 
 def test_nested_values_by_dotted_keys() -> None:

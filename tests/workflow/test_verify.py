@@ -65,6 +65,19 @@ def test_of_several_recipes_those_that_cannot_be_verified_are_skipped(tmp_path: 
     assert "skipped digits_mlp.yaml: takes about 1620 min, more than is left of --minutes" in done.stdout
 
 
+def test_a_metric_that_the_command_does_not_give_is_named_after_one_seed(tmp_path: Path) -> None:
+    text = (
+        (RECIPES / "digits_mlp.yaml")
+        .read_text()
+        .replace("test_accuracy", "test_nope")
+        .replace("epochs: 60", "epochs: 1")
+    )
+    (tmp_path / "digits_mlp.yaml").write_text(text)
+    done = processes.run("recipe", "verify", "digits_mlp.yaml", folder=tmp_path, prepare=processes.without_plots)
+    assert "no such metric: test_nope. The run has: test_loss, test_accuracy" in done.expect(1).stdout
+    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["digits_mlp-seed0"]
+
+
 @pytest.mark.slow
 def test_the_header_of_the_quickest_recipe_holds(tmp_path: Path) -> None:
     text = (RECIPES / "digits_mlp.yaml").read_text()

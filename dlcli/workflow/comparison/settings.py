@@ -91,6 +91,8 @@ def _shared_headline(runs: Sequence[RunDir], infos: Sequence[Mapping[str, Any]])
     names = []
     for run, info in zip(runs, infos, strict=True):
         found = headline(info)
+        if found is None and info.get("final"):
+            raise InputError(f"{run.path}: its headline metric is not a finite number. Name another with --metric.")
         if found is None:
             raise InputError(f"{run.path}: has no final metrics yet. Finish it with: dlcli train --resume {run.path}")
         names.append(found[0])
@@ -102,6 +104,8 @@ def _shared_headline(runs: Sequence[RunDir], infos: Sequence[Mapping[str, Any]])
 
 def _final(run: RunDir, info: Mapping[str, Any], metric: str) -> float:
     value = (info.get("final") or {}).get(metric)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{run.path}: the final metric '{metric}' is {value}, not a finite number.")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         names = ", ".join(info.get("final") or {}) or "none"
         raise InputError(f"{run.path}: has no final metric '{metric}'. It has: {names}.")

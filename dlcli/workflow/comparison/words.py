@@ -17,6 +17,16 @@ def facts(difference: Difference) -> dict[str, Any]:
     return {**asdict(difference), "value": difference.value, "is_evidence": difference.is_evidence}
 
 
+def behind(metric: str, found: Mapping[str, Any]) -> tuple[float, tuple[float, float] | None]:
+    """How far the first of two is behind the second, and its interval: positive where the second is better."""
+    sign = -1.0 if lower_is_better(metric) else 1.0
+    interval = found["interval"]
+    if interval is None:
+        return sign * found["value"], None
+    low, high = sorted(sign * bound for bound in interval)
+    return sign * found["value"], (low, high)
+
+
 def sentences(comparison: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     """What a comparison on samples says, one sentence for each score."""
     for metric, found in comparison["scores"].items():

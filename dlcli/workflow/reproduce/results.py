@@ -63,7 +63,7 @@ def reproduce_evaluation(run: RunDir, name: str, *, tolerance: float, console: C
         after = read_json(new / "metrics.json", MAX_METRICS_BYTES)
         numbers = compare_tables([_results(before)], [_results(after)], key="", tolerance=tolerance)
         parts = [("metrics.json", numbers)]
-        if (old / "predictions.csv").exists():
+        if (new / "predictions.csv").exists():
             tables = [read_csv(folder / "predictions.csv") for folder in (old, new)]
             parts.append(("predictions.csv", compare_tables(*tables, key="row", tolerance=tolerance)))
     recorded = before["environment"] if isinstance(before.get("environment"), dict) else {}

@@ -34,7 +34,8 @@ class Place:
         if self.column == "":
             return f"{self.row} is {'missing' if self.new is None else 'new'}"
         place = f"{self.row}, column {self.column}" if self.row else self.column
-        return f"{place}: was {self.old} and is {self.new}"
+        old, new = ("missing" if text is None else text for text in (self.old, self.new))
+        return f"{place}: was {old} and is {new}"
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ def verdict_of(parts: Sequence[tuple[str, Compared]]) -> dict[str, Any]:
 
 
 def _counted(name: str, number: int) -> str:
-    rows = next((rows for ending, rows in ((".csv", "rows"), (".jsonl", "trials")) if name.endswith(ending)), None)
-    return "" if rows is None else f" ({number:,} {rows})"
+    row = next((row for ending, row in ((".csv", "row"), (".jsonl", "trial")) if name.endswith(ending)), None)
+    return "" if row is None else f" ({number:,} {row}{'' if number == 1 else 's'})"
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,9 +106,11 @@ def _check_comparable(run: RunDir, info: dict[str, Any], epochs: int | None) -> 
             f"{run.path}: is not complete. Resume it with: dlcli train --resume {run.path}, or reproduce its first "
             "epochs with --epochs-only N."
         )
-    done = len(read_csv(run.metrics)) if run.metrics.exists() else 0
-    if info.get("best") is None or done == 0:
+    if info.get("best") is None:
         raise InputError(f"{run.path}: was not trained by dlcli train, so there is nothing to train again.")
+    done = len(read_csv(run.metrics))
+    if done == 0:
+        raise InputError(f"{run.metrics}: has no rows, so there is nothing to compare. Restore it from a copy.")
     if epochs is not None and epochs > done:
         raise InputError(f"--epochs-only must be at most the {done} epochs of {run.path}. Received {epochs}.")
 

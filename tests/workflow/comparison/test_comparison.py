@@ -149,6 +149,8 @@ def test_runs_that_differ_in_their_seed_are_one_setting(tmp_path: Path) -> None:
     assert "seeds.png: already exists" in str(again.exception)
     table = CliRunner().invoke(cli, ["runs", "compare", *map(str, names), "--markdown"]).output
     assert "| u64-s0 | 3 | 0.8967 |" in table
+    table = CliRunner().invoke(cli, ["runs", "compare", *map(str, names), "--metric", "test_loss"]).output
+    assert not any("-0." in line for line in table.splitlines() if line.startswith("u8-s0"))  # the worse is behind
     by_loss = compare_settings([RunDir(name) for name in names], "test_loss")
     assert [setting["name"] for setting in by_loss["settings"]] == ["u64-s0", "u8-s0"]  # lower is better
 
@@ -166,6 +168,16 @@ def test_what_cannot_be_compared_over_seeds_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             compare_settings([one, other], metric)
+
+
+def test_a_final_metric_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, "one"), make_run(tmp_path, "two", seed=1)]
+    runs[1].update_info(final={"test_accuracy": "high", "test_loss": 0.5})
+    with pytest.raises(
+        InputError, match=r"two: its headline metric is not a finite number\. Name another with --metric"
+    ):
+        compare_settings(runs)
+    assert compare_settings(runs, "test_loss")["settings"][0]["runs"] == ["one", "two"]
 
 
 def test_an_ensemble_is_another_setting_than_the_member_whose_recipe_it_has(tmp_path: Path) -> None:

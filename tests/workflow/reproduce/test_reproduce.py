@@ -138,6 +138,22 @@ def test_an_evaluation_is_computed_again_and_a_changed_value_is_named(folder: Pa
     done = dlcli(folder, "reproduce", "r", "--evaluation", "test").expect(0)
     assert "the same within the tolerance, not bit for bit" in done.stdout
     assert "environment: device was another and is CPU" in done.stdout
+    (path.parent / "predictions.csv").unlink()
+    assert (
+        "evaluation/test/predictions.csv: no such file"
+        in dlcli(folder, "reproduce", "r", "--evaluation", "test").expect(2).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"), [(0, "metrics.csv: has no rows, so there is"), (None, "metrics.csv: no such")]
+)
+def test_a_run_without_its_metrics_is_not_trained_again(folder: Path, rows: int | None, error: str) -> None:
+    path = folder / "runs/r/metrics.csv"
+    before = sorted((folder / "runs").iterdir())
+    path.unlink() if rows is None else path.write_text(path.read_text().splitlines()[0] + "\n")
+    assert error in dlcli(folder, "reproduce", "r").expect(2).stderr
+    assert sorted((folder / "runs").iterdir()) == before
 
 
 @pytest.mark.slow

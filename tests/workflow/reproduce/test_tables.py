@@ -41,7 +41,7 @@ def test_a_row_more_or_less_is_a_difference(old: list[dict[str, str]], new: list
 
 
 def test_a_column_more_is_a_difference() -> None:
-    assert str(compare_tables([{}], [{"f1": 0.5}], key="", tolerance=1).beyond) == "f1: was None and is 0.5"
+    assert str(compare_tables([{}], [{"f1": 0.5}], key="", tolerance=1).beyond) == "f1: was missing and is 0.5"
 
 
 def test_a_gradient_norm_is_equal_or_says_nothing() -> None:
