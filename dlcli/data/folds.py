@@ -34,8 +34,8 @@ def draw_folds(
         joined = join_groups(groups, contents)
         if len(set(joined)) < num_folds:
             raise InputError(
-                f"data.fold: there must be at least as many groups as folds. Received {len(set(joined))} groups and "
-                f"{num_folds} folds."
+                "data.fold: there must be at least as many groups as folds besides those of the test split. "
+                f"Groups: {len(set(joined))}, folds: {num_folds}."
             )
         shares = np.full(num_folds, 1 / num_folds)
         return assign_groups(labels, joined, num_classes=num_classes, shares=shares, seed=seed).astype(np.int64)
