@@ -64,7 +64,7 @@ def test_groups_stay_together_and_every_fold_has_some() -> None:
     [
         (np.array([0, 0, 0, 0], np.int32), None, "Received 4 samples, 4 of the rarest class, and 5 folds"),
         (np.array([0] * 9 + [1], np.int32), None, "Received 10 samples, 1 of the rarest class, and 5 folds"),
-        (np.array([0] * 9, np.int32), ["a", "b", "c"] * 3, "Received 3 groups and 5 folds"),
+        (np.array([0] * 9, np.int32), ["a", "b", "c"] * 3, "Groups: 3, folds: 5"),
     ],
 )
 def test_too_few_samples_or_groups(labels: np.ndarray, groups: list[str] | None, error: str) -> None:
