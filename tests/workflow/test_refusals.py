@@ -66,7 +66,7 @@ def test_a_changed_config(run: Path) -> None:
     config.write_text(config.read_text().replace("patience: 8", "patience: 7").replace("ema: 0.7", "ema: null"))
     assert refused(run, *RESUME) == (
         "runs/everything/config.yaml: differs from the recipe that runs/everything was trained with: "
-        "train.ema was 0.7 and is None; train.early_stopping.patience was 8 and is 7. "
+        "train.ema was 0.7 and is not set; train.early_stopping.patience was 8 and is 7. "
         "Undo the change to continue the run, or train a new one."
     )
 
