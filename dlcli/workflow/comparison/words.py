@@ -49,7 +49,10 @@ def sentence(metric: str, found: Mapping[str, Any], names: Sequence[str], where:
 
     if found["interval"] is None:
         return f"{metric}: {number(abs(value))}{unit} apart; a single run says nothing about the spread over seeds"
-    low, high = map(number, found["interval"])
+    bounds = found["interval"]
+    if found["is_evidence"] and value < 0:  # then how much better it is, is given as a positive number
+        bounds = [-bound for bound in reversed(bounds)]
+    low, high = map(number, bounds)
     p = f"p = {found['p']:.2g}" if found["p"] >= SMALLEST_P else f"p < {SMALLEST_P:g}"
     proof = f"95% interval {low} to {high}; {found['test']}, {p}"
     if found["is_evidence"]:

@@ -85,6 +85,8 @@ def reproduce_attack(run: RunDir, name: str, *, runs: Path, tolerance: float, co
     path = old / "attack.json"
     before = read_json(path)
     check_keys(path, before, settings=dict, samples=int, split=str, sha256=str)
+    if before["samples"] < 1:
+        raise InputError(f"{path}: is corrupt: 'samples' must be at least 1. Restore it from a copy.")
     if before["split"] not in SPLITS:
         raise InputError(f"{path}: the attack was on other data than the run's own. Run it again with: dlcli attack")
     plan = _plan(path, before["settings"])

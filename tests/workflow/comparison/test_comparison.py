@@ -71,7 +71,7 @@ def test_classifiers_are_compared_on_their_common_samples(tmp_path: Path) -> Non
     assert found["changed"][0] == {"sample": "0.png", "one": "a", "other": "b", "right": "one"}
     shown = CliRunner().invoke(cli, ["runs", "diff", str(one.path), str(other.path)])
     assert shown.exit_code == 0, shown.output
-    assert "accuracy: one is better by 20.0 points on 40 test samples (95% interval -32.5 to -7.5; " in shown.output
+    assert "accuracy: one is better by 20.0 points on 40 test samples (95% interval 7.5 to 32.5; " in shown.output
     assert "McNemar's exact test, p = 0.0078)" in shown.output
     assert "right: both 32, only one 8, only other 0, neither 0" in shown.output
     assert "not compared: 0 samples of one and 4 of other" in shown.output
