@@ -85,6 +85,8 @@ def _check(comparison: Comparison, runs: Sequence[Values], option: str) -> None:
         hint = did_you_mean(name, known) or f". Names are, for example: {', '.join(known[:12])}."
         raise InputError(f"{option}: no run has a value named '{escaped_line(name)}'{hint}")
     received = f"Received '{escaped_line(expected)}'."
+    if sign == "~" and not expected:  # such as a shell's variable that is not set
+        raise InputError(f"{option}: {name} ~ needs a text that the value contains. {received}")
     if name in DATES:
         if sign in ORDERED and not DATE.fullmatch(expected):
             raise InputError(f"{option}: {name} is a date, such as 2026-01-31. {received}")

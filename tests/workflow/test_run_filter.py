@@ -111,6 +111,7 @@ def test_a_name_that_no_run_has_is_an_error_and_one_that_some_lack_is_not() -> N
         ("accuracy < 1e999", "accuracy is a number, and must be compared with one. Received '1e999'."),
         ("accuracy != high", "accuracy is a number, and must be compared with one. Received 'high'."),
         ("name > 5", "name is not a number, so it has no order. Compare it by =, != or ~."),
+        ("name ~ ''", "name ~ needs a text that the value contains. Received ''."),
         ("started > yesterday", "started is a date, such as 2026-01-31. Received 'yesterday'."),
     ],
 )

@@ -148,7 +148,7 @@ def _plan(path: Path, settings: dict[str, Any]) -> Plan:
     try:
         values = {"steps": None, "step_size": None, "restarts": 1, "loss": "cross-entropy", "target": None, **settings}
         plan = Plan(**{**values, "eps": tuple(map(float, settings["eps"]))})
-        if plan.settings() != settings:
+        if plan.settings() != settings or plan.batch_size < 1 or (plan.num_saved or 0) < 0:
             raise ValueError
     except (TypeError, KeyError, ValueError):
         raise InputError(f"{path}: is corrupt: its settings are not those of an attack. Attack again.") from None

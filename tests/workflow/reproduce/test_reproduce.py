@@ -160,7 +160,7 @@ def test_a_run_without_its_metrics_is_not_trained_again(folder: Path, rows: int 
 def test_an_attack_is_run_again_with_its_settings(folder: Path) -> None:
     dlcli(folder, "attack", "r", "--fgsm", "--eps", "0.1", "--no-checks", "--limit", "4").expect(0)
     done = dlcli(folder, "reproduce", "r", "--attack", "fgsm").expect(0)
-    assert "attacks/fgsm: the same bit for bit: robustness.csv (1 rows) and samples.csv (4 rows)" in done.stdout
+    assert "attacks/fgsm: the same bit for bit: robustness.csv (1 row) and samples.csv (4 rows)" in done.stdout
     path = folder / "runs/r/attacks/fgsm/attack.json"
     info = json.loads(path.read_text())
     path.write_text(json.dumps({**info, "settings": {**info["settings"], "kind": "rm -rf"}}))
