@@ -7,6 +7,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from sys import UnraisableHookArgs
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,12 +43,14 @@ class Terminated(BaseException):
 class Interrupted(Exception):
     """Training was stopped by a signal, after a checkpoint was saved.
 
-    ``signal_number`` is 2 (Ctrl-C), 15 (SIGTERM) or 1 (SIGHUP); the exit status is 128 + ``signal_number``.
+    ``signal_number`` is 2 (Ctrl-C), 15 (SIGTERM) or 1 (SIGHUP); the exit status is 128 + ``signal_number``. ``folder``
+    is that of the run, search or sweep that can be resumed, if there is one.
     """
 
-    def __init__(self, message: str, signal_number: int) -> None:
+    def __init__(self, message: str, signal_number: int, folder: "Path | None" = None) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+        self.folder = folder
 
 
 _received: list[int] = []  # the stop signals that raise_stop has raised, first one first

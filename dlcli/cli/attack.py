@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import (
+    WholeNumberRange,
     devices_option,
     json_option,
     quiet_option,
@@ -47,7 +48,7 @@ def _kinds(command: Any) -> Any:
     "--norm", type=click.Choice(["linf", "l2"]), help="Norm of the perturbation. Default: linf; l2 with --deepfool."
 )
 @click.option(
-    "--steps", type=click.IntRange(1, 100_000), metavar="N", help="Steps of an iterated attack; queries of --square."
+    "--steps", type=WholeNumberRange(1, 100_000), metavar="N", help="Steps of an iterated attack; queries of --square."
 )
 @click.option(
     "--step-size",
@@ -56,7 +57,7 @@ def _kinds(command: Any) -> Any:
 )
 @click.option(
     "--restarts",
-    type=click.IntRange(1, 1000),
+    type=WholeNumberRange(1, 1000),
     metavar="N",
     help="Random starts of --pgd, --apgd, --apgd-dlr and --suite; the worst result counts. Default: 1.",
 )
@@ -95,11 +96,11 @@ def _kinds(command: Any) -> Any:
     "--classes", metavar="NAME,NAME…", help="For a MODEL.keras: its class names, in the order of its outputs."
 )
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="Attack only N samples, evenly spaced over the split."
+    "--limit", type=WholeNumberRange(1), metavar="N", help="Attack only N samples, evenly spaced over the split."
 )
 @click.option(
     "--batch-size",
-    type=click.IntRange(1, 100_000),
+    type=WholeNumberRange(1, 100_000),
     default=128,
     show_default=True,
     metavar="N",
@@ -107,7 +108,7 @@ def _kinds(command: Any) -> Any:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**32 - 1),
+    type=WholeNumberRange(0, 2**32 - 1),
     default=0,
     show_default=True,
     metavar="N",

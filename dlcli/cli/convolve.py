@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import Utf8, check_output, json_option, quiet_option
+from dlcli.cli.options import Utf8, WholeNumberRange, check_output, json_option, quiet_option
 from dlcli.cli.output import say, write_json, write_table
 
 MOST_POSITIONS = 20  # of a signal whose sums are written out
@@ -26,7 +26,7 @@ PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--stride",
-    type=click.IntRange(1, MAX_STEPS),
+    type=WholeNumberRange(1, MAX_STEPS),
     default=1,
     show_default=True,
     metavar="N",
@@ -49,16 +49,16 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--no-flip", is_flag=True, help="Do not reverse the kernel: the cross-correlation of network layers.")
 @click.option("--relu", is_flag=True, help="Then apply the detector max(0, x).")
-@click.option("--pool", type=click.IntRange(1, MAX_STEPS), metavar="N", help="Then take the maximum of windows of N.")
+@click.option("--pool", type=WholeNumberRange(1, MAX_STEPS), metavar="N", help="Then take the maximum of windows of N.")
 @click.option(
     "--pool-stride",
-    type=click.IntRange(1, MAX_STEPS),
+    type=WholeNumberRange(1, MAX_STEPS),
     metavar="N",
     help="Distance between these windows. Default: --pool.",
 )
 @click.option(
     "--shift",
-    type=click.IntRange(-MAX_STEPS, MAX_STEPS),
+    type=WholeNumberRange(-MAX_STEPS, MAX_STEPS),
     metavar="N",
     help="Measure how much of each step changes when the input is shifted by N.",
 )

@@ -8,6 +8,7 @@ import click
 from dlcli.cli.data_import import import_
 from dlcli.cli.options import (
     Decorator,
+    WholeNumberRange,
     check_new_folder,
     check_output,
     complete_runs,
@@ -179,11 +180,11 @@ def check(
     help="Image file to write.",
 )
 @click.option(
-    "--samples", type=click.IntRange(1, 50), default=6, show_default=True, metavar="N", help="Number of samples."
+    "--samples", type=WholeNumberRange(1, 50), default=6, show_default=True, metavar="N", help="Number of samples."
 )
 @click.option(
     "--epochs",
-    type=click.IntRange(1, 10),
+    type=WholeNumberRange(1, 10),
     default=4,
     show_default=True,
     metavar="N",

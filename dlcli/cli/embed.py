@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import (
+    WholeNumberRange,
     check_output,
     check_run,
     complete_runs,
@@ -42,7 +43,7 @@ from dlcli.cli.paths import expanded
 )
 @click.option(
     "--nearest",
-    type=click.IntRange(1, 100),
+    type=WholeNumberRange(1, 100),
     default=5,
     show_default=True,
     metavar="N",

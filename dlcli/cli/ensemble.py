@@ -39,7 +39,7 @@ def ensemble(
     Examples:
       dlcli train recipes/digits_convnet.yaml --seeds 3
       dlcli ensemble digits_convnet-seed0 digits_convnet-seed1 digits_convnet-seed2
-      dlcli ensemble photos-fold1 photos-fold2 photos-fold3 --name photos-all --json
+      dlcli ensemble photos-fold1of3 photos-fold2of3 photos-fold3of3 --split test --name photos
     """
     from dlcli.errors import InputError
     from dlcli.rundir.runs import check_name, find_run, suffixed

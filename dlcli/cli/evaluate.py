@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from dlcli.cli.options import (
+    WholeNumberRange,
     beam_option,
     check_run,
     copy_unknown_option,
@@ -29,7 +30,7 @@ from dlcli.cli.output import say, write_json, write_metrics
 @copy_unknown_option
 @click.option(
     "--top-k",
-    type=click.IntRange(min=1),
+    type=WholeNumberRange(min=1),
     multiple=True,
     metavar="K",
     help="Report the accuracy of the K most probable classes, too; repeatable (classifiers).",

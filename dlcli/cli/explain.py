@@ -8,6 +8,7 @@ import click
 
 from dlcli.cli.options import (
     Utf8,
+    WholeNumberRange,
     check_run,
     device_option,
     json_option,
@@ -66,7 +67,7 @@ MOST_DIGITS = 9  # of the number of a filter
 @click.option(
     "--object",
     "object_number",
-    type=click.IntRange(1),
+    type=WholeNumberRange(1),
     metavar="N",
     help="Object to explain of a detector, counted in falling order of the scores. Default: 1, the best.",
 )
@@ -91,7 +92,7 @@ MOST_DIGITS = 9  # of the number of a filter
 @split_option
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=WholeNumberRange(1),
     metavar="N",
     help="Explain only N images, evenly spaced. Default: all of the PATHs, 16 of a split.",
 )

@@ -7,6 +7,7 @@ import click
 
 from dlcli.cli.options import (
     NumberRange,
+    WholeNumberRange,
     check_run,
     device_option,
     json_option,
@@ -41,7 +42,7 @@ from dlcli.cli.output import say, write_json, write_metrics, write_table
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=1),
+    type=WholeNumberRange(min=1),
     default=100,
     show_default=True,
     metavar="N",

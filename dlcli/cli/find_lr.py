@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlcli.cli.options import (
+    WholeNumberRange,
     allow_code_option,
     check_output,
     devices_option,
@@ -49,7 +50,7 @@ class Rate(click.ParamType[float]):
 @click.option("--to", "stop", type=Rate(), default=10.0, show_default="10", metavar="RATE", help="Last learning rate.")
 @click.option(
     "--steps",
-    type=click.IntRange(20, MAX_STEPS),
+    type=WholeNumberRange(20, MAX_STEPS),
     default=300,
     show_default=True,
     metavar="N",

@@ -7,6 +7,7 @@ import click
 from dlcli.cli.options import (
     NumberRange,
     Utf8,
+    WholeNumberRange,
     check_run,
     device_option,
     json_option,
@@ -31,7 +32,7 @@ from dlcli.cli.output import say, write_json
 )
 @click.option(
     "--length",
-    type=click.IntRange(1, 100_000),
+    type=WholeNumberRange(1, 100_000),
     default=500,
     show_default=True,
     metavar="N",
@@ -45,11 +46,11 @@ from dlcli.cli.output import say, write_json
     metavar="T",
     help="Sampling temperature: below 1 favors likely tokens, above 1 unlikely ones; 0 always takes the most probable.",
 )
-@click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Sample from the K most probable tokens only.")
+@click.option("--top-k", type=WholeNumberRange(min=1), metavar="K", help="Sample from the K most probable tokens only.")
 @click.option(
     "--samples",
     "num_samples",
-    type=click.IntRange(1, 1000),
+    type=WholeNumberRange(1, 1000),
     default=1,
     show_default=True,
     metavar="N",
@@ -57,7 +58,7 @@ from dlcli.cli.output import say, write_json
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**32 - 1),
+    type=WholeNumberRange(0, 2**32 - 1),
     default=0,
     show_default=True,
     metavar="N",

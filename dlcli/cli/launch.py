@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from dlcli.cli.options import WholeNumberRange
 from dlcli.cli.output import say
 from dlcli.cli.train import command_overrides, train
 from dlcli.cli.transfer import transfer
@@ -16,14 +17,14 @@ ALONE = ("dry_run", "overfit", "seeds", "folds", "extend", "top")  # options tha
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--workers",
-    type=click.IntRange(2, 64),
+    type=WholeNumberRange(2, 64),
     metavar="N",
     help="Number of processes on this machine: each has a GPU of its own if there are as many, and a share of the "
     "cores otherwise.",
 )
 @click.option(
     "--restarts",
-    type=click.IntRange(0, 1000),
+    type=WholeNumberRange(0, 1000),
     default=3,
     show_default=True,
     metavar="N",
@@ -31,7 +32,7 @@ ALONE = ("dry_run", "overfit", "seeds", "folds", "extend", "top")  # options tha
 )
 @click.option(
     "--min-workers",
-    type=click.IntRange(1, 64),
+    type=WholeNumberRange(1, 64),
     metavar="N",
     help="Restart with one process fewer for each that was lost, down to N, where a machine has gone or its memory is "
     "full; the result is then the same up to rounding. Default: always as many.",
@@ -49,7 +50,7 @@ ALONE = ("dry_run", "overfit", "seeds", "folds", "extend", "top")  # options tha
 )
 @click.option(
     "--port",
-    type=click.IntRange(1024, 65_000),
+    type=WholeNumberRange(1024, 65_000),
     metavar="N",
     help="With --slurm: the port of the first task of each node. Default: one that depends on the job.",
 )

@@ -29,6 +29,24 @@ class Utf8(click.ParamType[str]):
         return str(value)
 
 
+class WholeNumberRange(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"  # in the message about a text that is none
+
+
+class NumberRange(click.FloatRange):
+    """A number in a range, which NaN is not: Click compares it, and finds it neither too small nor too large."""
+
+    name = "number"  # in the message about a text that is none
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{number} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
 runs_option: Decorator = click.option(
     "--runs",
     type=click.Path(path_type=Path, file_okay=False),
@@ -47,7 +65,7 @@ sets_option: Decorator = click.option(
 shard_size_option: Decorator = click.option(
     "--shard-size",
     "megabytes",
-    type=click.IntRange(1, 100_000),
+    type=WholeNumberRange(1, 100_000),
     default=256,
     show_default=True,
     metavar="MB",
@@ -70,7 +88,7 @@ other_data_option: Decorator = click.option(
 
 beam_option: Decorator = click.option(
     "--beam",
-    type=click.IntRange(1, 100),
+    type=WholeNumberRange(1, 100),
     default=1,
     show_default=True,
     metavar="N",
@@ -130,16 +148,6 @@ devices_option: Decorator = click.option(
 )
 
 
-class NumberRange(click.FloatRange):
-    """A number in a range, which NaN is not: Click compares it, and finds it neither too small nor too large."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{number} is not in the range {self._describe_range()}.", param, ctx)
-        return number
-
-
 def check_device(value: str, *, takes_several: bool) -> str:
     """Check a value of ``--device``, and return it.
 
@@ -192,6 +200,8 @@ def check_output(output: Path, suffixes: tuple[str, ...], *, force: bool) -> Non
     check_replaceable(output)
     if output.suffix.lower() not in suffixes:
         raise InputError(f"{output}: expected a file name ending in {' or '.join(suffixes)}.")
+    if output.is_dir():
+        raise InputError(f"{output}: is a folder. Choose another name.")
     if output.exists() and not force:
         raise InputError(f"{output}: already exists. Choose another name, or use --force to replace it.")
     if not output.parent.is_dir():

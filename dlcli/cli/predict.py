@@ -10,6 +10,7 @@ import click
 from dlcli.cli.options import (
     NumberRange,
     Utf8,
+    WholeNumberRange,
     beam_option,
     check_output,
     check_run,
@@ -41,7 +42,7 @@ WIDEST_TEXT = 80  # characters of a text that a table shows
 )
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=WholeNumberRange(min=1),
     default=3,
     show_default=True,
     metavar="N",

@@ -18,7 +18,7 @@ from dlcli.cli.options import (
 from dlcli.cli.output import say, write_json, write_table
 from dlcli.cli.train import data_override, training_overrides
 from dlcli.cli.train import train as train_command
-from dlcli.errors import CheckFailed, InputError
+from dlcli.errors import CheckFailed, InputError, Interrupted
 from dlcli.recipe.language.errors import shortened
 
 REPEATED = ("epochs", "data", "sets", "seed", "batch_size", "limit", "precision", "deterministic")
@@ -178,7 +178,11 @@ def _verify(path: Path, header: Any, load: Any, *, runs: Path, device: str, quie
     done: list[str] = []
     finals: list[dict[str, float]] = []
     for seed in header.seeds:
-        done += train_seeds(load, [seed], runs=runs, name=None, device=started, console=console)["runs"]
+        try:
+            done += train_seeds(load, [seed], runs=runs, name=None, device=started, console=console)["runs"]
+        except Interrupted as stop:
+            hint = "\nThe header is not verified: the same command starts over, with all seeds."
+            raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
         finals.append(RunDir(Path(done[-1])).read_info()["final"])
         if any(figure.metric not in finals[0] for figure in header.figures):
             break  # more seeds do not help

@@ -1,12 +1,13 @@
 """``dlcli reproduce``."""
 
-import math
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dlcli.cli.options import (
+    NumberRange,
+    WholeNumberRange,
     allow_code_option,
     complete_runs_and_studies,
     devices_option,
@@ -25,7 +26,7 @@ TOLERANCE = 0.01
 @click.argument("run", shell_complete=complete_runs_and_studies)
 @click.option(
     "--epochs-only",
-    type=click.IntRange(min=1),
+    type=WholeNumberRange(min=1),
     metavar="N",
     help="Train and compare the first N epochs only, with the schedule of all.",
 )
@@ -53,11 +54,10 @@ TOLERANCE = 0.01
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0, max=1),
+    type=NumberRange(min=0, max=1),
     default=TOLERANCE,
     show_default=True,
     metavar="X",
-    callback=lambda ctx, param, value: _check_number(value),
     help="Largest relative difference that is accepted where device, versions, cores or threads differ.",
 )
 @runs_option
@@ -143,12 +143,6 @@ def reproduce(
             console=console,
         )
     _finish(result, as_json)
-
-
-def _check_number(value: float) -> float:
-    if math.isnan(value):
-        raise click.BadParameter("must be a number from 0 to 1. Received nan.")
-    return value
 
 
 def _check_options(given: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.options import Decorator, Utf8, run_argument, runs_option
+from dlcli.cli.options import Decorator, Utf8, WholeNumberRange, run_argument, runs_option
 from dlcli.cli.output import confirm, say
 from dlcli.errors import InputError
 
@@ -21,7 +21,9 @@ where_option: Decorator = click.option(
 @click.command("remove", short_help="Delete runs, searches or sweeps.")
 @run_argument(required=False)
 @where_option
-@click.option("--keep-best", type=click.IntRange(min=1), metavar="N", help="Delete all completed runs but the N best.")
+@click.option(
+    "--keep-best", type=WholeNumberRange(min=1), metavar="N", help="Delete all completed runs but the N best."
+)
 @click.option("--metric", metavar="NAME", help="Final metric of --keep-best; default: the headline metric.")
 @runs_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -45,7 +47,8 @@ def remove(
     if metric is not None and keep_best is None:
         raise click.UsageError("--metric is for --keep-best N.")
     if (run is None) == (where is None and keep_best is None):
-        raise click.UsageError("name a RUN, or choose runs with --where or --keep-best, but not both.")
+        both = "" if run is None else ", but not both"
+        raise click.UsageError(f"name a RUN, or choose runs with --where or --keep-best{both}.")
     from dlcli.workflow.runs import finish_removals
 
     folders = {runs} if run is None else {runs, Path(run).parent}
@@ -60,8 +63,10 @@ def remove(
 
 
 def _remove_several(runs: Path, where: str | None, keep_best: int | None, metric: str | None, *, yes: bool) -> None:
-    from dlcli.workflow.run_selection import all_but_best, select
+    from dlcli.workflow.run_selection import all_but_best, select, unreadable_notes
 
+    for line in unreadable_notes(runs):
+        say(line, err=True)
     chosen = select(runs, where)
     if keep_best is not None:
         kept, others = all_but_best(chosen, keep_best, metric)

@@ -10,6 +10,7 @@ from dlcli.cli.options import check_output, complete_runs, json_option, run_argu
 from dlcli.cli.output import as_recipe, say, write_json, write_markdown, write_metrics, write_table
 from dlcli.cli.run_notes import find, note, tag
 from dlcli.cli.run_removal import remove, where_option
+from dlcli.errors import InputError
 from dlcli.recipe.language.errors import shortened
 
 MAX_CLASSES = 20  # rows of a table
@@ -57,10 +58,11 @@ def list_(sort: str, where: str | None, sizes: bool, runs: Path, as_json: bool) 
       dlcli runs list --runs experiments --json
 
     A condition of --where compares final metrics (with or without the split), keys of the recipe, name, status,
-    started, seed, epochs, best, metric, note and tag, by = != < <= > >= or ~ (contains).
+    started, evaluated, seed, epochs, best, metric, note and tag, by = != < <= > >= or ~ (contains). What a run lacks is
+    null. A list fulfills = as a whole, such as [32, 16], or with any of its items.
     """
     from dlcli.rundir.runs import describe_others
-    from dlcli.workflow.run_selection import select, size_of
+    from dlcli.workflow.run_selection import select, size_of, unreadable_notes
     from dlcli.workflow.runs import ORDERS, in_order, list_all_studies, value_of
 
     summaries = in_order(select(runs, where), sort)
@@ -95,7 +97,7 @@ def list_(sort: str, where: str | None, sizes: bool, runs: Path, as_json: bool) 
             say(f"{runs / run['name']}: is a link to {run['link']}", err=True)
         if "reason" in run:
             say(run["reason"], err=True)
-    for line in describe_others(runs):
+    for line in [*unreadable_notes(runs), *describe_others(runs)]:
         say(line, err=True)
 
 
@@ -177,6 +179,8 @@ def diff(one: str, other: str, split: str | None, runs: Path, as_json: bool) -> 
     from dlcli.workflow.runs import diff as diff_runs
 
     pair = find_run(runs, one), find_run(runs, other)
+    if pair[0].path.resolve() == pair[1].path.resolve():
+        raise InputError(f"{pair[1].path}: is named twice. Name two runs.")
     result: dict[str, Any] = {**diff_runs(*pair), "paired": compare_on_samples(*pair, split)}
     if as_json:
         write_json(result)
@@ -267,6 +271,8 @@ def compare(
     if plot is not None:
         check_output(plot, (".png",), force=force)
     result = compare_settings([find_run(runs, name) for name in names], metric)
+    if len(result["data"]) > 1:
+        say(f"note: the runs differ in their data or splits, such as {' and '.join(result['data'][:2])}", err=True)
     if plot is not None:
         write_plot(plot, result)
     if as_json:

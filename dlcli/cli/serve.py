@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dlcli.cli.options import check_run, complete_runs, device_option, quiet_option, runs_option
+from dlcli.cli.options import WholeNumberRange, check_run, complete_runs, device_option, quiet_option, runs_option
 from dlcli.cli.output import say
 from dlcli.errors import InputError
 
@@ -22,7 +22,7 @@ PACKAGES = ("starlette", "uvicorn", "python_multipart")  # of the extra
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumberRange(0, 65535),
     default=8501,
     show_default=True,
     metavar="N",

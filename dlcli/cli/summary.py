@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import (
+    WholeNumberRange,
     allow_code_option,
     check_output,
     complete_runs,
@@ -25,11 +26,11 @@ from dlcli.errors import InputError
     "--input", "shape", metavar="HxWxC", help="Assume samples of this shape instead of reading the recipe's data."
 )
 @click.option(
-    "--classes", type=click.IntRange(min=2, max=10**7), metavar="N", help="Number of classes; required with --input."
+    "--classes", type=WholeNumberRange(min=2, max=10**7), metavar="N", help="Number of classes; required with --input."
 )
 @click.option(
     "--batch-size",
-    type=click.IntRange(min=1, max=10**7),
+    type=WholeNumberRange(min=1, max=10**7),
     metavar="N",
     help="Batch size for the training memory. Default: the recipe's; 32 for a model file.",
 )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dlcli.cli.options import (
+    WholeNumberRange,
     allow_code_option,
     complete_runs,
     devices_option,
@@ -39,7 +40,7 @@ _TRAINING_OPTIONS = (
     click.option("--deterministic", is_flag=True, help="Same as --set train.deterministic=true."),
     click.option(
         "--seeds",
-        type=click.IntRange(min=2),
+        type=WholeNumberRange(min=2),
         metavar="N",
         help="Train N runs with different seeds; report the mean and standard deviation.",
     ),
@@ -74,19 +75,19 @@ def training_options(command: Any) -> Any:
 @allow_code_option
 @click.option(
     "--folds",
-    type=click.IntRange(min=2, max=1000),
+    type=WholeNumberRange(min=2, max=1000),
     metavar="K",
     help="Cross-validation: train K runs, each of which holds out one of K parts; report the mean and spread.",
 )
 @click.option(
     "--overfit",
-    type=click.IntRange(min=1),
+    type=WholeNumberRange(min=1),
     metavar="N",
     help="Train on N batches only, until the loss is near zero; a network that cannot overfit them has an error.",
 )
 @click.option(
     "--profile",
-    type=click.IntRange(1, 10_000),
+    type=WholeNumberRange(1, 10_000),
     metavar="STEPS",
     help="Record a trace of about this many steps for TensorBoard, and report where the time goes: computing, waiting "
     "for data, or on the host.",

@@ -21,10 +21,14 @@ def draw_folds(
     num_classes: int,
     num_folds: int,
     seed: int,
+    source: str,
 ) -> NDArray[np.int64]:
     """The fold of each sample, ``[n]``, from 0 on.
 
     Samples with the same content stay together, and so do groups that share a content.
+
+    Args:
+        source: of the samples, for messages.
 
     Raises:
         InputError: there are too few samples or groups for so many folds, or a class has a single one, which could not
@@ -34,7 +38,7 @@ def draw_folds(
         joined = join_groups(groups, contents)
         if len(set(joined)) < num_folds:
             raise InputError(
-                "data.fold: there must be at least as many groups as folds besides those of the test split. "
+                f"{source}: data.fold: there must be at least as many groups as folds besides those of the test split. "
                 f"Groups: {len(set(joined))}, folds: {num_folds}."
             )
         shares = np.full(num_folds, 1 / num_folds)
@@ -46,8 +50,8 @@ def draw_folds(
     if len(first) < num_folds or (counts == 1).any():
         least = int(counts[counts > 0].min())
         raise InputError(
-            f"data.fold: there must be at least as many samples as folds, and two of each class that are not copies. "
-            f"Received {len(first):,} samples, {least:,} of the rarest class, and {num_folds} folds."
+            f"{source}: data.fold: there must be at least as many samples as folds, and two of each class that are not "
+            f"copies. Received {len(first):,} samples, {least:,} of the rarest class, and {num_folds} folds."
         )
     # the classes follow one another around the folds, so that the sizes of the folds differ by 1 at most
     order = np.concatenate(members_by_class([names[i] for i in first], labels[first], num_classes, seed))

@@ -392,7 +392,7 @@ def divide(
         seed=seed,
     )
     if fold is not None:
-        validation = _hold_out(fold, drawn, train, digests, num_classes=num_classes, seed=seed)
+        validation = _hold_out(fold, drawn, train, digests, num_classes=num_classes, seed=seed, source=source)
     result: dict[str, Listing] = {}
     warnings = []
     for split, code, proportion in (
@@ -430,8 +430,8 @@ def _validation(given: float | None, fold: tuple[int, int] | None, own: set[str]
         return _proportion(given, DEFAULT_VALIDATION, "validation", own, source)
     if "validation" in own:
         raise InputError(
-            f"{source}: data.fold divides the training split into folds, but the data has its own validation split, "
-            "which would have no use. Put its samples into the training split."
+            f"{source}: data.fold holds out a part of the training split for validation, but the data has its own "
+            "validation split. Move its samples into the training split."
         )
     return 0.0
 
@@ -444,13 +444,21 @@ def _hold_out(
     *,
     num_classes: int,
     seed: int,
+    source: str,
 ) -> float:
     """Marks a fold of the samples that are not for the test as the validation split; its proportion of all samples."""
     index = np.flatnonzero(drawn == TRAIN)
     kept = train.take(index)
     number, of = fold
     folds = draw_folds(
-        kept.names, kept.strata, kept.groups, digests(kept), num_classes=num_classes, num_folds=of, seed=seed
+        kept.names,
+        kept.strata,
+        kept.groups,
+        digests(kept),
+        num_classes=num_classes,
+        num_folds=of,
+        seed=seed,
+        source=source,
     )
     drawn[index[folds == number - 1]] = VALIDATION
     return len(index) / (of * len(train))

@@ -118,7 +118,8 @@ def _check_members(runs: Sequence[RunDir], infos: Sequence[dict[str, Any]]) -> N
         schema = task_of_info(info)
         if schema is None or CLASSIFIER_OPTION not in schema.options or "predict" not in schema.verbs:
             raise InputError(
-                f"{run.path}: predicts no class for each sample: its task is {info.get('task')}. Leave it out."
+                f"{run.path}: cannot be in an ensemble, which averages the probabilities of one class for each sample: "
+                f"its task is {info.get('task')}. Leave it out."
             )
         for what, one, other in (
             ("task", info.get("task"), infos[0].get("task")),

@@ -4,16 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.splits import describe_difference
 from dlcli.errors import InputError
 from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.rundir.directory import RunDir
-from dlcli.rundir.reading import entry_mode
+from dlcli.rundir.reading import check_keys, entry_mode, read_json
 from dlcli.rundir.runs import now, run_name, suffixed
 from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
+from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.run_models import model_file
 from dlcli.workflow.label_errors import FOLDS, PREDICTIONS
 from dlcli.workflow.same_recipe import check_same_recipe
@@ -21,6 +23,7 @@ from dlcli.workflow.several import Member, mean_and_spread, train_several
 from dlcli.workflow.train import command, resume, train
 
 HELD_OUT = "validation"  # the split that a fold is in its run
+RESUME_HINT = "\nThe command with --folds resumes it too, and trains the remaining folds."
 
 
 def train_folds(
@@ -34,7 +37,7 @@ def train_folds(
 ) -> dict[str, Any]:
     """Train a run for each fold, evaluated on the samples that it held out, as ``<name>-fold1of5`` and so on.
 
-    Runs of these names with the same recipe are used as they are if they are complete, and resumed if they are not.
+    Runs of these names with the same recipe and data are used as they are if they are complete, and resumed if not.
     Then ``runs/<name>-folds/`` is written: folds.json with the result, and predictions.csv with the predictions of all
     runs for what they held out, with a column ``fold``, if the task writes predictions.
 
@@ -46,30 +49,29 @@ def train_folds(
         epoch of each run was chosen on the fold that it is evaluated on.
 
     Raises:
-        InputError: a run of such a name has another recipe, or the folder's name is taken by something else.
+        InputError: a run of such a name has another recipe or other data, or the folder's name is taken by something
+            else, such as the result of another number of folds.
     """
     first = load_with_fold(1)
     base = name or first.recipe.name or run_name(first.path)
     folder = runs / suffixed(base, "-folds")
-    if entry_mode(folder) and not entry_mode(folder / FOLDS):
-        raise InputError(f"{folder}: exists and is not a result of --folds. Move it, or choose another --name.")
+    _check_result(folder, number)
+    fold_runs = {fold: RunDir(runs / suffixed(base, f"-fold{fold}of{number}")) for fold in range(1, number + 1)}
+    existing = {fold: run for fold, run in fold_runs.items() if entry_mode(run.path / "run.json")}
+    for fold, run in existing.items():  # before any is trained
+        _check_trained(run, load_with_fold(fold))
 
     def train_one(fold: int) -> dict[str, Any]:
-        loaded = first if fold == 1 else load_with_fold(fold)
-        run = RunDir(runs / suffixed(base, f"-fold{fold}of{number}"))
-        if not entry_mode(run.path / "run.json"):
-            return train(loaded, runs=runs, name=run.name, device=device, console=console, split=HELD_OUT)
-        check_same_recipe(run, run.read_info(), loaded)
+        loaded, run = load_with_fold(fold), fold_runs[fold]
+        if fold not in existing:
+            return train(loaded, runs=runs, name=run.name, device=device, console=console)
         if run.status() != "completed":
-            return resume(run, device=device, console=console, given=loaded, split=HELD_OUT)
-        model_file(run)
+            return resume(run, device=device, console=console, given=loaded)
         console.say(f"run {run.path} is complete")
         return {"run": str(run.path), **run.read_info()}
 
-    members = [Member(str(fold), lambda fold=fold: train_one(fold)) for fold in range(1, number + 1)]  # type: ignore[misc]
-    results = train_several(
-        members, console=console, hint=lambda _: "\nThen train the remaining folds with the same command."
-    )
+    members = [Member(str(fold), lambda fold=fold: train_one(fold)) for fold in fold_runs]  # type: ignore[misc]
+    results = train_several(members, console=console, hint=lambda _: RESUME_HINT)
     found: dict[str, Any] = {
         "runs": [result["run"] for result in results],
         **mean_and_spread([one["final"] for one in results]),
@@ -77,6 +79,41 @@ def train_folds(
     found["optimistic"] = not str(results[0]["best"]["metric"]).startswith("train_")
     replace_folder(folder, _files([RunDir(Path(run)) for run in found["runs"]], found))
     return {"folder": str(folder), **found}
+
+
+def _check_result(folder: Path, number: int) -> None:
+    """Refuse a folder for the result that is not one of as many folds."""
+    if not entry_mode(folder):
+        return
+    if not entry_mode(folder / FOLDS):
+        raise InputError(f"{folder}: exists and is not a result of --folds. Move it, or choose another --name.")
+    found = read_json(folder / FOLDS)
+    check_keys(folder / FOLDS, found, runs=list)
+    if len(found["runs"]) != number:
+        raise InputError(
+            f"{folder}: is the result of --folds {len(found['runs'])}. Move or delete it, or choose another --name."
+        )
+
+
+def _check_trained(run: RunDir, loaded: LoadedRecipe) -> None:
+    """Refuse the run of a fold that has another recipe or, if it is complete, other data."""
+    info = run.read_info()
+    check_same_recipe(run, info, loaded)
+    if run.status() != "completed":
+        return
+    model_file(run)
+    if info.get("evaluated") != HELD_OUT:
+        raise InputError(
+            f"{run.path}: was evaluated on {info.get('evaluated')}, not on its fold. Remove it, and give the "
+            "same command again."
+        )
+    dataset = task_of(loaded.recipe).open_data(loaded, Console(quiet=True))
+    if dataset.fingerprint() != info["data"]["fingerprint"]:
+        difference = describe_difference(read_csv(run.split), dataset.split_rows())
+        raise InputError(
+            f"{run.path}: was trained on other data: {difference}. Restore them, or train all folds anew under another "
+            "--name."
+        )
 
 
 def _files(runs: list[RunDir], found: dict[str, Any]) -> dict[str, bytes | str | Callable[[Path], None]]:

@@ -1,11 +1,13 @@
 """Conditions on runs, such as ``val_accuracy > 0.9 and not tag = old``: a small language of its own, without eval."""
 
+import contextlib
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from dlcli.errors import InputError
 from dlcli.printing import escaped_line
@@ -14,11 +16,15 @@ from dlcli.recipe.language.suggestions import did_you_mean
 MAX_LENGTH = 400  # characters
 MAX_DEPTH = 50  # of parentheses and negations
 FORM = "NAME OPERATOR VALUE, such as test_accuracy > 0.9, joined by and, or, not and parentheses"
-TOKEN = re.compile(r"""\s*(?:(<=|>=|!=|==|=|<|>|~)|([()])|"([^"]*)"|'([^']*)'|([^\s<>=!~()"']+))""")
+TOKEN = re.compile(r"""\s*(?:(<=|>=|!=|==|=|<|>|~)|([()])|"([^"]*)"|'([^']*)'|(\[[^<>=!~()"']*\]|[^\s<>=!~()"']+))""")
 ORDERED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 DATES = ("started",)
-"""Values whose text is compared, because its order is that of time."""
-DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(t[0-9:.+z-]*)?)?)?", re.IGNORECASE)
+"""Values that are times, in UTC, whose text is compared because its order is that of time."""
+DATE_FORMS = {"%Y": 4, "%Y-%m": 7, "%Y-%m-%d": 10, "%Y-%m-%dT%H:%M": 16, "%Y-%m-%dT%H:%M:%S": 19}
+"""How dates may be written, with the number of characters in ISO 8601."""
+BOOLEANS = ("true", "false")
+UNKNOWN: Final = object()
+"""The value of a run that cannot be read; no comparison with it holds, nor does its negation."""
 
 Values = Mapping[str, Any]
 Test = Callable[[Values], bool | None]
@@ -54,9 +60,10 @@ class Condition:
 def parse(text: str, *, option: str = "--where") -> Condition:
     """Parse a condition: comparisons by ``= != < <= > >=`` or ``~`` (contains), ``and``, ``or``, ``not``, parentheses.
 
-    Numbers are compared as numbers, other values as text, without case. A run that lacks the value fulfills ``!=``, and
-    neither ``<`` (or its like) nor its negation. A value that is a list, such as tags, fulfills ``=`` and ``~`` with
-    any of its items.
+    Numbers are compared as numbers, other values as text, by ``~`` without case. A date, such as 2026-01-31 or 2026-01,
+    is the whole day or month. A run that lacks the value fulfills ``!=`` and ``= null``, and neither ``<`` (or its
+    like) nor its negation. A value that is a list, such as tags, fulfills ``=`` as a whole and with any of its items,
+    and ``~`` with any of them; an empty list is ``null``.
 
     Raises:
         InputError: the text has another form.
@@ -66,39 +73,56 @@ def parse(text: str, *, option: str = "--where") -> Condition:
     return _Parser(text, option).parse()
 
 
-def matching(condition: Condition, runs: Sequence[Values], *, option: str = "--where") -> list[bool]:
+def matching(
+    condition: Condition,
+    runs: Sequence[Values],
+    *,
+    choices: Mapping[str, Collection[str]] | None = None,
+    option: str = "--where",
+) -> list[bool]:
     """Whether each run, given by its values, fulfills a condition.
+
+    Args:
+        choices: all values, besides null, of names whose values are few.
 
     Raises:
         InputError: no run has a value of a name that the condition asks for, or it is compared with what it can never
             be, such as a number with a text.
     """
     for comparison in condition.comparisons if runs else ():
-        _check(comparison, runs, option)
+        _check(comparison, runs, choices or {}, option)
     return [condition.holds(values) for values in runs]
 
 
-def _check(comparison: Comparison, runs: Sequence[Values], option: str) -> None:
+def _check(comparison: Comparison, runs: Sequence[Values], choices: Mapping[str, Collection[str]], option: str) -> None:
     name, sign, expected = comparison.name, comparison.sign, comparison.value
     if all(name not in values for values in runs):
         known = sorted({known for values in runs for known in values})
         hint = did_you_mean(name, known) or f". Names are, for example: {', '.join(known[:12])}."
         raise InputError(f"{option}: no run has a value named '{escaped_line(name)}'{hint}")
     received = f"Received '{escaped_line(expected)}'."
-    if sign == "~" and not expected:  # such as a shell's variable that is not set
-        raise InputError(f"{option}: {name} ~ needs a text that the value contains. {received}")
-    if name in DATES:
-        if sign in ORDERED and not DATE.fullmatch(expected):
-            raise InputError(f"{option}: {name} is a date, such as 2026-01-31. {received}")
+    if sign == "~":
+        if not expected:  # such as a shell's variable that is not set
+            raise InputError(f"{option}: {name} ~ needs a text that the value contains. {received}")
         return
-    values = [values[name] for values in runs if values.get(name) is not None]
-    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    if expected == "null" and sign not in ORDERED:
+        return
+    if name in DATES:
+        if _date(expected) is None:
+            raise InputError(f"{option}: {name} is a date, such as 2026-01-31 or 2026-01-31T18:00. {received}")
+        return
+    values = [values[name] for values in runs if values.get(name) not in (None, UNKNOWN)]
+    numbers = [value for value in values if _is_number(value)]
     if sign in ORDERED and values and not numbers:
         raise InputError(f"{option}: {name} is not a number, so it has no order. Compare it by =, != or ~.")
-    is_number = sign in ORDERED or (sign != "~" and numbers and len(numbers) == len(values))
     number = _number(expected)
-    if is_number and expected.casefold() != "null" and (number is None or not math.isfinite(number)):
+    if (sign in ORDERED or (numbers and len(numbers) == len(values))) and (number is None or not math.isfinite(number)):
         raise InputError(f"{option}: {name} is a number, and must be compared with one. {received}")
+    are_booleans = values and all(isinstance(value, bool) for value in values)
+    allowed = BOOLEANS if are_booleans else choices.get(name)
+    if allowed and expected not in allowed:
+        hint = did_you_mean(expected, allowed) or "."
+        raise InputError(f"{option}: {name} is one of {', '.join(sorted(allowed))}. {received[:-1]}{hint}")
 
 
 class _Parser:
@@ -185,34 +209,55 @@ def _joined(parts: Sequence[bool | None], *, decisive: bool) -> bool | None:
 
 
 def compare(name: str, received: Any, sign: str, expected: str) -> bool | None:
-    """Whether a value of a run fulfills one comparison; None if an order of it and the expected value is not known."""
+    """Whether a value of a run fulfills one comparison; None if that cannot be said, because it has no such order."""
+    if received is UNKNOWN:
+        return None
     if isinstance(received, (list, tuple)):
-        if sign == "!=":
-            return not compare(name, received, "=", expected)
-        items = [compare(name, item, sign, expected) for item in received]
-        whole, wanted = ("".join(text.split()) for text in (_text(list(received)), expected.casefold()))
-        is_whole = sign in ("=", "==") and whole == wanted
-        return is_whole or _joined(items, decisive=True)
-    text, other = _text(received), expected.casefold()
-    numbers = _number(text), _number(other)
-    is_same = numbers[0] == numbers[1] if None not in numbers else text == other
+        return _compare_list(name, received, sign, expected)
     match sign:
         case "=" | "==":
-            return received is not None and is_same
+            return _is_equal(name, received, expected)
         case "!=":
-            return received is None or not is_same
+            return not _is_equal(name, received, expected)
         case "~":
-            return received is not None and other in text
+            return received is not None and expected.casefold() in _text(received).casefold()
     if received is None:
         return None
     if name in DATES:
-        return bool(ORDERED[sign](text, other))
-    one, bound = numbers
-    return None if one is None or bound is None else bool(ORDERED[sign](one, bound))
+        date = _date(expected)
+        return None if date is None else bool(ORDERED[sign](str(received)[: len(date)], date))
+    bound = _number(expected)
+    return bool(ORDERED[sign](received, bound)) if _is_number(received) and bound is not None else None
+
+
+def _compare_list(name: str, items: Sequence[Any], sign: str, expected: str) -> bool | None:
+    if sign == "!=":
+        return not _compare_list(name, items, "=", expected)
+    if sign in ("=", "=="):
+        if expected == "null":
+            return not items
+        whole, wanted = ("".join(text.split()) for text in (_text(items), expected))
+        if whole == wanted:
+            return True
+    return _joined([compare(name, item, sign, expected) for item in items], decisive=True)
+
+
+def _is_equal(name: str, received: Any, expected: str) -> bool:
+    if _is_number(received):
+        return bool(received == _number(expected))
+    date = _date(expected) if name in DATES else None
+    return _text(received) == expected if date is None else str(received).startswith(date)
 
 
 def _text(value: Any) -> str:
-    return ("null" if value is None else str(value)).casefold()
+    """A value as a condition names it: null, true, a text, or a list such as [32, 16]."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_text, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _number(text: str) -> float | None:
@@ -220,6 +265,14 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _date(text: str) -> str | None:
+    """A year, month, day or time as run.json has it, without what is not given; None for any other text."""
+    for form, length in DATE_FORMS.items():
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text.removesuffix("Z"), form).isoformat()[:length]
+    return None
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

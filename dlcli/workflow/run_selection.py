@@ -3,18 +3,21 @@
 import contextlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 from dlcli.errors import InputError
+from dlcli.recipe.language.diagnosis import types_at
+from dlcli.recipe.load import TASKS
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.runs import list_runs
 from dlcli.workflow.headline import final_metrics
-from dlcli.workflow.run_filter import flat, matching, parse
+from dlcli.workflow.run_filter import UNKNOWN, flat, matching, parse
 from dlcli.workflow.run_notes import read_notes
-from dlcli.workflow.runs import in_order, summary, value_of
+from dlcli.workflow.runs import STATUSES, by_metric, summary, value_of
 
 
 def select(runs: Path, where: str | None = None) -> list[dict[str, Any]]:
@@ -33,15 +36,36 @@ def select(runs: Path, where: str | None = None) -> list[dict[str, Any]]:
     if condition is None:
         return summaries
     values = [_values(run, one) for run, one in zip(found, summaries, strict=True)]
-    chosen = matching(condition, values)
+    tasks = {one["task"] for one in values if isinstance(one.get("task"), str)}
+    choices: dict[str, Sequence[str]] = {"status": STATUSES}
+    if tasks <= TASKS.keys():  # otherwise this program does not know all values
+        choices |= {"task": tuple(TASKS)}
+        choices |= _choices([comparison.name for comparison in condition.comparisons], [TASKS[task] for task in tasks])
+    chosen = matching(condition, values, choices=choices)
     return [one for one, is_chosen in zip(summaries, chosen, strict=True) if is_chosen]
 
 
+def _choices(keys: Iterable[str], schemas: Collection[type[Any]]) -> dict[str, tuple[str, ...]]:
+    """All values of the keys of recipes that are one of a few words, such as ``model.kind``."""
+    found = {}
+    for key in keys:
+        types = [one for schema in schemas for one in types_at(schema, tuple(key.split("."))) if one is not NoneType]
+        if "." in key and types and all(get_origin(one) is Literal for one in types):
+            found[key] = tuple(dict.fromkeys(str(value) for one in types for value in get_args(one)))
+    return found
+
+
 def _notes(run: RunDir) -> dict[str, Any]:
-    """The tags and the note of a run, empty where notes.json is corrupt."""
-    with contextlib.suppress(InputError, OSError):
+    """The tags and the note of a run; without any, a ``notes_reason`` where notes.json is corrupt."""
+    try:
         return read_notes(run)
-    return {"tags": [], "note": ""}
+    except (InputError, OSError) as error:
+        return {"tags": [], "note": "", "notes_reason": str(error)}
+
+
+def unreadable_notes(runs: Path) -> list[str]:
+    """Why the tags and the notes of runs cannot be read, so that no condition on them holds; a line for each."""
+    return [str(notes["notes_reason"]) for run in list_runs(runs) if "notes_reason" in (notes := _notes(run))]
 
 
 def _values(run: RunDir, one: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,8 +79,9 @@ def _values(run: RunDir, one: Mapping[str, Any]) -> dict[str, Any]:
         **dict(flat(config)),
         **{name.removeprefix(prefix): value for name, value in metrics.items()},
         **metrics,
-        **{key: one.get(key) for key in ("name", "status", "started", "seed", "epochs", "best", "metric", "note")},
-        "tag": one["tags"],
+        **{key: one.get(key) for key in ("name", "status", "started", "evaluated", "seed", "epochs", "best", "metric")},
+        "note": UNKNOWN if "notes_reason" in one else one["note"],
+        "tag": UNKNOWN if "notes_reason" in one else one["tags"],
     }
 
 
@@ -104,7 +129,7 @@ def all_but_best(
         metric: the final metric to rank by; None for the headline metric, which must be the same for all.
 
     Raises:
-        InputError: the runs have different headline metrics, or none has the metric.
+        InputError: the runs have different headline metrics, tasks or evaluated splits, or none has the metric.
     """
     complete = [one for one in summaries if one["status"] == "completed"]
     if metric is None:
@@ -117,7 +142,14 @@ def all_but_best(
         metric = names[0] if names else None
     if metric is None:
         return [], []
-    ranked = [one for one in in_order(complete, metric, option="--metric") if _has(one, metric)]
+    ranked = [one for one in by_metric(complete, metric, option="--metric") if _has(one, metric)]
+    for what, key in (("tasks", "task"), ("evaluated splits", "evaluated")):
+        values = sorted({str(one[key]) for one in ranked})
+        if len(values) > 1:
+            raise InputError(
+                f"--keep-best: the runs have different {what}: {', '.join(values)}. Choose those of one, such as with "
+                f"--where '{key} = {values[0]}'."
+            )
     return ranked[:number], ranked[number:]
 
 

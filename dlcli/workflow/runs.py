@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from dlcli.workflow.trials.directory import StudyDir, find_any_study, list_studi
 from dlcli.workflow.trials.summary import summary as summary_of_study
 
 REMOVING = ".removing-"  # prefix of the folders with runs that are being removed
+STATUSES = ("running", "completed", "interrupted", "failed", "corrupt")
+MAX_NAMES = 12  # of metrics in an error
 ORDERS = ("started", "name", "best")  # by which runs are sorted, besides the names of metrics
 
 
@@ -39,6 +42,7 @@ def summary(run: RunDir) -> dict[str, Any]:
         return {
             "name": run.name,
             "status": run.status(),
+            "task": info.get("task"),
             "started": info.get("started"),
             "seed": info.get("seed"),
             "epochs": epochs,
@@ -69,7 +73,7 @@ def value_of(run: dict[str, Any], metric: str) -> float | None:
     return metrics.get(metric, metrics.get(f"{run.get('evaluated')}_{metric}"))
 
 
-def in_order(summaries: list[dict[str, Any]], order: str, *, option: str = "--sort") -> list[dict[str, Any]]:
+def in_order(summaries: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
     """Sort summaries of runs: ``started`` (newest first), ``name``, ``best`` or a final metric.
 
     The best run comes first, and runs without a value last. Values of ``best`` are compared within one metric.
@@ -83,12 +87,27 @@ def in_order(summaries: list[dict[str, Any]], order: str, *, option: str = "--so
         return sorted(summaries, key=lambda run: str(run["name"]))
     if order == "best":
         return sorted(summaries, key=lambda run: (str(run.get("metric")), *_rank(run.get("best"), run.get("metric"))))
-    if summaries and all(value_of(run, order) is None for run in summaries):
-        names = [*ORDERS, *dict.fromkeys(name for run in summaries for name in final_metrics(run))]
-        raise InputError(
-            f"{option}: expected one of {', '.join(names)}. Received {shortened(order)}{did_you_mean(order, names)}"
-        )
-    return sorted(summaries, key=lambda run: _rank(value_of(run, order), order))
+    return by_metric(summaries, order, option="--sort", others=ORDERS)
+
+
+def by_metric(
+    summaries: list[dict[str, Any]], metric: str, *, option: str, others: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Sort summaries of runs by a final metric, the best first.
+
+    Args:
+        option: that the metric is from, for messages.
+        others: what else it takes.
+
+    Raises:
+        InputError: no run has such a metric.
+    """
+    if summaries and all(value_of(run, metric) is None for run in summaries):
+        names = [*others, *dict.fromkeys(name for run in summaries for name in final_metrics(run))]
+        short = [name.removeprefix(f"{run.get('evaluated')}_") for run in summaries for name in final_metrics(run)]
+        hint = did_you_mean(metric, [*names, *short]) or f". It takes, for example: {', '.join(names[:MAX_NAMES]) or 'none yet'}."
+        raise InputError(f"{option}: no run has a final metric '{shortened(metric)}'{hint}")
+    return sorted(summaries, key=lambda run: _rank(value_of(run, metric), metric))
 
 
 def _rank(value: Any, metric: Any) -> tuple[bool, float]:

@@ -64,7 +64,7 @@ def train(
     """Train a new run to the end and evaluate it.
 
     Args:
-        split: the split to evaluate; None for test, or validation if there is no test split.
+        split: the split to evaluate; None for the fold that `data.fold` holds out, else test, else validation.
         check: looks at what would be trained before anything is written, and raises an error to refuse it.
         until: stop after this many epochs, if there are more; the run is then interrupted, and can be resumed.
         profile: the number of steps to profile; None for none.
@@ -361,7 +361,7 @@ class _Observer:
 
 def _record_stop(run: RunDir, job: Job, stop: Interrupted) -> Interrupted:
     _record_end(run, job.console, "interrupted", str(stop))
-    return Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number)
+    return Interrupted(f"{stop}. Resume with: dlcli train --resume {run.path}", stop.signal_number, run.path)
 
 
 def _train_and_finish(
@@ -389,7 +389,7 @@ def _train_and_finish(
         if members is not None:
             members.leave()  # the workers have ended
         with without_strategy():
-            result = _finish(run, job, loop, split or first_split(job.dataset.splits))
+            result = _finish(run, job, loop, split or _split_to_evaluate(job))
         files = (run.config, run.metrics, run.model, *sorted(run.plots.glob("*.png")))
         tracking.finish(result["final"], files, epoch=loop.state.epoch)
         return result
@@ -444,6 +444,11 @@ def _user_error(run: RunDir, job: Job, error: Exception) -> Exception:
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return CheckFailed("the device's memory is full. Lower train.batch_size or raise train.gradient_accumulation.")
     return error
+
+
+def _split_to_evaluate(job: Job) -> str:
+    is_fold = getattr(job.loaded.recipe.data, "fold", None) is not None
+    return "validation" if is_fold else first_split(job.dataset.splits)
 
 
 def _finish(run: RunDir, job: Job, loop: Loop, split: str) -> dict[str, Any]:

@@ -75,7 +75,14 @@ def test_tags_and_notes_are_kept_beside_run_json(dlcli: Callable[..., Called]) -
         (("remove",), "name a RUN, or choose runs with --where or --keep-best"),
         (("remove", "r1", "--keep-best", "1"), "but not both"),
         (("remove", "r1", "--metric", "loss"), "--metric is for --keep-best N"),
-        (("remove", "--keep-best", "1", "--metric", "nix"), "--metric: expected one of"),
+        (
+            ("remove", "--keep-best", "1", "--metric", "nix"),
+            "--metric: no run has a final metric 'nix'. It takes, for example: test_acc",
+        ),
+        (("remove", "--keep-best", "1", "--metric", "started"), "--metric: no run has a final metric 'started'"),
+        (("remove", "--where", "status != complete", "-y"), "Received 'complete'; did you mean 'completed'?"),
+        (("remove", "--where", "task != clasification", "-y"), "did you mean 'classification'?"),
+        (("remove", "--where", "optimizer.kind != adamm", "-y"), "no run has a value named 'optimizer.kind'"),
     ],
 )
 def test_bad_input_gets_one_line_and_removes_nothing(
@@ -89,7 +96,12 @@ def test_bad_input_gets_one_line_and_removes_nothing(
 
 def test_corrupt_notes_are_named_where_they_are_used_and_hide_no_run(dlcli: Callable[..., Called]) -> None:
     Path("runs/r1/notes.json").write_text("[]")
-    assert len(names(dlcli("runs", "list", "--json")[1])) == 5
+    _, out, err = dlcli("runs", "list", "--json")
+    assert (len(names(out)), err.count("\n")) == (5, 1)
+    assert err.startswith("runs/r1/notes.json: is corrupt")
+    _, _, err = dlcli("runs", "remove", "--where", "tag != keep and name = r1", "-y")
+    assert err.splitlines()[1:] == ["runs: nothing to remove"]
+    assert err.startswith("runs/r1/notes.json: is corrupt")
     assert "notes.json: is corrupt" in dlcli("runs", "tag", "r1", "a")[2]
 
 
@@ -134,6 +146,26 @@ def test_all_but_the_best_are_removed_and_what_cannot_be_ranked_is_kept(
     assert sorted(path.name for path in Path("runs").iterdir()) == ["r1", "r3", "r4"]
     dlcli("runs", "remove", "--where", "status = failed", "-y")
     assert sorted(path.name for path in Path("runs").iterdir()) == ["r1", "r3"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"task": "tagging"}, "the runs have different tasks: classification, tagging. Choose those of one"),
+        ({"evaluated": "validation", "final": {"validation_accuracy": 1.0}}, "different evaluated splits: test, valid"),
+    ],
+)
+def test_runs_whose_metrics_are_of_different_things_are_not_ranked(
+    dlcli: Callable[..., Called], changes: dict[str, Any], error: str
+) -> None:
+    path = Path("runs/r0/run.json")
+    replace_json(path, {**json.loads(path.read_text()), **changes})
+    status, _, err = dlcli("runs", "remove", "--keep-best", "1", "--metric", "accuracy", "-y")
+    assert status == 2
+    assert error in err
+    where = next(f"{key} = {value}" for key, value in changes.items() if key in ("task", "evaluated"))
+    assert dlcli("runs", "remove", "--keep-best", "1", "--metric", "accuracy", "--where", where, "-y")[0] == 0
+    assert len(list(Path("runs").iterdir())) == 5
 
 
 def test_runs_with_different_headline_metrics_are_not_ranked(dlcli: Callable[..., Called]) -> None:

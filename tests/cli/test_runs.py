@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_sorted_list(dlcli: Callable[..., Called]) -> None:
     assert "accuracy" not in dlcli("runs", "list", "--sort", "accuracy")[1].splitlines()[0]
     status, out, err = dlcli("runs", "list", "--sort", "acuracy")
     assert (status, out) == (2, "")
-    assert "--sort: expected one of started, name, best, val_loss, test_accuracy, " in err
+    assert "--sort: no run has a final metric 'acuracy'; did you mean 'accuracy'?" in err
     assert len(err.splitlines()) == 1
 
 
@@ -225,7 +226,9 @@ def test_diff(dlcli: Callable[..., Called]) -> None:
     result = json.loads(dlcli("runs", "diff", "one", "two", "--json")[1])
     assert result["recipe"] == {"train.epochs": [5, 7], "train.ema": ["(absent)", 0.9]}
     assert result["metrics"]["test_accuracy"] == [0.5, "(absent)"]
-    assert "recipe: no difference" in dlcli("runs", "diff", "one", "one")[1]
+    shutil.copytree("runs/one", "runs/copy")
+    assert "recipe: no difference" in dlcli("runs", "diff", "one", "copy")[1]
+    assert dlcli("runs", "diff", "one", "./runs/one")[2] == "runs/one: is named twice. Name two runs.\n"
 
 
 def test_a_section_that_one_run_lacks_is_one_difference(dlcli: Callable[..., Called]) -> None:

@@ -20,7 +20,14 @@ def folds(
 ) -> np.ndarray:
     names = NAMES[: len(labels)]
     return draw_folds(
-        names, labels, groups, contents or names, num_classes=int(labels.max()) + 1, num_folds=number, seed=seed
+        names,
+        labels,
+        groups,
+        contents or names,
+        num_classes=int(labels.max()) + 1,
+        num_folds=number,
+        seed=seed,
+        source="photos",
     )
 
 
@@ -38,7 +45,7 @@ def test_each_class_is_spread_evenly() -> None:
 def test_the_fold_of_a_sample_does_not_depend_on_the_order_of_the_files() -> None:
     order = np.random.default_rng(0).permutation(len(NAMES))
     names = [NAMES[i] for i in order]
-    drawn = draw_folds(names, LABELS[order], None, names, num_classes=3, num_folds=5, seed=0)
+    drawn = draw_folds(names, LABELS[order], None, names, num_classes=3, num_folds=5, seed=0, source="photos")
     assert (drawn == folds()[order]).all()
 
 
@@ -68,5 +75,5 @@ def test_groups_stay_together_and_every_fold_has_some() -> None:
     ],
 )
 def test_too_few_samples_or_groups(labels: np.ndarray, groups: list[str] | None, error: str) -> None:
-    with pytest.raises(InputError, match=error):
+    with pytest.raises(InputError, match=f"^photos: data.fold: .* {error}"):
         folds(labels, groups=groups)

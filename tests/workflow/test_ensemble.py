@@ -60,8 +60,8 @@ def test_other_inputs_or_outputs_are_refused(other: dict[str, int], error: str) 
         (["one", "nix"], {}, "nix: no such run"),
         (["one", "two", "--name", "a/b"], {}, "a run name must be at most 80 letters"),
         (["one", "two"], {"status": "failed"}, "runs/two: is not complete"),
-        (["one", "two"], {"task": "multilabel"}, "runs/two: predicts no class for each sample: its task is multilabel"),
-        (["one", "two"], {"task": "\x1b[31m"}, "runs/two: predicts no class for each sample"),
+        (["one", "two"], {"task": "multilabel"}, "of one class for each sample: its task is multilabel. Leave it out."),
+        (["one", "two"], {"task": "\x1b[31m"}, "runs/two: cannot be in an ensemble, which averages"),
     ],
 )
 def test_bad_members_get_one_line_and_nothing_is_written(

@@ -66,6 +66,29 @@ def test_each_sample_is_held_out_once_and_the_test_split_is_the_same(folder: Pat
     assert json.loads(changed.read_text())["status"] == "completed"
     refused = dlcli(folder, "train", "r.yaml", "--folds", "2", "--epochs", "2").expect(2)
     assert "r.yaml: differs from the recipe that runs/r-fold1of2 was trained with: train.epochs was 1" in refused.stderr
+    refused = dlcli(folder, "train", "r.yaml", "--folds", "3").expect(2)
+    assert "runs/r-folds: is the result of --folds 2. Move or delete it, or choose another --name." in refused.stderr
+
+    arrays = dict(np.load(folder / "data.npz"))
+    arrays["y_train"][int(next(iter(one["train"])).rpartition("/")[2])] ^= 1
+    np.savez(folder / "data.npz", **arrays)
+    changed.unlink()  # a fold that is to be trained again would be trained on the other data
+    refused = dlcli(folder, "train", "r.yaml", "--folds", "2").expect(2)
+    assert "runs/r-fold1of2: was trained on other data: 1 sample with another label" in refused.stderr
+    assert not changed.exists()
+
+
+@pytest.mark.slow
+def test_a_fold_that_is_resumed_by_itself_is_evaluated_on_what_it_held_out(folder: Path) -> None:
+    fold = ("--set", "data.fold={number: 1, of: 2}", "--name", "r-fold1of2")
+    dlcli(folder, "train", "r.yaml", *fold).expect(0)
+    dlcli(folder, "train", "--extend", "r-fold1of2", "--epochs", "2").expect(0)
+    path = folder / "runs/r-fold1of2/run.json"
+    info = json.loads(path.read_text())
+    assert (info["evaluated"], sorted(name for name in info["final"] if name.startswith("test_"))) == ("validation", [])
+    path.write_text(json.dumps({**info, "evaluated": "test"}))  # as earlier versions did
+    refused = dlcli(folder, "train", "r.yaml", "--folds", "2", "--epochs", "2").expect(2)
+    assert "runs/r-fold1of2: was evaluated on test, not on its fold." in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -110,4 +133,4 @@ def test_data_with_a_validation_split_of_their_own_have_no_folds(folder: Path) -
     np.savez(folder / "data.npz", x_val=arrays["x_train"][:4], y_val=arrays["y_train"][:4], **arrays)
     (folder / "r.yaml").write_text(RECIPE.replace(", validation: 0.3", ""))
     done = dlcli(folder, "train", "r.yaml", "--folds", "2").expect(2)
-    assert "data has its own validation split, which would have no use" in done.stderr
+    assert "data has its own validation split. Move its samples into the training split." in done.stderr

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dlcli.errors import InputError
-from dlcli.workflow.run_filter import MAX_LENGTH, compare, flat, matching, parse
+from dlcli.workflow.run_filter import MAX_LENGTH, UNKNOWN, compare, flat, matching, parse
 
 RUN: dict[str, Any] = {
     "name": "Digits-2",
@@ -17,6 +17,7 @@ RUN: dict[str, Any] = {
     "tag": ["paper", "old"],
     "kind": "mlp or convnet",
     "units": [32, 16],
+    "empty": [],
 }
 
 
@@ -29,13 +30,28 @@ RUN: dict[str, Any] = {
         ("accuracy = 0.950", True),
         ("accuracy == 0.94", False),
         ("train.batch_size != 32", False),
-        ("train.ema = null", False),
+        ("train.ema = null", True),
+        ("train.ema != null", False),
+        ("accuracy != null", True),
+        ("loss = null", True),
+        ("empty = null", True),
+        ("tag = null", False),
         ("deterministic = true", True),
         ("name ~ digits", True),
-        ("name = digits-2", True),
+        ("name = digits-2", False),
+        ("name = Digits-2", True),
+        ("name != digits-2", True),
         ("name > 3", False),
         ("started >= 2026-01-02", True),
         ("started < '2026-01-02'", False),
+        ("started = 2026-01-02", True),
+        ("started = 2026-01", True),
+        ("started != 2026-01-02", False),
+        ("started = 2026-01-03", False),
+        ("started <= 2026-01-02", True),
+        ("started > 2026-01-02", False),
+        ("started > 2026-01-02T09:59", True),
+        ("started >= 0500", True),
         ("tag = old", True),
         ("tag != old", False),
         ("tag ~ pap and not tag = new", True),
@@ -50,6 +66,9 @@ RUN: dict[str, Any] = {
         ("not (loss > 0 or accuracy > 0.9)", False),
         ("not loss = 0", True),
         ("units = [32,16]", True),
+        ("units = [32, 16] and accuracy > 0.9", True),
+        ("units = [32, 17] or units = [16]", False),
+        ("tag = [paper, old]", True),
         ("units = 16", True),
         ("units != '[32, 16]'", False),
     ],
@@ -112,17 +131,26 @@ def test_a_name_that_no_run_has_is_an_error_and_one_that_some_lack_is_not() -> N
         ("accuracy != high", "accuracy is a number, and must be compared with one. Received 'high'."),
         ("name > 5", "name is not a number, so it has no order. Compare it by =, != or ~."),
         ("name ~ ''", "name ~ needs a text that the value contains. Received ''."),
-        ("started > yesterday", "started is a date, such as 2026-01-31. Received 'yesterday'."),
+        ("started > yesterday", "started is a date, such as 2026-01-31 or 2026-01-31T18:00. Received 'yesterday'."),
+        ("started = 2026-13-45", "started is a date, such as 2026-01-31 or 2026-01-31T18:00. Received '2026-13-45'."),
+        ("deterministic != yes", "deterministic is one of false, true. Received 'yes'."),
+        ("status != complete", "status is one of completed, failed. Received 'complete'; did you mean 'completed'?"),
     ],
 )
 def test_what_a_value_can_never_be_is_refused(condition: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        matching(parse(condition), [{}, RUN])
+        matching(parse(condition), [{}, {**RUN, "status": "failed"}], choices={"status": ("failed", "completed")})
     assert str(caught.value) == f"--where: {message}"
 
 
 def test_a_value_that_is_missing_fulfills_only_not_equal() -> None:
     assert [compare("x", None, sign, "1") for sign in ("=", "!=", "<", ">", "~")] == [False, True, None, None, False]
+
+
+def test_no_condition_on_a_value_that_cannot_be_read_holds() -> None:
+    values = {**RUN, "tag": UNKNOWN}
+    for condition in ("tag = old", "tag != old", "not tag = old", "tag ~ o", "not tag ~ o", "tag = null"):
+        assert matching(parse(condition), [values]) == [False], condition
 
 
 def test_nested_values_by_dotted_keys() -> None:

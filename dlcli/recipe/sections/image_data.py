@@ -41,7 +41,8 @@ class DividedSource(Section):
     test: Proportion | None = None
     """Proportion of the samples held out for the test. Default: 0.2 where the source has no splits, else 0."""
     fold: Fold | None = None
-    """Hold out one of several parts for validation, in place of a proportion; `dlcli train --folds K` trains all."""
+    """Hold out one of several parts for validation, in place of a proportion, and evaluate the run on it; `dlcli train
+    --folds K` trains all."""
     split_seed: Seed = 0
     """Seed of the split. It is separate from `train.seed`, so that runs with different seeds share one test split."""
     limit: Count | None = None

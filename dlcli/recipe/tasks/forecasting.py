@@ -85,7 +85,7 @@ class TimeTable(Headerless, Decimals):
     """Proportion of the rows of each series held out for the test: the last ones. Default: 0.2."""
     fold: Fold | None = None
     """Hold out one of several parts for validation, in place of a proportion, and train on the rows before it; with
-    `split_by: series` on the other series. `dlcli train --folds K` trains all."""
+    `split_by: series` on the other series; the run is evaluated on the part. `dlcli train --folds K` trains all."""
     backtest: Backtest | None = None
     """Also report the errors at several origins one by one, with their mean and spread, for the model as it is trained.
     Default: none."""

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
 from dlcli.evaluation.paired import compare_classes, compare_samples
+from dlcli.recipe.language.errors import shortened
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.tables import read_csv
 from dlcli.workflow.comparison.words import facts
@@ -118,9 +120,12 @@ def _common_split(one: RunDir, other: RunDir, split: str | None) -> str | None:
     if split is not None:
         for run in (one, other):
             if not has(run, split):
+                known = [path.name for path in sorted(run.evaluation("test").parent.glob("*")) if has(run, path.name)]
+                remedy = f"It has: {', '.join(known) or 'none'}."
+                if split in SPLITS:
+                    remedy = f"Evaluate it with: dlcli evaluate {run.path} --split {split}"
                 raise InputError(
-                    f"{run.path}: has no evaluation of '{split}' with a row for each sample. Evaluate it with: dlcli "
-                    f"evaluate {run.path} --split {split}"
+                    f"{run.path}: has no evaluation of '{shortened(split)}' with a row for each sample. {remedy}"
                 )
         return split
     return next((name for name in ("test", "validation", "train") if has(one, name) and has(other, name)), None)

@@ -9,6 +9,8 @@ import numpy as np
 
 from dlcli.errors import InputError
 from dlcli.evaluation.paired import compare_seeds, deviation
+from dlcli.recipe.language.errors import shortened
+from dlcli.recipe.language.suggestions import did_you_mean
 from dlcli.recipe.yaml_writer import completed
 from dlcli.rundir.directory import RunDir
 from dlcli.rundir.writing import replace_file
@@ -16,6 +18,8 @@ from dlcli.training.direction import lower_is_better
 from dlcli.workflow.compare import differences
 from dlcli.workflow.comparison.words import facts
 from dlcli.workflow.headline import headline
+
+MAX_NAMES = 12  # of metrics in an error
 
 
 def compare_settings(runs: Sequence[RunDir], metric: str | None = None) -> dict[str, Any]:
@@ -25,8 +29,9 @@ def compare_settings(runs: Sequence[RunDir], metric: str | None = None) -> dict[
         metric: the name of a final metric, such as ``test_accuracy``; None for the headline metric.
 
     Returns:
-        ``metric``, and ``settings``, the best first, each with ``name``, ``runs``, ``seeds``, ``values``, ``mean``,
-        ``deviation`` (None for one run), and, but for the best, ``behind``: the :class:`Difference` from the best one.
+        ``metric``; ``data``, a run for each of the different data; and ``settings``, the best first, each with
+        ``name``, ``runs``, ``seeds``, ``values``, ``mean``, ``deviation`` (None for one run), and, but for the best,
+        ``behind``: the :class:`Difference` from the best one.
 
     Raises:
         InputError: a run is not complete or lacks the metric, or two are the same recipe with the same seed.
@@ -58,7 +63,10 @@ def compare_settings(runs: Sequence[RunDir], metric: str | None = None) -> dict[
     settings.sort(key=lambda setting: setting["mean"], reverse=not lower_is_better(chosen))
     for setting in settings[1:]:
         setting["behind"] = facts(compare_seeds(setting["values"], settings[0]["values"]))
-    return {"metric": chosen, "settings": settings}
+    data: dict[str, str] = {}
+    for run, info in zip(runs, infos, strict=True):
+        data.setdefault(info["data"]["fingerprint"], run.name)
+    return {"metric": chosen, "data": list(data.values()), "settings": settings}
 
 
 def write_plot(path: Path, comparison: Mapping[str, Any]) -> None:
@@ -104,9 +112,10 @@ def _shared_headline(runs: Sequence[RunDir], infos: Sequence[Mapping[str, Any]])
 
 def _final(run: RunDir, info: Mapping[str, Any], metric: str) -> float:
     value = (info.get("final") or {}).get(metric)
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        names = list(info.get("final") or {})
+        hint = did_you_mean(metric, names) or f". It has, for example: {', '.join(names[:MAX_NAMES]) or 'none'}."
+        raise InputError(f"{run.path}: has no final metric '{shortened(metric)}'{hint}")
+    if not math.isfinite(value):
         raise InputError(f"{run.path}: the final metric '{metric}' is {value}, not a finite number.")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        names = ", ".join(info.get("final") or {}) or "none"
-        raise InputError(f"{run.path}: has no final metric '{metric}'. It has: {names}.")
     return float(value)

@@ -19,12 +19,16 @@ def facts(difference: Difference) -> dict[str, Any]:
 
 def behind(metric: str, found: Mapping[str, Any]) -> tuple[float, tuple[float, float] | None]:
     """How far the first of two is behind the second, and its interval: positive where the second is better."""
-    sign = -1.0 if lower_is_better(metric) else 1.0
-    interval = found["interval"]
-    if interval is None:
-        return sign * found["value"], None
-    low, high = sorted(sign * bound for bound in interval)
-    return sign * found["value"], (low, high)
+    is_negated = lower_is_better(metric)
+    value, interval = found["value"], found["interval"]
+    bounds = None if interval is None else _signed(interval, is_negated=is_negated)
+    return -value if is_negated else value, bounds
+
+
+def _signed(interval: Sequence[float], *, is_negated: bool) -> tuple[float, float]:
+    """The interval of a value, or of its negative."""
+    low, high = interval
+    return (-high, -low) if is_negated else (low, high)
 
 
 def sentences(comparison: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
@@ -49,10 +53,8 @@ def sentence(metric: str, found: Mapping[str, Any], names: Sequence[str], where:
 
     if found["interval"] is None:
         return f"{metric}: {number(abs(value))}{unit} apart; a single run says nothing about the spread over seeds"
-    bounds = found["interval"]
-    if found["is_evidence"] and value < 0:  # then how much better it is, is given as a positive number
-        bounds = [-bound for bound in reversed(bounds)]
-    low, high = map(number, bounds)
+    # where one is better, how much it is better is given as a positive number
+    low, high = map(number, _signed(found["interval"], is_negated=found["is_evidence"] and value < 0))
     p = f"p = {found['p']:.2g}" if found["p"] >= SMALLEST_P else f"p < {SMALLEST_P:g}"
     proof = f"95% interval {low} to {high}; {found['test']}, {p}"
     if found["is_evidence"]:

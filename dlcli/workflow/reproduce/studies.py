@@ -61,7 +61,9 @@ def reproduce_study(
 
     def check_facts(facts: Mapping[str, Any]) -> None:
         if facts["fingerprint"] != info.get("fingerprint"):
-            raise NotTheSame(f"the data differ from those of the {study.kind}: their fingerprints differ")
+            raise NotTheSame(
+                f"the data differ from those of the {study.kind}: {_data_difference(info, facts['splits'])}"
+            )
 
     try:
         result = start(
@@ -78,7 +80,7 @@ def reproduce_study(
     except NotTheSame as difference:
         return different(study.path, str(difference))
     except Interrupted as stop:
-        hint = f"\nThen compare the two with: dlcli reproduce {study.path} --with NAME"
+        hint = f"\nThen compare the two with: dlcli reproduce {study.path} --with {stop.folder}"
         raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
     other = StudyDir(Path(result["directory"]), study.kind)
     compared = compare_studies(study, other, tolerance=tolerance)
@@ -106,7 +108,11 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
     if changes := recipe_changes(infos[0], recipe_of(other, infos[1])):
         return different(study.path, f"the recipe of {other.path} differs: {describe_changes(changes)}", other.path)
     if infos[0].get("fingerprint") != infos[1].get("fingerprint"):
-        return different(study.path, f"the data of {other.path} differ: their fingerprints differ", other.path)
+        return different(
+            study.path,
+            f"the data of {other.path} differ: {_data_difference(infos[0], infos[1].get('samples'))}",
+            other.path,
+        )
     parts = []
     for name in LOGS:
         logs = [TrialLog(one.log_of_trials(name)).read() for one in (study, other)]
@@ -121,6 +127,20 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
         **in_environment(verdict_of(parts), *infos),
         "tolerance": tolerance,
     }
+
+
+def _data_difference(info: Mapping[str, Any], samples: Any) -> str:
+    """How data differ from those of a search or sweep, which records the number of samples of each split."""
+    old = info.get("samples")
+    if not isinstance(old, dict) or not isinstance(samples, dict):
+        return "their fingerprints differ"
+    if old == samples:
+        return "their fingerprints differ, with the same numbers of samples"
+    return "; ".join(
+        f"{old.get(split, 0):,} {split} samples became {samples.get(split, 0):,}"
+        for split in dict.fromkeys([*old, *samples])
+        if old.get(split) != samples.get(split)
+    )
 
 
 def _complete_info(study: StudyDir) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Place:
 
     def __str__(self) -> str:
         if self.column == "":
-            return f"{self.row} is {'missing' if self.new is None else 'new'}"
+            return f"{self.row} is {'missing from' if self.new is None else 'only in'} the reproduction"
         place = f"{self.row}, column {self.column}" if self.row else self.column
         old, new = ("missing" if text is None else text for text in (self.old, self.new))
         return f"{place}: was {old} and is {new}"

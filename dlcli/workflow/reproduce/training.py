@@ -72,7 +72,7 @@ def reproduce(
     except NotTheSame as difference:
         return different(run.path, str(difference))
     except Interrupted as stop:
-        hint = f"\nThen compare the two with: dlcli reproduce {run.path} --with NEW_RUN"
+        hint = f"\nThen compare the two with: dlcli reproduce {run.path} --with {stop.folder}"
         raise Interrupted(f"{stop}{hint}", stop.signal_number) from None
     other = RunDir(Path(result["run"]))
     compared = _compare(run, other, epochs=epochs, tolerance=tolerance)
@@ -108,7 +108,10 @@ def _check_comparable(run: RunDir, info: dict[str, Any], epochs: int | None) -> 
         )
     if info.get("best") is None:
         raise InputError(f"{run.path}: was not trained by dlcli train, so there is nothing to train again.")
-    done = len(read_csv(run.metrics))
+    rows = read_csv(run.metrics)
+    done = len(rows)
+    if any(row.get("epoch") != str(number) for number, row in enumerate(rows, start=1)):
+        raise InputError(f"{run.metrics}: is corrupt: its column epoch must count from 1 on. Restore it from a copy.")
     if done == 0:
         raise InputError(f"{run.metrics}: has no rows, so there is nothing to compare. Restore it from a copy.")
     if epochs is not None and epochs > done:

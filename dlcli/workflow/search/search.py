@@ -17,6 +17,7 @@ from dlcli.workflow.search.phases import Phases
 from dlcli.workflow.search.proposer import CellProposer
 from dlcli.workflow.trials.check import check_in_worker
 from dlcli.workflow.trials.directory import BASELINE, FINALS, TRIALS, Kind, StudyDir
+from dlcli.workflow.trials.records import TrialLog
 from dlcli.workflow.trials.work import Setting
 
 
@@ -45,6 +46,16 @@ class SearchWork:
             InputError: the data, the recipe or its objective cannot be used.
         """
         return _check(self.loaded, self.section, setting)
+
+    def check_logs(self, study: StudyDir, facts: Mapping[str, Any]) -> None:
+        """Read the logs of candidates of a search of the same recipe.
+
+        Raises:
+            InputError: one of them is corrupt.
+        """
+        mistake = CellProposer(self.section, seed=0).mistake  # the same for each seed
+        for name in (TRIALS, BASELINE):
+            TrialLog(study.log_of_trials(name), mistake).read()
 
     def info(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """No result yet."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlcli.recipe.load import LoadedRecipe
 from dlcli.workflow.sweep.design import Design
-from dlcli.workflow.sweep.trials import Trials
+from dlcli.workflow.sweep.trials import Trials, log_of_trials
 from dlcli.workflow.trials.check import check_in_worker
 from dlcli.workflow.trials.directory import TRIALS, Kind, StudyDir
 from dlcli.workflow.trials.work import Setting
@@ -52,6 +52,14 @@ class SweepWork:
         for warning in design.warnings(objective, num_train=outcome["splits"]["train"]):
             setting.console.warn(warning)
         return {**outcome, "objective": objective}
+
+    def check_logs(self, study: StudyDir, facts: Mapping[str, Any]) -> None:
+        """Read the log of a sweep of the same recipe.
+
+        Raises:
+            InputError: it is corrupt.
+        """
+        log_of_trials(study.trials, self.design, facts["objective"]).read()
 
     def info(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """The objective."""

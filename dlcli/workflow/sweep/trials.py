@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dlcli.errors import CheckFailed
@@ -28,6 +29,13 @@ MAX_SHOWN_ERROR = 100  # characters of an error in a line about a trial
 NO_LIMIT = 10**9  # trials, where hours or the proposer limit them
 
 
+def log_of_trials(path: Path, design: Design, objective: str) -> TrialLog:
+    """The log of a sweep."""
+    return TrialLog(
+        path, lambda record: mistake(record, design.space, objective, section=design.section, epochs=design.epochs)
+    )
+
+
 class Trials:
     """The trials of a sweep in its directory.
 
@@ -50,10 +58,7 @@ class Trials:
         self._proposer: SweepProposer = make_proposer(
             design.section, design.space, objective=objective, epochs=design.epochs, seed=design.seed
         )
-        self.log = TrialLog(
-            folder.trials,
-            lambda record: mistake(record, design.space, objective, section=design.section, epochs=design.epochs),
-        )
+        self.log = log_of_trials(folder.trials, design, objective)
         self._records: list[Record] = self.log.read()
 
     def run(self) -> dict[str, Any]:

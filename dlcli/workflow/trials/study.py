@@ -130,9 +130,8 @@ def complete(study: StudyDir, console: Console, run: Callable[[], Mapping[str, A
         number = stop.signal_number if isinstance(stop, Terminated) else signal.SIGINT
         study.update_info(status="interrupted")
         num_trials = sum(len(TrialLog(study.log_of_trials(name)).read()) for name in LOGS)
-        raise Interrupted(
-            f"stopped after {num_trials} trials. Resume with: dlcli {study.kind} --resume {study.path}", number
-        ) from None
+        text = f"stopped after {num_trials} trials. Resume with: dlcli {study.kind} --resume {study.path}"
+        raise Interrupted(text, number, study.path) from None
     except CheckFailed as error:
         study.update_info(status="failed", reason=str(error))
         raise

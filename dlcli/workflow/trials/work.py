@@ -79,6 +79,16 @@ class Work(Protocol):
             InputError: the data, the recipe or its objective cannot be used.
         """
 
+    def check_logs(self, study: StudyDir, facts: Mapping[str, Any]) -> None:
+        """Read the logs of trials of a search or sweep of the same recipe.
+
+        Args:
+            facts: what `check` found.
+
+        Raises:
+            InputError: one of them is corrupt.
+        """
+
     def info(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """What search.json or sweep.json has from the start, besides what both have, by what `check` found."""
 
@@ -123,6 +133,8 @@ def start(
         setting = Setting(pool, runs, device, console, replays)
         facts = work.check(setting)
         check_facts(facts)
+        if replays is not None:
+            work.check_logs(replays, facts)
         info = {"path": str(work.loaded.path.absolute()), "written": work.loaded.tree.values, **work.info(facts)}
         if replays is not None:
             info["reproduces"] = {"run": replays.name}

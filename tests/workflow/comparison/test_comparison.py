@@ -75,7 +75,8 @@ def test_classifiers_are_compared_on_their_common_samples(tmp_path: Path) -> Non
     assert "McNemar's exact test, p = 0.0078)" in shown.output
     assert "right: both 32, only one 8, only other 0, neither 0" in shown.output
     assert "not compared: 0 samples of one and 4 of other" in shown.output
-    equal = CliRunner().invoke(cli, ["runs", "diff", str(one.path), str(one.path)])
+    copy = make_run(tmp_path, "copy", right(40, []))
+    equal = CliRunner().invoke(cli, ["runs", "diff", str(one.path), str(copy.path)])
     assert "accuracy: equal on 40 test samples" in equal.output
 
 
@@ -163,11 +164,30 @@ def test_what_cannot_be_compared_over_seeds_is_refused(tmp_path: Path) -> None:
         (
             make_run(tmp_path, "next", seed=1),
             "test_iou",
-            r"one: has no final metric 'test_iou'\. It has: test_accuracy, test_loss",
+            r"one: has no final metric 'test_iou'\. It has, for example: test_accuracy, test_loss",
         ),
     ):
         with pytest.raises(InputError, match=message):
             compare_settings([one, other], metric)
+
+
+def test_runs_on_other_data_are_compared_with_a_note(tmp_path: Path) -> None:
+    names = [str(make_run(tmp_path, name, seed=seed).path) for seed, name in enumerate(("one", "two", "three"))]
+    assert "note" not in CliRunner().invoke(cli, ["runs", "compare", *names]).output
+    path = Path(names[1]) / "run.json"
+    path.write_text(path.read_text().replace('"fingerprint": "0"', '"fingerprint": "1"'))
+    compared = CliRunner().invoke(cli, ["runs", "compare", *names])
+    assert compared.stderr == "note: the runs differ in their data or splits, such as one and two\n"
+    assert compared.exit_code == 0
+
+
+def test_an_evaluation_that_a_run_lacks_is_named_with_those_that_it_has(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, name, right(4, []), split="flowers") for name in ("one", "other")]
+    assert compare_on_samples(*runs, "flowers") is not None
+    with pytest.raises(InputError, match=r"has no evaluation of '' with a row for each sample\. It has: flowers\."):
+        compare_on_samples(*runs, "")
+    with pytest.raises(InputError, match=r"Evaluate it with: dlcli evaluate .*one --split test"):
+        compare_on_samples(*runs, "test")
 
 
 def test_a_final_metric_that_is_not_finite_is_named(tmp_path: Path) -> None:

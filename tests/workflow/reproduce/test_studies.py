@@ -88,7 +88,8 @@ def test_what_differs_before_training_is_named_and_nothing_is_trained(run: Run) 
     text = path.read_text()
     data = run("reproduce", "w", trial=Trainer(fingerprint="b"))
     assert str(data.exception) == (
-        "runs/w: not reproduced: the data differ from those of the sweep: their fingerprints differ"
+        "runs/w: not reproduced: the data differ from those of the sweep: their fingerprints differ, with the same "
+        "numbers of samples"
     )
     info = json.loads(text)
     info["written"]["train"]["epochs"] = 8
@@ -113,6 +114,19 @@ def test_what_differs_before_training_is_named_and_nothing_is_trained(run: Run) 
     log_file.write_text(lines.replace('"model.dropout"', '"x"', 1))
     changed = run("reproduce", "w", trial=Trainer())
     assert "trials.jsonl:2: is corrupt: the choices must have" in str(changed.exception)
+    assert [entry.name for entry in Path("runs").iterdir()] == ["w"]
+
+
+def test_a_damaged_log_of_a_search_is_named_and_nothing_is_written(run: Run) -> None:
+    run("search", "s.yaml", trial=search_worker.do)
+    for name in ("trials.jsonl", "baseline.jsonl"):
+        path = Path("runs/s", name)
+        lines = path.read_text()
+        path.write_text(lines.replace('"encoded": [', '"encoded": [99, ', 1))
+        refused = run("reproduce", "s", trial=search_worker.do)
+        assert f"{name}:1: is corrupt: the choices are not in the space of this search." in str(refused.exception)
+        path.write_text(lines)
+    assert [entry.name for entry in Path("runs").iterdir()] == ["s"]
 
 
 def test_options_of_runs_are_refused(run: Run) -> None:
@@ -160,7 +174,7 @@ def test_an_interrupted_reproduction_is_resumed_with_the_trials_of_the_log(run: 
     assert isinstance(stopped.exception, Interrupted)
     assert str(stopped.exception).splitlines() == [
         "stopped after 3 trials. Resume with: dlcli sweep --resume runs/w-reproduced",
-        "Then compare the two with: dlcli reproduce runs/w --with NAME",
+        "Then compare the two with: dlcli reproduce runs/w --with runs/w-reproduced",
     ]
     assert run("sweep", "--resume", "w-reproduced", trial=Trainer()).exit_code == 0
     logs = [sorted(log(name), key=lambda one: one["trial"]) for name in ("w", "w-reproduced")]

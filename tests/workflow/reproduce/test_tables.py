@@ -33,11 +33,11 @@ def test_the_first_difference_and_the_first_beyond_the_tolerance() -> None:
     assert compare_tables(OLD, new, key="epoch", tolerance=0.5).is_close
 
 
-@pytest.mark.parametrize(("old", "new", "text"), [(OLD, OLD[:1], "missing"), (OLD[:1], OLD, "new")])
+@pytest.mark.parametrize(("old", "new", "text"), [(OLD, OLD[:1], "missing from"), (OLD[:1], OLD, "only in")])
 def test_a_row_more_or_less_is_a_difference(old: list[dict[str, str]], new: list[dict[str, str]], text: str) -> None:
     found = compare_tables(old, new, key="epoch", tolerance=1)
     assert not found.is_close
-    assert str(found.first) == f"epoch 2 is {text}"
+    assert str(found.first) == f"epoch 2 is {text} the reproduction"
 
 
 def test_a_column_more_is_a_difference() -> None:
