@@ -105,7 +105,8 @@ def by_metric(
     if summaries and all(value_of(run, metric) is None for run in summaries):
         names = [*others, *dict.fromkeys(name for run in summaries for name in final_metrics(run))]
         short = [name.removeprefix(f"{run.get('evaluated')}_") for run in summaries for name in final_metrics(run)]
-        hint = did_you_mean(metric, [*names, *short]) or f". It takes, for example: {', '.join(names[:MAX_NAMES]) or 'none yet'}."
+        examples = ", ".join(names[:MAX_NAMES]) or "none yet"
+        hint = did_you_mean(metric, [*names, *short]) or f". It takes, for example: {examples}."
         raise InputError(f"{option}: no run has a final metric '{shortened(metric)}'{hint}")
     return sorted(summaries, key=lambda run: _rank(value_of(run, metric), metric))
 
