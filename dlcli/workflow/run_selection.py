@@ -8,6 +8,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
+from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
 from dlcli.recipe.language.diagnosis import types_at
 from dlcli.recipe.load import TASKS
@@ -37,7 +38,7 @@ def select(runs: Path, where: str | None = None) -> list[dict[str, Any]]:
         return summaries
     values = [_values(run, one) for run, one in zip(found, summaries, strict=True)]
     tasks = {one["task"] for one in values if isinstance(one.get("task"), str)}
-    choices: dict[str, Sequence[str]] = {"status": STATUSES}
+    choices: dict[str, Sequence[str]] = {"status": STATUSES, "evaluated": SPLITS}
     if tasks <= TASKS.keys():  # otherwise this program does not know all values
         choices |= {"task": tuple(TASKS)}
         choices |= _choices([comparison.name for comparison in condition.comparisons], [TASKS[task] for task in tasks])
