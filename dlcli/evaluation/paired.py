@@ -1,5 +1,6 @@
 """Comparison of two models on the same samples, and of two settings over seeds."""
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ LEVEL = 0.95
 POWER = 0.8
 NUM_RESAMPLES = 10_000
 SEED = 0
+MAX_NEEDED = 10_000  # runs
 DRAWN = 2**22  # numbers in memory at a time
 
 
@@ -30,6 +32,8 @@ class Difference:
         p: probability of a difference at least as large if there were none.
         test: the name of the test.
         detectable: the smallest difference that would be found in 80% of such comparisons.
+        needed: runs of each setting with which a difference as large as this one would be found in 80% of comparisons;
+            None for other units, without a difference, and above ``MAX_NEEDED``.
     """
 
     num_units: int
@@ -38,6 +42,7 @@ class Difference:
     p: float | None
     test: str
     detectable: float | None
+    needed: int | None = None
 
     @property
     def value(self) -> float:
@@ -130,7 +135,8 @@ def compare_seeds(one: Sequence[float], other: Sequence[float]) -> Difference:
     half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total)
     p = float(2 * stats.t.sf(abs(value) / math.sqrt(total), freedom))
     smallest = detectable(math.sqrt(total), freedom)
-    return Difference(number, means, (value - half, value + half), p, "Welch's t test", smallest)
+    needed = runs_needed(value, deviation(one) or 0.0, deviation(other) or 0.0)
+    return Difference(number, means, (value - half, value + half), p, "Welch's t test", smallest, needed)
 
 
 def deviation(values: Sequence[float]) -> float | None:
@@ -149,6 +155,27 @@ def detectable(error: float, freedom: float) -> float:
     """
     quantiles = stats.t.ppf([(1 + LEVEL) / 2, POWER], freedom)
     return float(quantiles.sum()) * error
+
+
+def runs_needed(value: float, one: float, other: float) -> int | None:
+    """The smallest number of runs of each of two settings with which their difference would be detectable.
+
+    Args:
+        value: the difference of the means.
+        one, other: the standard deviations of the runs, not both 0.
+
+    Returns:
+        None without a difference, or if more than ``MAX_NEEDED`` runs are needed.
+    """
+    variances = one**2, other**2
+    share = sum(variances) ** 2 / sum(variance**2 for variance in variances)  # Welch's degrees of freedom over n - 1
+
+    def is_enough(number: int) -> bool:
+        return detectable(math.sqrt(sum(variances) / number), share * (number - 1)) <= abs(value)
+
+    numbers = range(2, MAX_NEEDED + 1)
+    place = bisect.bisect_left(numbers, True, key=is_enough)
+    return numbers[place] if place < len(numbers) else None
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -13,6 +13,7 @@ from dlcli.evaluation.paired import (
     deviation,
     holm,
     mcnemar,
+    runs_needed,
 )
 
 NULL_PAIRS = 1000
@@ -98,6 +99,18 @@ def test_a_detectable_difference_is_found_four_times_in_five() -> None:
     one, other = random.normal(size=(4000, 30)), random.normal(size=(4000, 30)) + shift
     p = stats.ttest_ind(one, other, axis=1).pvalue
     assert np.mean(p < 0.05) == pytest.approx(0.8, abs=0.03)
+
+
+def test_the_number_of_runs_that_a_difference_needs() -> None:
+    found = compare_seeds([0.80, 0.84], [0.83, 0.85])
+    assert found.needed is not None
+    one, other = np.std([0.80, 0.84], ddof=1), np.std([0.83, 0.85], ddof=1)
+    for number, is_enough in ((found.needed, True), (found.needed - 1, False)):
+        freedom = (number - 1) * (one**2 + other**2) ** 2 / (one**4 + other**4)
+        assert bool(detectable(np.sqrt((one**2 + other**2) / number), freedom) <= found.value) is is_enough
+    assert runs_needed(0.5, 0.1, 0.0) == 3
+    assert runs_needed(0.0, 1.0, 1.0) is None
+    assert runs_needed(1e-6, 1.0, 1.0) is None
 
 
 def test_holm_multiplies_by_the_number_of_tests_that_are_left() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlcli.evaluation.paired import compare_seeds, detectable, holm, mcnemar
+from dlcli.evaluation.paired import compare_seeds, detectable, holm, mcnemar, runs_needed
 
 pytestmark = pytest.mark.slow  # the import takes seconds
 
@@ -47,3 +47,11 @@ def test_the_detectable_difference_has_a_power_of_four_fifths() -> None:
     for number in (5, 10, 40):
         difference = detectable(np.sqrt(2 / number), 2 * number - 2)  # of two groups with a deviation of 1
         assert TTestIndPower().power(difference, number, 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+def test_as_many_runs_are_needed_as_the_power_of_the_test_asks() -> None:
+    from statsmodels.stats.power import TTestIndPower
+
+    for difference in (0.05, 0.1, 0.3, 0.7, 1.0, 1.5):
+        expected = TTestIndPower().solve_power(difference, power=0.8, alpha=0.05)
+        assert runs_needed(-difference, 1.0, 1.0) == pytest.approx(expected, abs=1.5)

@@ -63,4 +63,6 @@ def sentence(metric: str, found: Mapping[str, Any], names: Sequence[str], where:
     if not any(found["interval"]):
         return f"{metric}: equal {where}"
     unseen = f"A difference below {number(found['detectable'])}{unit} would often not be seen"
+    if found["needed"] is not None:
+        unseen += f"; to see one of {number(abs(value))}{unit} takes about {found['needed']:,} seeds of each"
     return f"{metric}: no evidence of a difference {where}: {number(value)}{unit} ({proof}). {unseen}"

@@ -156,6 +156,17 @@ def test_runs_that_differ_in_their_seed_are_one_setting(tmp_path: Path) -> None:
     assert [setting["name"] for setting in by_loss["settings"]] == ["u64-s0", "u8-s0"]  # lower is better
 
 
+def test_what_so_many_seeds_would_miss_is_said_with_the_number_that_would_not(tmp_path: Path) -> None:
+    names = [
+        str(make_run(tmp_path, f"u{units}-s{seed}", accuracy=accuracy, seed=seed, units=units).path)
+        for units, accuracies in ((8, (0.70, 0.74)), (64, (0.73, 0.75)))
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    output = CliRunner().invoke(cli, ["runs", "compare", *names]).output
+    assert "no evidence of a difference over 2 and 2 seeds: 2.0 points (95% interval " in output
+    assert "A difference below 16.4 points would often not be seen; to see one of 2.0 points takes about 21 " in output
+
+
 def test_what_cannot_be_compared_over_seeds_is_refused(tmp_path: Path) -> None:
     one = make_run(tmp_path, "one")
     for other, metric, message in (
