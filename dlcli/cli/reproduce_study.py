@@ -76,3 +76,5 @@ def show_study(result: dict[str, Any]) -> None:
         )
         say(f"first difference: {result['first']}")
     say(f"environment: {describe_environment(result['environment'], result['unrecorded'])}")
+    for note in result["notes"]:
+        say(f"note: {note}")

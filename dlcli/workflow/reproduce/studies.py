@@ -97,7 +97,7 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
     Returns:
         ``run``, ``reproduction`` (the directories), ``verdict`` (exact, close, different), ``reproduced``, ``compared``
         (in words), ``first`` and ``beyond`` (the first difference, and the first beyond the tolerance), ``largest``,
-        ``tolerance``, ``environment`` and ``unrecorded``.
+        ``tolerance``, ``environment``, ``unrecorded``, and ``notes``: which trials are not compared.
 
     Raises:
         InputError: they are of different kinds, or one of them is not complete or corrupt.
@@ -113,12 +113,17 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
             f"the data of {other.path} differ: {_data_difference(infos[0], infos[1].get('samples'))}",
             other.path,
         )
-    parts = []
+    parts, notes = [], []
     for name in LOGS:
         logs = [TrialLog(one.log_of_trials(name)).read() for one in (study, other)]
         if any(logs):
             rows = [_rows(one, records) for one, records in zip((study, other), logs, strict=True)]
-            parts.append((name, compare_tables(*_comparable(*rows), key="trial", tolerance=tolerance)))
+            comparable = _comparable(*rows)
+            parts.append((name, compare_tables(*comparable, key="trial", tolerance=tolerance)))
+            kept = {row["trial"] for row in comparable[1]}
+            if left_out := [str(row["trial"]) for row in rows[1] if row["trial"] not in kept]:
+                noun = "trial" if len(left_out) == 1 else "trials"
+                notes.append(f"{study.log_of_trials(name)} lacks {noun} {', '.join(left_out)}, not compared")
     results = [_result(info) for info in infos]
     parts.append(("result", compare_tables(results[:1], results[1:], key="", tolerance=tolerance)))
     return {
@@ -126,6 +131,7 @@ def compare_studies(study: StudyDir, other: StudyDir, *, tolerance: float) -> di
         "reproduction": str(other.path),
         **in_environment(verdict_of(parts), *infos),
         "tolerance": tolerance,
+        "notes": notes,
     }
 
 

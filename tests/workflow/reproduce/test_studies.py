@@ -129,6 +129,17 @@ def test_a_damaged_log_of_a_search_is_named_and_nothing_is_written(run: Run) -> 
     assert [entry.name for entry in Path("runs").iterdir()] == ["s"]
 
 
+def test_a_trial_that_the_log_lacks_is_named_as_not_compared(run: Run) -> None:
+    run("sweep", "w.yaml", trial=Trainer())
+    path = Path("runs/w/trials.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    parents = {one["parent"] for one in log("w")}
+    number = next(one["trial"] for one in log("w")[1:-1] if one["trial"] not in parents)
+    path.write_text("".join(line for line in lines if json.loads(line)["trial"] != number))
+    done = run("reproduce", "w", trial=Trainer())
+    assert f"note: runs/w/trials.jsonl lacks trial {number}, not compared" in done.stdout
+
+
 def test_options_of_runs_are_refused(run: Run) -> None:
     run("sweep", "w.yaml", trial=Trainer())
     for option, value in (("--epochs-only", "1"), ("--evaluation", "test"), ("--attack", "pgd")):
