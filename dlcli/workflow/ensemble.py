@@ -22,6 +22,7 @@ from dlcli.runtime.console import Console
 from dlcli.runtime.machine import environment
 from dlcli.runtime.model_files import load_keras_file, weights_digest
 from dlcli.runtime.startup import Device
+from dlcli.tasks.checks import check_same_data
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.run_models import model_file
 from dlcli.tasks.task import EvaluationRequest
@@ -51,8 +52,8 @@ def make_ensemble(
         the samples of the split, None if there is none.
 
     Raises:
-        InputError: the runs are not classifiers with equal classes and inputs, or one was trained on samples of the
-            split.
+        InputError: the runs are not classifiers with equal classes and inputs, one was trained on samples of the split,
+            or the data have changed.
     """
     infos = [run.read_info() for run in runs]
     _check_members(runs, infos)
@@ -60,6 +61,8 @@ def make_ensemble(
     if evaluated not in SPLITS or evaluated == "train":
         raise InputError(f"{runs[0].path}: was not evaluated on test or validation. Name one with --split.")
     _check_apart(runs, evaluated)
+    loaded = load(runs[0].config)
+    check_same_data(runs[0], task_of(loaded.recipe).open_data(loaded, console))  # before anything is written
     models = [load_keras_file(run.model) for run in runs]
     model = average_probabilities(models, [run.path for run in runs])
     made = create_run(folder, name, lambda run: _write(run, runs, infos, model, device))

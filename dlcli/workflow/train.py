@@ -211,7 +211,10 @@ def _parts(info: dict[str, Any]) -> int:
 
 
 def _refuse_untrained(run: RunDir, info: dict[str, Any]) -> None:
-    if info.get("status") == "completed" and info["best"] is None:
+    is_complete = info.get("status") == "completed"
+    if info.get("ensemble") and not is_complete:
+        raise InputError(f"{run.path}: is an ensemble that was not finished. Remove it, and make it again.")
+    if is_complete and info["best"] is None:
         verb = "dlcli ensemble" if info.get("ensemble") else "--top"
         raise InputError(f"{run.path}: was created without training ({verb}), so there is nothing to continue.")
 

@@ -115,7 +115,17 @@ def test_a_run_of_several_that_all_verbs_can_read(tmp_path: Path) -> None:
     assert "member1" in dlcli("summary", "r-seed0-ensemble").expect(0).stdout
     refused = dlcli("train", "--resume", "r-seed0-ensemble").expect(2)
     assert "was created without training (dlcli ensemble)" in refused.stderr
+    info = tmp_path / "runs" / "r-seed0-ensemble" / "run.json"
+    info.write_text(json.dumps({**json.loads(info.read_text()), "status": "running"}))  # as if it had been killed
+    refused = dlcli("train", "--resume", "r-seed0-ensemble").expect(2)
+    assert "is an ensemble that was not finished. Remove it, and make it again." in refused.stderr
     other_split = (tmp_path / "runs" / "r-seed1" / "split.csv").read_text().replace(",test,", ",train,")
     (tmp_path / "runs" / "r-seed1" / "split.csv").write_text(other_split)
     refused = dlcli("ensemble", "r-seed0", "r-seed1").expect(2)
     assert "was trained on 18 samples of the test split of runs/r-seed0" in refused.stderr
+    shutil.rmtree(tmp_path / "runs" / "r-seed1")
+    shutil.copytree(tmp_path / "runs" / "r-seed0", tmp_path / "runs" / "r-seed1")
+    np.savez(tmp_path / "data.npz", x_train=np.zeros((60, 4, 4, 1), np.uint8), y_train=labels)
+    refused = dlcli("ensemble", "r-seed0", "r-seed1", "--name", "both").expect(2)
+    assert "runs/r-seed0: the data have changed since the run was started" in refused.stderr
+    assert not (tmp_path / "runs" / "both").exists()
