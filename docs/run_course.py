@@ -12,9 +12,12 @@ and the figures into the pages instead. A page holds
       ```
 
   A line ``…`` stands for any number of lines; seconds, which no two runs share, are not compared; with a tolerance,
-  neither does a number that differs from the page's by at most that share of it, or a tenth of it absolutely.
+  neither does a number that differs from the page's by at most that share of it, or a tenth of it absolutely. With
+  ``<!-- run: varies -->``, only the number of lines is compared: which words a trained network finds important, for
+  example, depends on the last digits of a processor.
 - figures, each with the file that the commands draw: ``<!-- drawn: edges.png -->``, then the image of the page. It must
-  have the same size, and the same pixels but for ``MOST_PIXELS`` of them where numbers have a tolerance.
+  have the same size, and the same pixels but for ``MOST_PIXELS`` of them where numbers have a tolerance; with
+  ``<!-- drawn: edges.png, varies -->``, such as samples that were chosen by their errors, only the size is compared.
 """
 
 import argparse
@@ -34,8 +37,10 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 COURSE = ROOT / "docs" / "course"
-BLOCK = re.compile(r"<!-- run(?:: tolerance ([0-9.]+))? -->\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FIGURE = re.compile(r"<!-- drawn: (\S+) -->\n!\[[^\]]*\]\(([^)]+)\)")
+BLOCK = re.compile(
+    r"<!-- run(?:: (?:tolerance ([0-9.]+)|(varies)))? -->\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+FIGURE = re.compile(r"<!-- drawn: (\S+?)(, varies)? -->\n!\[[^\]]*\]\(([^)]+)\)")
 SECONDS = re.compile(r"\d+(\.\d+)?(?= (s|min)\b)")
 NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 ELLIPSIS = "…"
@@ -53,7 +58,7 @@ class Block:
     """Commands of a page that are run, and what they print."""
 
     line: int
-    tolerance: float
+    tolerance: float  # infinite if its output varies
     steps: tuple[tuple[str, tuple[str, ...]], ...]  # each command, which may have several lines, and its output
 
 
@@ -62,7 +67,7 @@ def blocks(text: str) -> list[Block]:
     found = []
     for match in BLOCK.finditer(text):
         steps: list[tuple[str, list[str]]] = []
-        for line in match[2].splitlines():
+        for line in match[3].splitlines():
             if line.startswith("$ "):
                 steps.append((line[2:], []))
             elif not steps:
@@ -72,7 +77,8 @@ def blocks(text: str) -> list[Block]:
             else:
                 steps[-1][1].append(line)
         line_number = text.count("\n", 0, match.start()) + 1
-        found.append(Block(line_number, float(match[1] or EXACT), tuple((c, tuple(out)) for c, out in steps)))
+        tolerance = math.inf if match[2] else float(match[1] or EXACT)
+        found.append(Block(line_number, tolerance, tuple((c, tuple(out)) for c, out in steps)))
     return found
 
 
@@ -113,7 +119,9 @@ def _find(part: list[str], printed: Sequence[str], start: int, tolerance: float)
 
 
 def same(shown: str, printed: str, tolerance: float) -> bool:
-    """Whether two lines have the same words, and numbers that are equal up to the tolerance."""
+    """Whether two lines have the same words, and numbers that are equal up to the tolerance, if that is finite."""
+    if math.isinf(tolerance):
+        return True
     one, other = SECONDS.sub("0", shown), SECONDS.sub("0", printed)
     if NUMBER.sub("#", one).split() != NUMBER.sub("#", other).split():
         return False
@@ -173,7 +181,7 @@ def check(page: Path, folder: Path, *, update: bool) -> list[str]:
                 text = text.replace(_step(command, shown), _step(command, _elided(shown, printed)), 1)
             elif lines := differences(shown, printed, block.tolerance):
                 found += [f"{page.name}:{block.line}: $ {command}", *lines]
-    for drawn, image in FIGURE.findall(text):
+    for drawn, varies, image in FIGURE.findall(text):
         source, target = folder / drawn, page.parent / image
         if not source.is_file():
             found.append(f"{page.name}: {drawn}: was not drawn.")
@@ -181,8 +189,10 @@ def check(page: Path, folder: Path, *, update: bool) -> list[str]:
             target.parent.mkdir(exist_ok=True)
             with Image.open(source) as figure:
                 _small(figure).quantize(NUM_COLORS, dither=Image.Dither.NONE).save(target, optimize=True)
-        elif (share := pixels_that_differ(source, target)) > (MOST_PIXELS if tolerance > EXACT else FEW_PIXELS):
-            found.append(f"{page.name}: {image}: {share:.0%} of the pixels differ from {drawn}.")
+        else:
+            share, most = pixels_that_differ(source, target), MOST_PIXELS if tolerance > EXACT else FEW_PIXELS
+            if share == 1 or (share > most and not varies):
+                found.append(f"{page.name}: {image}: {share:.0%} of the pixels differ from {drawn}.")
     if update:
         page.write_text(text, "utf-8")
     return found

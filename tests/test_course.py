@@ -40,7 +40,7 @@ def test_a_page_has_all_its_parts(page: Path) -> None:
     assert course.blocks(text)
     figures = course.FIGURE.findall(text)
     assert len(figures) == len(re.findall(r"!\[", text)) > 0, "a figure is not compared"
-    assert all((page.parent / image).is_file() for _, image in figures)
+    assert all((page.parent / image).is_file() for *_, image in figures)
     exercises, solutions = text.split("## Exercises\n")[1].split("## Solutions\n")
     for part in (exercises, solutions):
         assert re.findall(r"^(\d)\. ", part, re.MULTILINE) == ["1", "2", "3"]
@@ -48,7 +48,7 @@ def test_a_page_has_all_its_parts(page: Path) -> None:
 
 def test_the_figures_are_small_and_all_are_shown() -> None:
     figures = sorted(path.relative_to(COURSE).as_posix() for path in (COURSE / "images").iterdir())
-    shown = [image for page in PAGES for _, image in course.FIGURE.findall(page.read_text("utf-8"))]
+    shown = [image for page in PAGES for *_, image in course.FIGURE.findall(page.read_text("utf-8"))]
     assert sorted(shown) == figures
     assert sum((COURSE / figure).stat().st_size for figure in figures) < MOST_BYTES
 
@@ -69,6 +69,8 @@ def test_lines_are_compared_with_their_numbers() -> None:
     assert not course.same("loss 0.9", "los 0.9", 0.1)
     assert not course.same("1 2", "1", 0.1)
     assert course.same("1,234 values", "1234 values", 1e-6)
+    assert course.same("for the 3", "against 12 and 4", float("inf"))
+    assert course.differences(["a", "b"], ["c"], float("inf"))[0] == "2 lines are shown, 1 were printed:"
 
 
 def test_an_ellipsis_stands_for_any_lines() -> None:
@@ -112,6 +114,14 @@ def test_a_page_is_run_in_a_folder_of_its_own(tmp_path: Path) -> None:
     assert found("b", figure, second="three")[1:] == ["- three", "+ two"]
     assert "100% of the pixels differ" in found("c", 255 - figure)[0]
     assert "100% of the pixels differ" in found("d", figure[:10])[0]
+    varying = PAGE.replace("run -->", "run: varies -->").replace("figure.png -->", "figure.png, varies -->")
+    figure[:10] = 255
+    for name, drawn, expected in (("v", figure, []), ("w", figure[:10], ["100% of the pixels differ"])):
+        (tmp_path / name).mkdir()
+        Image.fromarray(drawn).save(tmp_path / name / "figure.png")
+        page.write_text(varying.format(second="three", drawn="copy.yaml"))
+        lines = course.check(page, tmp_path / name, update=False)
+        assert [expected[0] in line for line in lines] == [True] * len(expected)
     assert found("e", 255 - figure, second="three", update=True) == []
     assert page.read_text() == PAGE.format(second="two", drawn="copy.yaml")
     assert found("f", 255 - figure) == []
