@@ -83,6 +83,7 @@ def find(text: str, runs: Path, as_json: bool) -> None:
       dlcli runs find mnist.npz --json
     """
     from dlcli.workflow.run_selection import find as find_runs
+    from dlcli.workflow.run_selection import unreadable_notes
 
     if not text.strip():
         raise InputError("TEXT must not be empty. List all runs with: dlcli runs list")
@@ -98,3 +99,5 @@ def find(text: str, runs: Path, as_json: bool) -> None:
             more = f"; … ({len(values)} values)" if len(values) > MAX_VALUES else ""
             rows.append([one["name"], "; ".join(values[:MAX_VALUES]) + more])
         write_table(["name", "found"], rows)
+    for line in unreadable_notes(runs):
+        say(line, err=True)

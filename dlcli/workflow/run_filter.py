@@ -112,12 +112,18 @@ def _check(comparison: Comparison, runs: Sequence[Values], choices: Mapping[str,
             raise InputError(f"{option}: {name} is a date, such as 2026-01-31 or 2026-01-31T18:00. {received}")
         return
     values = [values[name] for values in runs if values.get(name) not in (None, UNKNOWN)]
-    numbers = [value for value in values if _is_number(value)]
-    if sign in ORDERED and values and not numbers:
+    are_lists = any(isinstance(value, (list, tuple)) for value in values)
+    items = [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
+    are_numbers = bool(items) and all(map(_is_number, items))
+    if sign in ORDERED and (are_lists or (items and not any(map(_is_number, items)))):
         raise InputError(f"{option}: {name} is not a number, so it has no order. Compare it by =, != or ~.")
-    number = _number(expected)
-    if (sign in ORDERED or (numbers and len(numbers) == len(values))) and (number is None or not math.isfinite(number)):
-        raise InputError(f"{option}: {name} is a number, and must be compared with one. {received}")
+    if (sign in ORDERED or are_numbers) and not all(map(_is_finite, _items(expected) if are_lists else [expected])):
+        what = (
+            "a list of numbers, and must be compared with numbers"
+            if are_lists
+            else "a number, and must be compared with one"
+        )
+        raise InputError(f"{option}: {name} is {what}. {received}")
     are_booleans = values and all(isinstance(value, bool) for value in values)
     allowed = BOOLEANS if are_booleans else choices.get(name)
     if allowed and expected not in allowed:
@@ -265,6 +271,18 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _is_finite(text: str) -> bool:
+    number = _number(text)
+    return number is not None and math.isfinite(number)
+
+
+def _items(text: str) -> list[str]:
+    """The items of a list, such as [32, 16]; other text is its only item."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return [text]
+    return text[1:-1].split(",") if text[1:-1].strip() else []
 
 
 def _date(text: str) -> str | None:

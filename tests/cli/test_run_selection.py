@@ -99,6 +99,7 @@ def test_corrupt_notes_are_named_where_they_are_used_and_hide_no_run(dlcli: Call
     _, out, err = dlcli("runs", "list", "--json")
     assert (len(names(out)), err.count("\n")) == (5, 1)
     assert err.startswith("runs/r1/notes.json: is corrupt")
+    assert dlcli("runs", "find", "r1")[2] == err
     _, _, err = dlcli("runs", "remove", "--where", "tag != keep and name = r1", "-y")
     assert err.splitlines()[1:] == ["runs: nothing to remove"]
     assert err.startswith("runs/r1/notes.json: is corrupt")
