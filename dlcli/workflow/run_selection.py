@@ -8,7 +8,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from dlcli.data.splits import SPLITS
 from dlcli.errors import InputError
 from dlcli.recipe.language.diagnosis import types_at
 from dlcli.recipe.load import TASKS
@@ -36,6 +35,8 @@ def select(runs: Path, where: str | None = None) -> list[dict[str, Any]]:
     summaries = [{**summary(run), **_notes(run)} for run in found]
     if condition is None:
         return summaries
+    from dlcli.data.splits import SPLITS  # imports NumPy, which a list without a condition does not need
+
     values = [_values(run, one) for run, one in zip(found, summaries, strict=True)]
     tasks = {one["task"] for one in values if isinstance(one.get("task"), str)}
     choices: dict[str, Sequence[str]] = {"status": STATUSES, "evaluated": SPLITS}

@@ -173,7 +173,7 @@ def test_each_sample_that_is_not_for_the_test_is_held_out_in_one_fold() -> None:
 def test_folds_do_not_replace_a_validation_split_of_the_source() -> None:
     given = {"train": listing(8), "validation": listing(2)}
     common: SplitKeys = {**COMMON, "validation": None, "fold": (1, 2)}
-    with pytest.raises(InputError, match="the data has its own validation split, which would have no use"):
+    with pytest.raises(InputError, match=r"the data has its own validation split\. Move its samples into the training"):
         divide(given, digests=lambda part: part.names, num_classes=2, source="s", common=common)
 
 
