@@ -65,6 +65,8 @@ def remove(
 def _remove_several(runs: Path, where: str | None, keep_best: int | None, metric: str | None, *, yes: bool) -> None:
     from dlcli.workflow.run_selection import all_but_best, select, unreadable_notes
 
+    if not runs.is_dir():
+        raise InputError(f"{runs}: no such folder. Name the folder of the runs with --runs.")
     for line in unreadable_notes(runs):
         say(line, err=True)
     chosen = select(runs, where)

@@ -1,5 +1,6 @@
 """``dlcli train --folds``: cross-validation, a run for each fold, resumed where it was stopped."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def train_folds(
     base = name or first.recipe.name or run_name(first.path)
     folder = runs / suffixed(base, "-folds")
     _check_result(folder, number)
+    _check_other_folds(runs, base, number)
     fold_runs = {fold: RunDir(runs / suffixed(base, f"-fold{fold}of{number}")) for fold in range(1, number + 1)}
     existing = {fold: run for fold, run in fold_runs.items() if entry_mode(run.path / "run.json")}
     for fold, run in existing.items():  # before any is trained
@@ -95,6 +97,14 @@ def _check_result(folder: Path, number: int) -> None:
         )
 
 
+def _check_other_folds(runs: Path, base: str, number: int) -> None:
+    """Refuse runs of another number of folds of the same name, whose set may be unfinished."""
+    for path in sorted(runs.glob("*-fold*of*/run.json")):
+        fold = re.search(r"-fold\d+of(\d+)$", path.parent.name)
+        if fold and int(fold[1]) != number and path.parent.name == suffixed(base, fold[0]):
+            raise InputError(f"{path.parent}: is a run of --folds {fold[1]}. Remove those, or choose another --name.")
+
+
 def _check_trained(run: RunDir, loaded: LoadedRecipe) -> None:
     """Refuse the run of a fold that has another recipe or, if it is complete, other data."""
     info = run.read_info()
@@ -102,6 +112,9 @@ def _check_trained(run: RunDir, loaded: LoadedRecipe) -> None:
     if run.status() != "completed":
         return
     model_file(run)
+    for name, value in (info.get("final") or {}).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"{run.info}: is corrupt: the final metric '{name}' is no number. Restore it from a copy.")
     if info.get("evaluated") != HELD_OUT:
         raise InputError(
             f"{run.path}: was evaluated on {info.get('evaluated')}, not on its fold. Remove it, and give the "
@@ -121,9 +134,27 @@ def _files(runs: list[RunDir], found: dict[str, Any]) -> dict[str, bytes | str |
     files: dict[str, bytes | str | Callable[[Path], None]] = {
         FOLDS: json_text({"command": command(), "finished": now(), **found}) + "\n"
     }
-    tables = [run.evaluation(HELD_OUT) / PREDICTIONS for run in runs]
-    if all(table.is_file() for table in tables):
-        rows = [{"fold": fold, **row} for fold, table in enumerate(tables, start=1) for row in read_csv(table)]
-        if rows and all(list(row) == list(rows[0]) for row in rows):
+    if any((run.evaluation(HELD_OUT) / PREDICTIONS).is_file() for run in runs):
+        rows = [{"fold": fold, **row} for fold, run in enumerate(runs, start=1) for row in _held_out(run)]
+        if all(list(row) == list(rows[0]) for row in rows):
             files[PREDICTIONS] = rows_text(rows)
     return files
+
+
+def _held_out(run: RunDir) -> list[dict[str, str]]:
+    """The predictions of a run for its fold.
+
+    Raises:
+        InputError: they are missing, or, of classes, those of some samples are.
+    """
+    table = run.evaluation(HELD_OUT) / PREDICTIONS
+    rows = read_csv(table) if table.is_file() else []
+    missing = 0
+    if rows and {"file", "correct"} <= rows[0].keys():
+        held_out = {row["file"] for row in read_csv(run.split) if row["split"] == HELD_OUT}
+        predicted = {row["file"] for row in rows}
+        missing = len(held_out - predicted) if predicted <= held_out else 0
+    if not rows or missing:
+        what = f"lacks {missing:,} of the samples" if rows else "is missing or has no rows"
+        raise InputError(f"{table}: {what}. Evaluate the run again with: dlcli evaluate {run.path} --split {HELD_OUT}")
+    return rows

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from dlcli.errors import InputError
 from dlcli.printing import escaped_line
 from dlcli.recipe.language.suggestions import did_you_mean
+from dlcli.rundir.runs import NAME
 
 MAX_LENGTH = 400  # characters
 MAX_DEPTH = 50  # of parentheses and negations
@@ -22,6 +24,10 @@ DATES = ("started",)
 """Values that are times, in UTC, whose text is compared because its order is that of time."""
 DATE_FORMS = {"%Y": 4, "%Y-%m": 7, "%Y-%m-%d": 10, "%Y-%m-%dT%H:%M": 16, "%Y-%m-%dT%H:%M:%S": 19}
 """How dates may be written, with the number of characters in ISO 8601."""
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+NAMES = ("name", "tag")
+"""Values that are names of runs or tags."""
+MAX_CHOICES = 24  # in an error
 BOOLEANS = ("true", "false")
 UNKNOWN: Final = object()
 """The value of a run that cannot be read; no comparison with it holds, nor does its negation."""
@@ -101,9 +107,9 @@ def _check(comparison: Comparison, runs: Sequence[Values], choices: Mapping[str,
         hint = did_you_mean(name, known) or f". Names are, for example: {', '.join(known[:12])}."
         raise InputError(f"{option}: no run has a value named '{escaped_line(name)}'{hint}")
     received = f"Received '{escaped_line(expected)}'."
+    if not expected:  # such as a shell's variable that is not set
+        raise InputError(f"{option}: {name} {sign} needs a value; what a run lacks is null. {received}")
     if sign == "~":
-        if not expected:  # such as a shell's variable that is not set
-            raise InputError(f"{option}: {name} ~ needs a text that the value contains. {received}")
         return
     if expected == "null" and sign not in ORDERED:
         return
@@ -114,10 +120,12 @@ def _check(comparison: Comparison, runs: Sequence[Values], choices: Mapping[str,
     values = [values[name] for values in runs if values.get(name) not in (None, UNKNOWN)]
     are_lists = any(isinstance(value, (list, tuple)) for value in values)
     items = [item for value in values for item in (value if isinstance(value, (list, tuple)) else [value])]
+    if name in NAMES and not all(item in items or NAME.fullmatch(item) for item in _wanted(expected, are_lists)):
+        raise InputError(f"{option}: {name} is compared with one name; join several by or. {received}")
     are_numbers = bool(items) and all(map(_is_number, items))
     if sign in ORDERED and (are_lists or (items and not any(map(_is_number, items)))):
         raise InputError(f"{option}: {name} is not a number, so it has no order. Compare it by =, != or ~.")
-    if (sign in ORDERED or are_numbers) and not all(map(_is_finite, _items(expected) if are_lists else [expected])):
+    if (sign in ORDERED or are_numbers) and not all(map(_is_finite, _wanted(expected, are_lists))):
         what = (
             "a list of numbers, and must be compared with numbers"
             if are_lists
@@ -128,7 +136,9 @@ def _check(comparison: Comparison, runs: Sequence[Values], choices: Mapping[str,
     allowed = BOOLEANS if are_booleans else choices.get(name)
     if allowed and expected not in allowed:
         hint = did_you_mean(expected, allowed) or "."
-        raise InputError(f"{option}: {name} is one of {', '.join(sorted(allowed))}. {received[:-1]}{hint}")
+        listed = sorted(allowed)[:MAX_CHOICES]
+        more = ", …" if len(allowed) > MAX_CHOICES else ""
+        raise InputError(f"{option}: {name} is one of {', '.join(listed)}{more}. {received[:-1]}{hint}")
 
 
 class _Parser:
@@ -220,6 +230,8 @@ def compare(name: str, received: Any, sign: str, expected: str) -> bool | None:
         return None
     if isinstance(received, (list, tuple)):
         return _compare_list(name, received, sign, expected)
+    if name in DATES and not (isinstance(received, str) and DATE.match(received)):
+        received = None
     match sign:
         case "=" | "==":
             return _is_equal(name, received, expected)
@@ -242,8 +254,9 @@ def _compare_list(name: str, items: Sequence[Any], sign: str, expected: str) -> 
     if sign in ("=", "=="):
         if expected == "null":
             return not items
-        whole, wanted = ("".join(text.split()) for text in (_text(items), expected))
-        if whole == wanted:
+        wanted = _wanted(expected, True)
+        are_same = len(items) == len(wanted) and all(map(partial(_is_equal, name), items, wanted))
+        if expected.startswith("[") and (are_same or "".join(_text(items).split()) == "".join(expected.split())):
             return True
     return _joined([compare(name, item, sign, expected) for item in items], decisive=True)
 
@@ -278,11 +291,11 @@ def _is_finite(text: str) -> bool:
     return number is not None and math.isfinite(number)
 
 
-def _items(text: str) -> list[str]:
-    """The items of a list, such as [32, 16]; other text is its only item."""
-    if not (text.startswith("[") and text.endswith("]")):
+def _wanted(text: str, are_lists: bool) -> list[str]:
+    """The items of a list, such as [32, 16], where values are lists; other text is its only item."""
+    if not (are_lists and text.startswith("[") and text.endswith("]")):
         return [text]
-    return text[1:-1].split(",") if text[1:-1].strip() else []
+    return [item.strip() for item in text[1:-1].split(",")] if text[1:-1].strip() else []
 
 
 def _date(text: str) -> str | None:

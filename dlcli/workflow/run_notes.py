@@ -36,6 +36,8 @@ def change_tags(run: RunDir, tags: tuple[str, ...], *, is_removed: bool) -> list
     if not is_removed:
         for tag in tags:
             check_name(tag, of="tag's")
+            if tag == "null":  # which means without tags in conditions
+                raise InputError("a tag's name must not be null. Choose another.")
     changed = set(notes["tags"]) - set(tags) if is_removed else {*notes["tags"], *tags}
     if len(changed) > MAX_TAGS:
         raise InputError(f"{run.path}: a run may have at most {MAX_TAGS} tags. Remove some with --remove.")

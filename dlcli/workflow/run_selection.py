@@ -38,13 +38,38 @@ def select(runs: Path, where: str | None = None) -> list[dict[str, Any]]:
     from dlcli.data.splits import SPLITS  # imports NumPy, which a list without a condition does not need
 
     values = [_values(run, one) for run, one in zip(found, summaries, strict=True)]
+    _mark_unknown(values, found, summaries)
     tasks = {one["task"] for one in values if isinstance(one.get("task"), str)}
-    choices: dict[str, Sequence[str]] = {"status": STATUSES, "evaluated": SPLITS}
+    choices: dict[str, Sequence[str]] = {"status": STATUSES, "evaluated": SPLITS, "metric": _metrics(summaries)}
     if tasks <= TASKS.keys():  # otherwise this program does not know all values
         choices |= {"task": tuple(TASKS)}
         choices |= _choices([comparison.name for comparison in condition.comparisons], [TASKS[task] for task in tasks])
     chosen = matching(condition, values, choices=choices)
     return [one for one, is_chosen in zip(summaries, chosen, strict=True) if is_chosen]
+
+
+def _metrics(summaries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The metrics that may have chosen the best epochs of runs."""
+    found = {str(one["metric"]) for one in summaries if one.get("metric") is not None}
+    found |= {name for one in summaries for name in final_metrics(one) if name.startswith(("train_", "val_"))}
+    return tuple(found)
+
+
+def _mark_unknown(
+    values: Sequence[dict[str, Any]], found: Sequence[RunDir], summaries: Sequence[Mapping[str, Any]]
+) -> None:
+    """Mark what is not known of a run: all keys that others have if its recipe is not valid, and all if run.json is."""
+    known = {name for one in values for name in one}
+    for own, run, one in zip(values, found, summaries, strict=True):
+        if one["status"] == "corrupt":
+            own |= dict.fromkeys(known - {"name", "status"}, UNKNOWN)
+        elif not _has_recipe(run):
+            own |= dict.fromkeys((name for name in known - own.keys() if "." in name), UNKNOWN)
+
+
+def _has_recipe(run: RunDir) -> bool:
+    config = run.read_info()["config"]
+    return completed(config) is not config  # one that is not valid is returned as it is
 
 
 def _choices(keys: Iterable[str], schemas: Collection[type[Any]]) -> dict[str, tuple[str, ...]]:
@@ -82,7 +107,7 @@ def _values(run: RunDir, one: Mapping[str, Any]) -> dict[str, Any]:
         **{name.removeprefix(prefix): value for name, value in metrics.items()},
         **metrics,
         **{key: one.get(key) for key in ("name", "status", "started", "evaluated", "seed", "epochs", "best", "metric")},
-        "note": UNKNOWN if "notes_reason" in one else one["note"],
+        "note": UNKNOWN if "notes_reason" in one else one["note"] or None,
         "tag": UNKNOWN if "notes_reason" in one else one["tags"],
     }
 

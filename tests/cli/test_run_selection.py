@@ -67,6 +67,13 @@ def test_tags_and_notes_are_kept_beside_run_json(dlcli: Callable[..., Called]) -
     ("arguments", "error"),
     [
         (("tag", "r1", "a b"), "a tag's name must be at most 80 letters"),
+        (("tag", "r1", "null"), "a tag's name must not be null. Choose another."),
+        (
+            ("remove", "--where", "metric != val_los", "-y"),
+            "metric is one of val_loss. Received 'val_los'; did you mean",
+        ),
+        (("remove", "--where", "name != ''", "-y"), "name != needs a value; what a run lacks is null."),
+        (("remove", "--runs", "nix", "--where", "name = a", "-y"), "nix: no such folder."),
         (("tag", "r1", "--remove"), "--remove requires the tags to remove"),
         (("tag", "nix", "a"), "nix: no such run"),
         (("note", "r1", "x" * 2001), "a note may have at most 2,000 characters"),
@@ -104,6 +111,22 @@ def test_corrupt_notes_are_named_where_they_are_used_and_hide_no_run(dlcli: Call
     assert err.splitlines()[1:] == ["runs: nothing to remove"]
     assert err.startswith("runs/r1/notes.json: is corrupt")
     assert "notes.json: is corrupt" in dlcli("runs", "tag", "r1", "a")[2]
+
+
+@pytest.mark.parametrize("config", [{}, {"task": "classification", "train": 5}])
+def test_no_condition_on_a_recipe_or_a_note_that_is_not_there_holds(
+    dlcli: Callable[..., Called], config: dict[str, Any]
+) -> None:
+    path = Path("runs/r1/run.json")
+    replace_json(path, {**json.loads(path.read_text()), "config": config})
+    Path("runs/r2/run.json").write_text("{")
+    for condition in ("train.batch_size != 8", "not train.batch_size = 8"):
+        chosen = names(dlcli("runs", "list", "--where", condition, "--json")[1])
+        assert chosen == ["r4", "r3"], condition
+    assert "r2" not in names(dlcli("runs", "list", "--where", "seed != 7", "--json")[1])
+    dlcli("runs", "note", "r3", "why")
+    assert names(dlcli("runs", "list", "--where", "note != null", "--json")[1]) == ["r3"]
+    assert names(dlcli("runs", "list", "--where", "note = null", "--json")[1]) == ["r4", "r1", "r0"]
 
 
 def test_find_looks_into_names_tags_notes_and_recipes(dlcli: Callable[..., Called]) -> None:

@@ -68,6 +68,22 @@ def test_each_sample_is_held_out_once_and_the_test_split_is_the_same(folder: Pat
     assert "r.yaml: differs from the recipe that runs/r-fold1of2 was trained with: train.epochs was 1" in refused.stderr
     refused = dlcli(folder, "train", "r.yaml", "--folds", "3").expect(2)
     assert "runs/r-folds: is the result of --folds 2. Move or delete it, or choose another --name." in refused.stderr
+    (folder / "runs/r-folds").rename(folder / "moved")
+    refused = dlcli(folder, "train", "r.yaml", "--folds", "3").expect(2)
+    assert "runs/r-fold1of2: is a run of --folds 2. Remove those, or choose another --name." in refused.stderr
+
+    table = folder / "runs/r-fold2of2/evaluation/validation/predictions.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    for text, error in (("".join(lines[:3]), "lacks 14 of the samples"), (None, "is missing or has no rows")):
+        table.unlink() if text is None else table.write_text(text)
+        refused = dlcli(folder, "train", "r.yaml", "--folds", "2").expect(2)
+        assert f"predictions.csv: {error}. Evaluate the run again with: dlcli evaluate" in refused.stderr
+    table.write_text("".join(lines))
+    intact = changed.read_text()
+    changed.write_text(intact.replace('"val_accuracy": ', '"val_accuracy": "x", "other": '))
+    refused = dlcli(folder, "train", "r.yaml", "--folds", "2").expect(2)
+    assert "run.json: is corrupt: the final metric 'val_accuracy' is no number." in refused.stderr
+    changed.write_text(intact)
 
     arrays = dict(np.load(folder / "data.npz"))
     arrays["y_train"][int(next(iter(one["train"])).rpartition("/")[2])] ^= 1

@@ -69,6 +69,9 @@ RUN: dict[str, Any] = {
         ("units = [32, 16] and accuracy > 0.9", True),
         ("units = [32, 17] or units = [16]", False),
         ("tag = [paper, old]", True),
+        ("units = [32.0, 1.6e1]", True),
+        ("units != [32.0, 16]", False),
+        ("empty = []", True),
         ("units = 16", True),
         ("units != '[32, 16]'", False),
     ],
@@ -133,7 +136,10 @@ def test_a_name_that_no_run_has_is_an_error_and_one_that_some_lack_is_not() -> N
         ("units != [32, l6]", "units is a list of numbers, and must be compared with numbers. Received '[32, l6]'."),
         ("units > 5", "units is not a number, so it has no order. Compare it by =, != or ~."),
         ("name > 5", "name is not a number, so it has no order. Compare it by =, != or ~."),
-        ("name ~ ''", "name ~ needs a text that the value contains. Received ''."),
+        ("name ~ ''", "name ~ needs a value; what a run lacks is null. Received ''."),
+        ("name != ''", "name != needs a value; what a run lacks is null. Received ''."),
+        ("name != [a, b]", "name is compared with one name; join several by or. Received '[a, b]'."),
+        ("not tag = paper,old", "tag is compared with one name; join several by or. Received 'paper,old'."),
         ("started > yesterday", "started is a date, such as 2026-01-31 or 2026-01-31T18:00. Received 'yesterday'."),
         ("started = 2026-13-45", "started is a date, such as 2026-01-31 or 2026-01-31T18:00. Received '2026-13-45'."),
         ("deterministic != yes", "deterministic is one of false, true. Received 'yes'."),
@@ -154,6 +160,13 @@ def test_no_condition_on_a_value_that_cannot_be_read_holds() -> None:
     values = {**RUN, "tag": UNKNOWN}
     for condition in ("tag = old", "tag != old", "not tag = old", "tag ~ o", "not tag ~ o", "tag = null"):
         assert matching(parse(condition), [values]) == [False], condition
+
+
+@pytest.mark.parametrize("started", ["", 5, ["2026"], None])
+def test_what_is_no_date_has_no_order(started: Any) -> None:
+    for sign in ("<", ">", "<=", ">="):
+        assert compare("started", started, sign, "2026-11-01") is None
+    assert not compare("started", started, "=", "2026")
 
 
 def test_nested_values_by_dotted_keys() -> None:
