@@ -312,8 +312,9 @@ def test_corrupt_files_of_a_run(run: Path, file: str, corruption: Callable[[Path
     "content", ["{}", "[]", '{"status": "interrupted", "config": 1, "data": 2, "final": 3, "best": 4}']
 )
 def test_a_run_json_without_content(run: Path, content: str) -> None:
+    shutil.copytree(run, run.with_name("intact"))
     (run / "run.json").write_text(content)
-    for arguments in (RESUME, ("runs", "show", "everything"), ("runs", "diff", "everything", "everything")):
+    for arguments in (RESUME, ("runs", "show", "everything"), ("runs", "diff", "everything", "intact")):
         done = processes.run(*arguments, folder=run.parents[1])
         assert "Traceback" not in done.stderr, arguments
         assert done.status in (0, 2)

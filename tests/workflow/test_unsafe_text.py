@@ -1,6 +1,7 @@
 """Names with control characters, labels with right-to-left marks, through every verb: no output contains them raw."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_results(folder: Path) -> None:
 @pytest.mark.slow
 def test_further_verbs(folder: Path) -> None:
     recipe = f"recipe{REVERSED}.yaml"
+    shutil.copytree(folder / "runs" / "run", folder / "runs" / "copy")
     for arguments in (
         ("attack", "run", "--fgsm", "--eps", "0.1", "--no-checks"),
         ("data", "stats", recipe),
@@ -95,7 +97,7 @@ def test_further_verbs(folder: Path) -> None:
         ("train", recipe, "--dry-run"),
         ("runs", "list"),
         ("runs", "show", "run"),
-        ("runs", "diff", "run", "run"),
+        ("runs", "diff", "run", "copy"),
         ("evaluate", "run", "--split", "validation", "--json"),
     ):
         run(folder, *arguments)
