@@ -102,7 +102,9 @@ def _check_other_folds(runs: Path, base: str, number: int) -> None:
     for path in sorted(runs.glob("*-fold*of*/run.json")):
         fold = re.search(r"-fold\d+of(\d+)$", path.parent.name)
         if fold and int(fold[1]) != number and path.parent.name == suffixed(base, fold[0]):
-            raise InputError(f"{path.parent}: is a run of --folds {fold[1]}. Remove those, or choose another --name.")
+            raise InputError(
+                f"{path.parent}: is a run of --folds {fold[1]}. Remove the runs of that set, or choose another --name."
+            )
 
 
 def _check_trained(run: RunDir, loaded: LoadedRecipe) -> None:

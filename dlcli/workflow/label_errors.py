@@ -63,6 +63,8 @@ def _of_folds(folder: Path) -> tuple[list[Row], tuple[str, ...]]:
     """The rows of all folds, each predicted by the run that held it out, and the names of the classes."""
     path = folder / PREDICTIONS
     table = list(read_csv(path)) if path.is_file() else []
+    if not table and path.is_file():
+        raise InputError(f"{path}: has no rows. Give the command with --folds again, which writes it.")
     if not table:
         raise InputError(f"{folder}: has no predictions of held-out samples: the runs of this task write none.")
     classes = tuple(column.removeprefix("p_") for column in table[0] if column.startswith("p_"))

@@ -49,10 +49,12 @@ def change_note(run: RunDir, text: str) -> None:
     """Replace the note of a run; an empty text removes it.
 
     Raises:
-        InputError: the text is too long.
+        InputError: the text is too long, or null.
     """
     if len(text) > MAX_NOTE:
         raise InputError(f"{run.path}: a note may have at most {MAX_NOTE:,} characters. Received {len(text):,}.")
+    if text == "null":  # which means without a note in conditions
+        raise InputError(f"{run.path}: a note must not be null. An empty text removes it.")
     _write(run, read_notes(run), note=text)
 
 

@@ -67,6 +67,7 @@ def test_tags_and_notes_are_kept_beside_run_json(dlcli: Callable[..., Called]) -
     ("arguments", "error"),
     [
         (("tag", "r1", "a b"), "a tag's name must be at most 80 letters"),
+        (("note", "r1", "null"), "runs/r1: a note must not be null. An empty text removes it."),
         (("tag", "r1", "null"), "a tag's name must not be null. Choose another."),
         (
             ("remove", "--where", "metric != val_los", "-y"),

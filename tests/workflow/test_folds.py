@@ -70,7 +70,10 @@ def test_each_sample_is_held_out_once_and_the_test_split_is_the_same(folder: Pat
     assert "runs/r-folds: is the result of --folds 2. Move or delete it, or choose another --name." in refused.stderr
     (folder / "runs/r-folds").rename(folder / "moved")
     refused = dlcli(folder, "train", "r.yaml", "--folds", "3").expect(2)
-    assert "runs/r-fold1of2: is a run of --folds 2. Remove those, or choose another --name." in refused.stderr
+    assert (
+        "runs/r-fold1of2: is a run of --folds 2. Remove the runs of that set, or choose another --name."
+        in refused.stderr
+    )
 
     table = folder / "runs/r-fold2of2/evaluation/validation/predictions.csv"
     lines = table.read_text().splitlines(keepends=True)

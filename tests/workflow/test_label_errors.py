@@ -82,6 +82,9 @@ def test_suspects_of_all_folds(folder: Path) -> None:
         (folds / "predictions.csv").write_text("\n".join([*lines[:-1], f"{row},{wrong}"]) + "\n")
         refused = processes.run("data", "check", "--run", "runs/tiny-folds", folder=folder).expect(2).stderr
         assert refused.startswith("runs/tiny-folds: a predictions.csv of it is corrupt"), refused
+    (folds / "predictions.csv").write_text("x\n")
+    done = processes.run("data", "check", "--run", "tiny-folds", folder=folder).expect(2)
+    assert done.stderr.startswith("runs/tiny-folds/predictions.csv: has no rows. Give the command with --folds again")
     (folds / "predictions.csv").unlink()
     done = processes.run("data", "check", "--run", "tiny-folds", folder=folder).expect(2)
     assert done.stderr == "runs/tiny-folds: has no predictions of held-out samples: the runs of this task write none.\n"
