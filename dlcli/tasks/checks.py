@@ -63,12 +63,18 @@ def check_same_data(run: RunDir, dataset: AnyDataset) -> None:
     Raises:
         InputError: the data have changed; the text says how.
     """
-    if dataset.fingerprint() != run.read_info()["data"]["fingerprint"]:
-        difference = describe_difference(read_csv(run.split), dataset.split_rows())
+    if difference := data_difference(run, dataset):
         raise InputError(
             f"{run.path}: the data have changed since the run was started: {difference}. "
             "Restore them, or train a new run. Data that were only moved are given with --data."
         )
+
+
+def data_difference(run: RunDir, dataset: AnyDataset) -> str | None:
+    """How data differ from those that a run was trained on; None if they are the same."""
+    if dataset.fingerprint() == run.read_info()["data"]["fingerprint"]:
+        return None
+    return describe_difference(read_csv(run.split), dataset.split_rows())
 
 
 def own_data_at(run: RunDir, data: Path, read: Callable[[LoadedRecipe], Data], console: Console) -> Data | None:

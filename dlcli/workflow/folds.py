@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.splits import describe_difference
 from dlcli.errors import InputError
 from dlcli.printing import json_text
 from dlcli.recipe.load import LoadedRecipe
@@ -16,6 +15,7 @@ from dlcli.rundir.tables import read_csv, rows_text
 from dlcli.rundir.writing import replace_folder
 from dlcli.runtime.console import Console
 from dlcli.runtime.startup import Device
+from dlcli.tasks.checks import data_difference
 from dlcli.tasks.dispatch import task_of
 from dlcli.tasks.run_models import model_file
 from dlcli.workflow.label_errors import FOLDS, PREDICTIONS
@@ -123,8 +123,7 @@ def _check_trained(run: RunDir, loaded: LoadedRecipe) -> None:
             "same command again."
         )
     dataset = task_of(loaded.recipe).open_data(loaded, Console(quiet=True))
-    if dataset.fingerprint() != info["data"]["fingerprint"]:
-        difference = describe_difference(read_csv(run.split), dataset.split_rows())
+    if difference := data_difference(run, dataset):
         raise InputError(
             f"{run.path}: was trained on other data: {difference}. Restore them, or train all folds anew under another "
             "--name."

@@ -37,8 +37,9 @@ def select(runs: Path, where: str | None = None) -> list[dict[str, Any]]:
         return summaries
     from dlcli.data.splits import SPLITS  # imports NumPy, which a list without a condition does not need
 
-    values = [_values(run, one) for run, one in zip(found, summaries, strict=True)]
-    _mark_unknown(values, found, summaries)
+    configs = [_config(run) for run in found]
+    values = [_values(config, one) for (config, _), one in zip(configs, summaries, strict=True)]
+    _mark_unknown(values, [is_valid for _, is_valid in configs], summaries)
     tasks = {one["task"] for one in values if isinstance(one.get("task"), str)}
     choices: dict[str, Sequence[str]] = {"status": STATUSES, "evaluated": SPLITS, "metric": _metrics(summaries)}
     if tasks <= TASKS.keys():  # otherwise this program does not know all values
@@ -56,20 +57,25 @@ def _metrics(summaries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _mark_unknown(
-    values: Sequence[dict[str, Any]], found: Sequence[RunDir], summaries: Sequence[Mapping[str, Any]]
+    values: Sequence[dict[str, Any]], are_valid: Sequence[bool], summaries: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Mark what is not known of a run: all keys that others have if its recipe is not valid, and all if run.json is."""
+    """Mark what is not known of a run: all if run.json is corrupt, and keys that it lacks if its recipe is invalid."""
     known = {name for one in values for name in one}
-    for own, run, one in zip(values, found, summaries, strict=True):
+    for own, is_valid, one in zip(values, are_valid, summaries, strict=True):
         if one["status"] == "corrupt":
             own |= dict.fromkeys(known - {"name", "status"}, UNKNOWN)
-        elif not _has_recipe(run):
+        elif not is_valid:
             own |= dict.fromkeys((name for name in known - own.keys() if "." in name), UNKNOWN)
 
 
-def _has_recipe(run: RunDir) -> bool:
-    config = run.read_info()["config"]
-    return completed(config) is not config  # one that is not valid is returned as it is
+def _config(run: RunDir) -> tuple[Mapping[str, Any], bool]:
+    """The configuration of a run as this version would write it, and whether it is valid; empty if it cannot be
+    read."""
+    with contextlib.suppress(InputError, OSError):
+        config = run.read_info()["config"]
+        full = completed(config)
+        return full, full is not config  # one that is not valid is returned as it is
+    return {}, False
 
 
 def _choices(keys: Iterable[str], schemas: Collection[type[Any]]) -> dict[str, tuple[str, ...]]:
@@ -95,11 +101,8 @@ def unreadable_notes(runs: Path) -> list[str]:
     return [str(notes["notes_reason"]) for run in list_runs(runs) if "notes_reason" in (notes := _notes(run))]
 
 
-def _values(run: RunDir, one: Mapping[str, Any]) -> dict[str, Any]:
+def _values(config: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
     """What a condition on a run can ask for, by name."""
-    config: Mapping[str, Any] = {}
-    with contextlib.suppress(InputError, OSError):
-        config = completed(run.read_info()["config"])
     metrics = final_metrics(one)
     prefix = f"{one.get('evaluated')}_"
     return {
@@ -121,9 +124,7 @@ def find(runs: Path, text: str) -> list[dict[str, Any]]:
     """
     wanted, found = text.casefold(), []
     for run in list_runs(runs):
-        config: Mapping[str, Any] = {}
-        with contextlib.suppress(InputError, OSError):
-            config = completed(run.read_info()["config"])
+        config, _ = _config(run)
         notes = _notes(run)
         values = {**dict(flat(config)), "name": run.name, "tag": " ".join(notes["tags"]), "note": notes["note"]}
         matches = {

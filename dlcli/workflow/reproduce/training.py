@@ -13,6 +13,7 @@ from dlcli.rundir.tables import read_csv
 from dlcli.runtime.console import Console
 from dlcli.runtime.model_files import load_keras_file, weights_digest
 from dlcli.runtime.startup import Device
+from dlcli.tasks.checks import data_difference
 from dlcli.tasks.job import Job
 from dlcli.tasks.run_models import model_file
 from dlcli.workflow.headline import final_metrics
@@ -119,8 +120,7 @@ def _check_comparable(run: RunDir, info: dict[str, Any], epochs: int | None) -> 
 
 
 def _check_job(run: RunDir, info: dict[str, Any], job: Job) -> None:
-    if job.dataset.fingerprint() != info["data"]["fingerprint"]:
-        difference = describe_difference(read_csv(run.split), job.dataset.split_rows())
+    if difference := data_difference(run, job.dataset):
         raise NotTheSame(f"the data differ: {difference}")
     old, new = (base.get("sha256") if isinstance(base, dict) else None for base in (info.get("base"), job.base()))
     if old != new:
